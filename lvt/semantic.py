@@ -1,0 +1,82 @@
+"""Semantic segmentation: LVT with the SegFormer MLP decoder (section 4.2)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lvt.backbone import LVT
+from lvt.config import LVTConfig
+
+DECODER_DIM = 256
+
+
+def resize_bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear resize of (B, C, H, W) to `size` (half-pixel centres, no antialiasing)."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+class LevelProjection(nn.Module):
+    """One feature level (B, C, H, W) to tokens of the decoder's width (B, H*W, D)."""
+
+    def __init__(self, in_channels: int, dim: int):
+        super().__init__()
+        self.proj = nn.Linear(in_channels, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x.flatten(2).transpose(1, 2))
+
+
+class ConvBNReLU(nn.Module):
+    """1x1 convolution without bias, BatchNorm, ReLU. NCHW."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)))
+
+
+class SegFormerHead(nn.Module):
+    """All-MLP decoder: project each level, bring it to stride 4, concatenate, fuse, predict.
+
+    Input: the four NCHW maps of the backbone. Output: logits (B, classes, ceil(H/4), ceil(W/4)).
+    """
+
+    def __init__(self, dims: tuple[int, ...], classes: int, dim: int = DECODER_DIM):
+        super().__init__()
+        self.linear_c4 = LevelProjection(dims[3], dim)
+        self.linear_c3 = LevelProjection(dims[2], dim)
+        self.linear_c2 = LevelProjection(dims[1], dim)
+        self.linear_c1 = LevelProjection(dims[0], dim)
+        self.linear_fuse = ConvBNReLU(4 * dim, dim)
+        self.linear_pred = nn.Conv2d(dim, classes, 1)
+
+    def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
+        c1, c2, c3, c4 = maps
+        size = (c1.shape[-2], c1.shape[-1])
+        levels = [
+            resize_bilinear(project(x).transpose(1, 2).unflatten(2, x.shape[-2:]), size)
+            for project, x in (
+                (self.linear_c4, c4),  # deepest first, as the fusing weights expect
+                (self.linear_c3, c3),
+                (self.linear_c2, c2),
+                (self.linear_c1, c1),
+            )
+        ]
+        return self.linear_pred(self.linear_fuse(torch.cat(levels, dim=1)))
+
+
+class LVTSegFormer(nn.Module):
+    """Image (B, 3, H, W) -> logits (B, classes, ceil(H/4), ceil(W/4))."""
+
+    def __init__(self, config: LVTConfig, classes: int, decoder_dim: int = DECODER_DIM):
+        super().__init__()
+        self.backbone = LVT(config)
+        self.decode_head = SegFormerHead(config.dims, classes, decoder_dim)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.decode_head(self.backbone(image))
