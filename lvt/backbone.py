@@ -46,7 +46,8 @@ class LVT(nn.Module):
     """Lite Vision Transformer, features only.
 
     Input: image (B, 3, H, W), any size whose sides are at least `min_side` (25 for the paper's
-    model). Output of `forward`: one NCHW map a stage, at strides 4, 8, 16 and 32 (sides rounded up).
+    model). Output of `forward`: one NCHW map a stage, at strides 4, 8, 16 and 32 (rounded
+    up).
 
     Args:
         config: the architecture.

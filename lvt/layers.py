@@ -25,7 +25,8 @@ class PatchEmbed(nn.Module):
     """Overlapped patch embedding (section 3.3): strided convolution, then LayerNorm.
 
     The first stage takes the image, NCHW, with a 7x7 kernel at stride 4; the others take NHWC
-    features with a 3x3 kernel at stride 2. Output: NHWC, each side divided by the stride, rounded up.
+    features with a 3x3 kernel at stride 2. Output: NHWC, each side divided by the stride,
+    rounded up.
     """
 
     def __init__(self, in_channels: int, dim: int, *, kernel: int, stride: int, takes_image: bool):

@@ -40,7 +40,8 @@ def fold_batch_norm(conv_weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, 
 
     The folding is done in float64: it is the only place where weights are rounded again.
     """
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     gain = norm.weight.double() * torch.rsqrt(norm.running_var.double() + norm.eps)
     weight = conv_weight.double().flatten(1) * gain[:, None]
     bias = norm.bias.double() - norm.running_mean.double() * gain
