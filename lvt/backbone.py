@@ -36,12 +36,6 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-def _smallest_side(config: LVTConfig) -> int:
-    """The smallest image side whose every spatial reduction still has an output."""
-    sides = [4 * 2**depth * (stage.sr_ratio - 1) + 1 for depth, stage in enumerate(config.stages)]
-    return max(sides)
-
-
 class LVT(nn.Module):
     """Lite Vision Transformer, features only.
 
@@ -58,7 +52,7 @@ class LVT(nn.Module):
     def __init__(self, config: LVTConfig, *, output_norms: bool = False):
         super().__init__()
         self.config = config
-        self.min_side = _smallest_side(config)
+        self.min_side = self.smallest_side(config)
         self.backbone = nn.ModuleList()
         channels = 3
         for index, stage in enumerate(config.stages):
@@ -78,6 +72,12 @@ class LVT(nn.Module):
             if output_norms
             else None
         )
+
+    @staticmethod
+    def smallest_side(config: LVTConfig) -> int:
+        """The smallest image side whose every spatial reduction still has an output."""
+        sides = (4 * 2**depth * (s.sr_ratio - 1) + 1 for depth, s in enumerate(config.stages))
+        return max(sides)
 
     def stages(self, image: Tensor) -> list[Tensor]:
         """The stages' outputs, NHWC, before any output norm.
