@@ -85,6 +85,9 @@ def onnx(
 
             typer.echo(json.dumps(result.manifest, indent=2, ensure_ascii=False))
         else:
+            megabytes = result.manifest["file"]["bytes"] / 1e6
+            gmacs = result.manifest["macs"]["artifact"] / 1e9
+            typer.echo(f"{result.path}  {megabytes:.1f} MB, {gmacs:.2f} GMAC")
             terminal.out.print(parity_table(result))
 
 
@@ -98,18 +101,13 @@ def _task(text: str | None) -> Task | None:
 
 
 def parity_table(result: ExportResult) -> Table:
-    """What was written and how well it agrees with the reference."""
+    """How well the written file agrees with the reference."""
     from rich.table import Table
 
-    manifest, parity = result.manifest, result.parity
-    megabytes = manifest["file"]["bytes"] / 1e6
+    parity = result.parity
     agreement = "" if parity.agreement is None else f"{parity.agreement:.4%}"
-    table = Table(
-        title=f"{result.path}  ({megabytes:.1f} MB, {manifest['macs']['artifact'] / 1e9:.2f} GMAC)",
-        title_justify="left",
-        caption=f"against the PyTorch reference on {parity.images} images",
-        caption_justify="left",
-    )
+    title = f"parity with the PyTorch reference on {parity.images} images"
+    table = Table(title=title, title_justify="left")
     table.add_column("output")
     table.add_column("max error", justify="right")
     table.add_column("of range", justify="right")

@@ -45,8 +45,9 @@ class LVT(nn.Module):
 
     Args:
         config: the architecture.
-        output_norms: a LayerNorm on each output, as in the classification file of the official
-            release; its detection and segmentation files have none.
+        output_norms: a LayerNorm after each stage, as in the feature extractor of the official
+            classification file; the next stage starts from the normalised map. The detection and
+            segmentation files have none.
     """
 
     def __init__(self, config: LVTConfig, *, output_norms: bool = False):
@@ -80,7 +81,7 @@ class LVT(nn.Module):
         return max(sides)
 
     def stages(self, image: Tensor) -> list[Tensor]:
-        """The stages' outputs, NHWC, before any output norm.
+        """The stages' outputs, NHWC.
 
         Raises:
             ValueError: a side of the image is below `min_side`.
@@ -92,13 +93,12 @@ class LVT(nn.Module):
             )
         maps: list[Tensor] = []
         x = image
-        for stage in self.backbone:
+        for index, stage in enumerate(self.backbone):
             x = stage(x)
+            if self.downstream_norms is not None:
+                x = self.downstream_norms[index](x)
             maps.append(x)
         return maps
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        maps = self.stages(image)
-        if self.downstream_norms is not None:
-            maps = [norm(x) for norm, x in zip(self.downstream_norms, maps, strict=True)]
-        return tuple(to_nchw(x) for x in maps)
+        return tuple(to_nchw(x) for x in self.stages(image))
