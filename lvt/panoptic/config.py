@@ -7,7 +7,7 @@ of the official COCO model; every one can be made smaller.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from lvt.errors import UserError
@@ -162,17 +162,22 @@ class PanopticConfig:
         Raises:
             UserError: the data does not describe a panoptic model.
         """
+        wrong = {field.name for field in fields(cls)} ^ set(data)
+        if wrong:
+            raise UserError(
+                f"not a panoptic configuration: missing or unknown {', '.join(sorted(wrong))}"
+            )
         try:
-            fields = dict(data)
-            anchors = dict(fields.pop("anchors"))
+            rest = dict(data)
+            anchors = dict(rest.pop("anchors"))
             ratios, strides = tuple(anchors.pop("ratios")), tuple(anchors.pop("strides"))
             return cls(
                 anchors=AnchorConfig(ratios=ratios, strides=strides, **anchors),
-                proposals=ProposalConfig(**fields.pop("proposals")),
-                roi=RoIConfig(**fields.pop("roi")),
-                detection=DetectionConfig(**fields.pop("detection")),
-                fusion=FusionConfig(**fields.pop("fusion")),
-                **fields,
+                proposals=ProposalConfig(**rest.pop("proposals")),
+                roi=RoIConfig(**rest.pop("roi")),
+                detection=DetectionConfig(**rest.pop("detection")),
+                fusion=FusionConfig(**rest.pop("fusion")),
+                **rest,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"not a panoptic configuration: {error}") from error
