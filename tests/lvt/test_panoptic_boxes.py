@@ -133,6 +133,15 @@ def test_one_group_is_plain_nms() -> None:
     assert alone == scores.argsort(descending=True, stable=True).tolist()
 
 
+def test_limits_themselves() -> None:
+    """`>=` for `>`: an overlap equal to the limit is allowed, a score equal to it is too low."""
+    boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 2.0]])  # IoU 0.5
+    assert nms(boxes, torch.tensor([0.9, 0.8]), 0.5).tolist() == [0, 1]
+    config = DetectionConfig(score_threshold=0.5)
+    scores = torch.tensor([[0.5], [0.75]])
+    assert select_detections(boxes[:, None], scores, config).tolist() == [1]
+
+
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
 @pytest.mark.parametrize("seed", range(5))
 def test_nms_equals_torchvision(seed: int, threshold: float) -> None:

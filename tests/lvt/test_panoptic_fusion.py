@@ -85,12 +85,30 @@ def test_fusion_without_detections(oracle: Oracle) -> None:
 
 
 def test_an_instance_that_is_half_taken_is_kept(oracle: Oracle) -> None:
-    """`>=` where the official code has `>`."""
+    """An instance dropped that has exactly the allowed share of its pixels taken."""
     masks = np.zeros((2, 40, 50), dtype=bool)
     masks[0, :10, :10] = True
     masks[1, :10, 5:15] = True
     panoptic = fuse_coco(oracle, masks, np.array([0.9, 0.8]), np.array([17, 56]))
     assert oracle.difference("unit/fusion/half_overlap", panoptic.ids) == 0
+
+
+def test_stuff_as_large_as_the_limit_is_kept() -> None:
+    """`<=` where the official code has `<`, or stuff measured before instances cover it."""
+    semantic = np.zeros((4, 5), dtype=np.int64)
+    semantic[:2] = 1
+    masks = np.zeros((1, 4, 5), dtype=bool)
+    masks[0, 0, 0] = True
+    panoptic = fuse(
+        masks,
+        np.array([0.9]),
+        np.array([0]),
+        semantic,
+        things=1,
+        stuff=2,
+        config=FusionConfig(min_stuff_area=10),
+    )
+    assert {s.id: s.area for s in panoptic.segments} == {1000: 1, 1: 10}
 
 
 @given(seed=st.integers(0, 2**31 - 1), count=st.integers(0, 6))

@@ -35,6 +35,12 @@ def test_roi_level(oracle: Oracle) -> None:
     assert oracle.difference("unit/levels/level", levels) == 0
 
 
+def test_roi_level_just_below_a_boundary() -> None:
+    """A box that rounding leaves one step short of a doubling, sent to the finer level."""
+    boxes = torch.tensor([[0.0, 0.0, 111.99996, 111.99996], [0.0, 0.0, 111.99, 111.99]])
+    assert roi_level(boxes, finest_scale=56.0).tolist() == [1, 0]
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("size", "stride"), [(7, 4), (14, 8), (3, 16)])
 def test_roi_align_equals_torchvision(seed: int, size: int, stride: int) -> None:
