@@ -17,6 +17,8 @@ from lvt.panoptic.nms import grouped_nms, nms
 from lvt.panoptic.rpn import RPNMaps, propose
 from tests.oracles import Oracle, load_oracle
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 GRID_SIZES = ((5, 7), (3, 4), (2, 2), (1, 2), (1, 1))
 CODER_IMAGE = (200, 300)
 

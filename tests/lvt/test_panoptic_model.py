@@ -23,6 +23,8 @@ from lvt.panoptic.roi_heads import as_rois, extract
 from lvt.panoptic.semantic_head import semantic_at_original_size
 from tests.oracles import Oracle, load_oracle
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 IMAGE_SIZE = (234, 320)
 PADDED_SIZE = (256, 320)
 ORIGINAL_SIZE = (300, 410)

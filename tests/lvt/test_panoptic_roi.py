@@ -10,6 +10,8 @@ from lvt.panoptic.roi_align import roi_align, sampling_matrices
 from lvt.panoptic.roi_heads import as_rois, extract, roi_level
 from tests.oracles import Oracle, load_oracle
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def oracle() -> Oracle:

@@ -21,6 +21,8 @@ from lvt.panoptic.config import (
 from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.roi_heads import as_rois
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BACKBONE = LVTConfig(
     stages=(
         StageConfig("csa", dim=16, heads=2, mlp_hidden=32, layers=1),
