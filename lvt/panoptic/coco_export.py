@@ -1,0 +1,47 @@
+"""A panoptic map in the file format of COCO: a picture whose colours are ids, and a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lvt.panoptic.fusion import PanopticMap
+
+VOID_ID = 0
+"""The id of pixels without a segment, by COCO's definition."""
+
+
+def to_coco(
+    panoptic: PanopticMap, category_ids: Sequence[int]
+) -> tuple[NDArray[np.uint8], list[dict[str, Any]]]:
+    """The PNG's pixels (H, W, 3) and its `segments_info`.
+
+    Ids are those of the map, written as red + 256 green + 256^2 blue; void is 0. Areas are pixels.
+
+    Args:
+        panoptic: the map.
+        category_ids: the data set's id of each label, void left out.
+
+    Raises:
+        ValueError: there is not one category for each label.
+    """
+    if len(category_ids) != panoptic.void:
+        raise ValueError(
+            f"{len(category_ids)} category ids for {panoptic.void} labels; give one for each "
+            "label, things first"
+        )
+    ids = np.where(panoptic.ids == panoptic.void, VOID_ID, panoptic.ids)
+    png = np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], axis=-1).astype(np.uint8)
+    segments_info = [
+        {
+            "id": segment.id,
+            "category_id": category_ids[segment.label],
+            "isthing": int(segment.detection is not None),
+            "area": segment.area,
+        }
+        for segment in panoptic.segments
+    ]
+    return png, segments_info

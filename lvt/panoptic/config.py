@@ -1,0 +1,183 @@
+"""The panoptic model as data: widths, anchors, and the thresholds of the official configuration.
+
+Knows numbers only; it imports neither torch nor any module that computes. The defaults are those
+of the official COCO model; every one can be made smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from lvt.errors import UserError
+
+INSTANCE_OFFSET = 1000
+"""Instance number k of a thing has the id `label + INSTANCE_OFFSET * k` in a panoptic map."""
+
+PADDING_MULTIPLE = 32
+"""The network input is padded to a multiple of this: the coarsest stride of the backbone."""
+
+
+@dataclass(frozen=True)
+class AnchorConfig:
+    """One anchor a ratio and a position, on every level of the pyramid.
+
+    Attributes:
+        scale: side of the square anchor, in strides.
+        ratios: height over width, in the order of the RPN's channels.
+        strides: of the levels P2 to P6, in network pixels.
+    """
+
+    scale: float = 8.0
+    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    strides: tuple[int, ...] = (4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class ProposalConfig:
+    """How RPN maps become proposals.
+
+    Attributes:
+        per_level: best anchors of a level that are decoded.
+        count: proposals kept of one image.
+        iou_threshold: a box that overlaps a better one of its level by more is dropped.
+    """
+
+    per_level: int = 1000
+    count: int = 1000
+    iou_threshold: float = 0.7
+
+
+@dataclass(frozen=True)
+class RoIConfig:
+    """The two heads that look at one box at a time.
+
+    Attributes:
+        box_size: side of the box head's RoIAlign grid.
+        box_channels: width of its two hidden layers.
+        mask_size: side of the mask head's RoIAlign grid; masks are twice as large.
+        mask_convs: number of 3x3 convolutions of the mask head.
+        finest_scale: boxes whose sqrt(area) is below twice this, in network pixels, go to P2.
+    """
+
+    box_size: int = 7
+    box_channels: int = 160
+    mask_size: int = 14
+    mask_convs: int = 4
+    finest_scale: float = 56.0
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """Which boxes become detections (`test_cfg.panoptic` of the official configuration).
+
+    Attributes:
+        score_threshold: a (box, class) pair must score more than this.
+        iou_threshold: a box that overlaps a better one, of any class, by more is dropped.
+        count: detections kept of one image.
+    """
+
+    score_threshold: float = 0.6
+    iou_threshold: float = 0.5
+    count: int = 100
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """How detections and semantic labels become one panoptic map.
+
+    Attributes:
+        mask_threshold: a pixel belongs to an instance from this probability on.
+        max_overlap: an instance is dropped if more than this share of it is already taken.
+        min_stuff_area: smaller stuff segments become void, in pixels of the original image.
+    """
+
+    mask_threshold: float = 0.5
+    max_overlap: float = 0.5
+    min_stuff_area: int = 4096
+
+
+@dataclass(frozen=True)
+class PanopticConfig:
+    """Panoptic FPN on LVT.
+
+    Labels: things 0 ... things-1, then stuff, then one label for void.
+
+    Attributes:
+        things: number of countable classes.
+        stuff: number of uncountable classes.
+        channels: width of the feature pyramid, RPN and mask head.
+        semantic_channels: width of the semantic head.
+        semantic_groups: groups of its GroupNorm.
+
+    Raises:
+        UserError: the numbers do not describe a model.
+    """
+
+    things: int = 80
+    stuff: int = 53
+    channels: int = 96
+    semantic_channels: int = 48
+    semantic_groups: int = 12
+    anchors: AnchorConfig = AnchorConfig()
+    proposals: ProposalConfig = ProposalConfig()
+    roi: RoIConfig = RoIConfig()
+    detection: DetectionConfig = DetectionConfig()
+    fusion: FusionConfig = FusionConfig()
+
+    def __post_init__(self) -> None:
+        if self.things < 1 or self.stuff < 0:
+            raise UserError(
+                f"{self.things} thing and {self.stuff} stuff classes: at least one thing is needed"
+            )
+        if self.void >= INSTANCE_OFFSET:
+            raise UserError(
+                f"{self.things} + {self.stuff} classes; a panoptic id holds a label below "
+                f"{INSTANCE_OFFSET}, so that many cannot be told from instances"
+            )
+        if self.semantic_channels % self.semantic_groups:
+            raise UserError(
+                f"semantic_channels {self.semantic_channels} cannot be split into "
+                f"{self.semantic_groups} groups; choose a multiple"
+            )
+        if len(self.anchors.strides) != 5:
+            raise UserError(
+                f"the pyramid has five levels, but {len(self.anchors.strides)} strides are given"
+            )
+
+    @property
+    def void(self) -> int:
+        """The label of pixels that belong to no segment."""
+        return self.things + self.stuff
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as it stands in checkpoints and manifests."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PanopticConfig:
+        """Inverse of `to_dict`, also after a round trip through JSON.
+
+        Raises:
+            UserError: the data does not describe a panoptic model.
+        """
+        wrong = {field.name for field in fields(cls)} ^ set(data)
+        if wrong:
+            raise UserError(
+                f"not a panoptic configuration: missing or unknown {', '.join(sorted(wrong))}"
+            )
+        try:
+            rest = dict(data)
+            anchors = dict(rest.pop("anchors"))
+            ratios, strides = tuple(anchors.pop("ratios")), tuple(anchors.pop("strides"))
+            return cls(
+                anchors=AnchorConfig(ratios=ratios, strides=strides, **anchors),
+                proposals=ProposalConfig(**rest.pop("proposals")),
+                roi=RoIConfig(**rest.pop("roi")),
+                detection=DetectionConfig(**rest.pop("detection")),
+                fusion=FusionConfig(**rest.pop("fusion")),
+                **rest,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"not a panoptic configuration: {error}") from error
