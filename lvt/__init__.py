@@ -1,0 +1,1 @@
+"""Lite Vision Transformer: the reference models and everything that surrounds them."""

@@ -36,12 +36,6 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-def _smallest_side(config: LVTConfig) -> int:
-    """The smallest image side whose every spatial reduction still has an output."""
-    sides = [4 * 2**depth * (stage.sr_ratio - 1) + 1 for depth, stage in enumerate(config.stages)]
-    return max(sides)
-
-
 class LVT(nn.Module):
     """Lite Vision Transformer, features only.
 
@@ -51,14 +45,15 @@ class LVT(nn.Module):
 
     Args:
         config: the architecture.
-        output_norms: a LayerNorm on each output, as in the classification file of the official
-            release; its detection and segmentation files have none.
+        output_norms: a LayerNorm after each stage, as in the feature extractor of the official
+            classification file; the next stage starts from the normalised map. The detection and
+            segmentation files have none.
     """
 
     def __init__(self, config: LVTConfig, *, output_norms: bool = False):
         super().__init__()
         self.config = config
-        self.min_side = _smallest_side(config)
+        self.min_side = self.smallest_side(config)
         self.backbone = nn.ModuleList()
         channels = 3
         for index, stage in enumerate(config.stages):
@@ -79,8 +74,14 @@ class LVT(nn.Module):
             else None
         )
 
+    @staticmethod
+    def smallest_side(config: LVTConfig) -> int:
+        """The smallest image side whose every spatial reduction still has an output."""
+        sides = (4 * 2**depth * (s.sr_ratio - 1) + 1 for depth, s in enumerate(config.stages))
+        return max(sides)
+
     def stages(self, image: Tensor) -> list[Tensor]:
-        """The stages' outputs, NHWC, before any output norm.
+        """The stages' outputs, NHWC.
 
         Raises:
             ValueError: a side of the image is below `min_side`.
@@ -92,13 +93,12 @@ class LVT(nn.Module):
             )
         maps: list[Tensor] = []
         x = image
-        for stage in self.backbone:
+        for index, stage in enumerate(self.backbone):
             x = stage(x)
+            if self.downstream_norms is not None:
+                x = self.downstream_norms[index](x)
             maps.append(x)
         return maps
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        maps = self.stages(image)
-        if self.downstream_norms is not None:
-            maps = [norm(x) for norm, x in zip(self.downstream_norms, maps, strict=True)]
-        return tuple(to_nchw(x) for x in maps)
+        return tuple(to_nchw(x) for x in self.stages(image))

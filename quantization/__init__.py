@@ -1,0 +1,1 @@
+"""int8 versions of exported models (planned; nothing is exported here yet)."""

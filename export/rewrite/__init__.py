@@ -5,7 +5,7 @@ model in which every module with a registered function is replaced; the rest is 
 approximated: outputs agree with the reference to floating-point rounding, in any precision.
 """
 
-from export.rewrite import csa, mlp, rasa, segformer  # noqa: F401  (they register)
+from export.rewrite import classification, csa, mlp, rasa, segformer  # noqa: F401  (they register)
 from export.rewrite.registry import registered, rewrite
 
 __all__ = ["registered", "rewrite"]

@@ -11,7 +11,7 @@ from lvt.layers import Mlp, to_nchw, to_nhwc
 
 
 class PointwiseMlp(nn.Module):
-    """NHWC in and out; (B, N, C) token sequences are taken as they are."""
+    """NHWC in and out."""
 
     def __init__(self, reference: Mlp):
         super().__init__()

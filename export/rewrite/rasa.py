@@ -2,10 +2,12 @@
 
 Linear layers become 1x1 convolutions, so that query, multi-scale query and projection stay in the
 convolution layout of the runtime. Keys and values are used as (head width, positions), which is
-how a channel-first map lies in memory: no product needs a transposed copy.
+how a channel-first map lies in memory: the large product with the query needs no transposed copy.
 """
 
 from __future__ import annotations
+
+import copy
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,8 +36,8 @@ class ConvRASA(nn.Module):
         self.ds = None if reference.ds is None else frozen(reference.ds.weight)
         self.reduce = reference.sr_ratio > 1
         if self.reduce:
-            self.sr = reference.sr
-            self.norm = reference.norm
+            self.sr = copy.deepcopy(reference.sr)
+            self.norm = copy.deepcopy(reference.norm)
 
     def asa(self, x: Tensor) -> Tensor:
         """(B, C, H, W) in and out."""
@@ -50,7 +52,9 @@ class ConvRASA(nn.Module):
         key, value = self.kv(source).reshape(batch, 2, self.heads, dim // self.heads, -1).unbind(1)
         query = query.reshape(batch, self.heads, dim // self.heads, height * width)
         attention = (query.transpose(2, 3) @ key).softmax(dim=-1)  # (B, heads, HW, hw)
-        out = value @ attention.transpose(2, 3)  # (B, heads, d, HW)
+        # Probabilities stand on the left: a trained model gives many keys subnormal ones, and CPUs
+        # that are slow at those pay per use. As the right operand they would be used far oftener.
+        out = (attention @ value.transpose(2, 3)).transpose(2, 3)  # (B, heads, d, HW)
         return self.proj(out.reshape(batch, dim, height, width))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ reference's convolution over the concatenation gives, at a tenth of its multipli
 
 from __future__ import annotations
 
+import copy
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -37,7 +39,7 @@ class FoldedSegFormerHead(nn.Module):
             bias = bias + part @ level.proj.bias.double()
         self.c4, self.c3, self.c2 = (pointwise(weight.to(dtype)) for weight in folded[:3])
         self.c1 = pointwise(folded[3].to(dtype), bias.to(dtype))
-        self.linear_pred = reference.linear_pred
+        self.linear_pred = copy.deepcopy(reference.linear_pred)
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         c1, c2, c3, c4 = maps

@@ -1,0 +1,54 @@
+"""What can be timed on this machine: artifacts in their runtimes, and the PyTorch reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.artifact import Artifact, open_artifact
+from export.session import Session, TorchSession
+from export.targets import TARGETS, load_target
+from lvt.errors import UserError
+from lvt.models import build_random
+
+TORCH = "torch"
+BACKENDS: tuple[str, ...] = (*(info.runtime for info in TARGETS.values()), TORCH)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One thing to time: an artifact under a backend."""
+
+    artifact: Artifact
+    backend: str
+
+    @property
+    def label(self) -> str:
+        """How it is called in tables."""
+        name = self.artifact.path.name
+        return f"{name} (PyTorch reference)" if self.backend == TORCH else name
+
+    def open(self, threads: int) -> Session:
+        """Loads it; `threads` is at least 1."""
+        if self.backend == TORCH:
+            import torch
+
+            torch.set_num_threads(threads)
+            # Latency does not depend on the weights, which an artifact no longer has as PyTorch.
+            return TorchSession(build_random(self.artifact.spec), self.artifact.spec)
+        return load_target(self.artifact.target).open_session(self.artifact.path, threads=threads)
+
+
+def contestant(path: Path, backend: str) -> Contestant:
+    """Opens an artifact for a backend.
+
+    Raises:
+        UserError: unknown backend, or one that does not run this kind of file.
+    """
+    if backend not in BACKENDS:
+        raise UserError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+    artifact = open_artifact(path)
+    runtime = TARGETS[artifact.target].runtime
+    if backend not in (TORCH, runtime):
+        raise UserError(f"{path.name} is for {runtime}, not for {backend}")
+    return Contestant(artifact, backend)

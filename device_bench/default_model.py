@@ -1,0 +1,32 @@
+"""The model that is timed when no artifact is named: exported once, then kept in a cache."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from export.artifact import open_artifact
+from export.exporter import ExportRequest, Progress, export_artifact
+from export.targets import TARGETS
+from lvt.errors import UserError
+
+
+def cache_folder() -> Path:
+    """`lvt-mobile` in the user's cache folder (XDG_CACHE_HOME, else ~/.cache)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lvt-mobile"
+
+
+def default_artifact(target: str, progress: Progress) -> Path:
+    """The classifier at 224x224 with reproducible random weights, for `target`.
+
+    A file in the cache that is missing, damaged or of another version is made again.
+    """
+    name = f"lvt_classification_224x224_{version('lvt-mobile')}{TARGETS[target].suffix}"
+    path = cache_folder() / name
+    try:
+        open_artifact(path)
+    except UserError:
+        request = ExportRequest(target, out=path, task="classification", size=(224, 224))
+        export_artifact(request, progress)
+    return path

@@ -1,0 +1,191 @@
+"""Times contestants on this machine, in turn, so that a noisy machine is noisy for all alike."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_bench.backends import Contestant
+from device_bench.coldstart import ColdStart, measure
+from device_bench.protocol import Protocol, complaints
+from device_bench.statistics import Interval, Samples, Summary, speedup, summarise
+from export.session import Session
+from lvt.postprocessing import label_map, top_classes
+from lvt.preprocessing import packaged_photos, read_image
+
+_STAGE_RUNS = 15
+"""Timed runs of pre- and post-processing, which vary less than inference."""
+_WARMUP_SECONDS = 1.0
+_WARMUP_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Everything measured of one contestant.
+
+    Attributes:
+        samples_ms: steady-state inferences in order.
+        ratio: how many times faster than the first contestant; None for the first.
+        preprocess_ms: median time from decoded picture to network input.
+        postprocess_ms: median time from outputs to classes or labels; None for a backbone.
+        reasons: why it is not valid; empty if it is.
+    """
+
+    contestant: Contestant
+    cold: ColdStart
+    samples_ms: Samples
+    summary: Summary
+    ratio: Interval | None
+    preprocess_ms: float
+    postprocess_ms: float | None
+    reasons: tuple[str, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Whether the protocol was met on a quiet machine."""
+        return not self.reasons
+
+    @property
+    def gmacs_per_second(self) -> float:
+        """Multiply-accumulates of the graph that was run, per second, in 1e9."""
+        which = "reference" if self.contestant.backend == "torch" else "artifact"
+        macs = self.contestant.artifact.manifest["macs"][which]
+        return float(macs) / 1e6 / self.summary.median.value
+
+
+Tick = Callable[[str, float], None]
+"""Called with what is being done and the share of the timed runs that is done."""
+
+
+def run_benchmark(
+    contestants: list[Contestant],
+    *,
+    threads: int,
+    runs: int,
+    seconds: float,
+    rule: Protocol,
+    tick: Tick = lambda _step, _share: None,
+) -> list[Measurement]:
+    """Times the contestants round by round, one inference each per round.
+
+    Args:
+        contestants: at least one.
+        threads: for every runtime.
+        runs: least number of rounds.
+        seconds: least time each contestant's inferences take together.
+        rule: what validity is judged by.
+        tick: told about progress.
+    """
+    load_before = os.getloadavg()[0]
+    cold = []
+    for entry in contestants:
+        tick(f"cold start of {entry.label}", 0.0)
+        cold.append(measure(entry, threads))
+    picture = read_image(packaged_photos()[0])
+    inputs = [entry.artifact.preprocessing(picture) for entry in contestants]
+    sessions = [entry.open(threads) for entry in contestants]
+    for entry, session, image in zip(contestants, sessions, inputs, strict=True):
+        tick(f"warming up {entry.label}", 0.0)
+        _warm_up(session, image)
+    samples = _interleave(sessions, inputs, runs, seconds, tick)
+
+    tick("pre- and post-processing", 1.0)
+    return [
+        _measurement(
+            entry,
+            cold=cold[index],
+            samples=samples[index],
+            baseline=samples[0] if index else None,
+            stages=_stages(entry, sessions[index], picture),
+            reasons=complaints(
+                samples[index],
+                rule,
+                load_before=load_before,
+                busy_threads=threads,
+                cores=os.cpu_count() or 1,
+            ),
+        )
+        for index, entry in enumerate(contestants)
+    ]
+
+
+def _measurement(
+    entry: Contestant,
+    *,
+    cold: ColdStart,
+    samples: Samples,
+    baseline: Samples | None,
+    stages: tuple[float, float | None],
+    reasons: list[str],
+) -> Measurement:
+    return Measurement(
+        contestant=entry,
+        cold=cold,
+        samples_ms=samples,
+        summary=summarise(samples),
+        ratio=None if baseline is None else speedup(baseline, samples),
+        preprocess_ms=stages[0],
+        postprocess_ms=stages[1],
+        reasons=tuple(reasons),
+    )
+
+
+def _warm_up(session: Session, image: NDArray[np.float32]) -> None:
+    start = time.perf_counter()
+    count = 0
+    while count < _WARMUP_RUNS or time.perf_counter() - start < _WARMUP_SECONDS:
+        session.run(image)
+        count += 1
+
+
+def _interleave(
+    sessions: list[Session],
+    inputs: list[NDArray[np.float32]],
+    runs: int,
+    seconds: float,
+    tick: Tick,
+) -> list[Samples]:
+    series: list[list[float]] = [[] for _ in sessions]
+    totals = [0.0] * len(sessions)
+    done = 0
+    while done < runs or min(totals) < seconds:
+        for index, (session, image) in enumerate(zip(sessions, inputs, strict=True)):
+            start = time.perf_counter()
+            session.run(image)
+            elapsed = time.perf_counter() - start
+            series[index].append(elapsed * 1e3)
+            totals[index] += elapsed
+        done += 1
+        share = min(done / runs if runs else 1.0, min(totals) / seconds if seconds else 1.0)
+        tick(f"timing, {done} rounds", min(share, 1.0))
+    return [np.array(values) for values in series]
+
+
+def _median_ms(action: Callable[[], Any]) -> float:
+    times = []
+    for _ in range(_STAGE_RUNS):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) * 1e3
+
+
+def _stages(
+    entry: Contestant, session: Session, picture: NDArray[np.uint8]
+) -> tuple[float, float | None]:
+    """Median milliseconds of pre- and post-processing of a real photo."""
+    artifact = entry.artifact
+    before = _median_ms(lambda: artifact.preprocessing(picture))
+    if artifact.spec.task == "backbone":
+        return before, None
+    logits = session.run(artifact.preprocessing(picture))["logits"]
+    if artifact.spec.task == "classification":
+        return before, _median_ms(lambda: top_classes(logits))
+    original = (picture.shape[0], picture.shape[1])
+    return before, _median_ms(lambda: label_map(logits, artifact.size, original))

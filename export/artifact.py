@@ -1,0 +1,120 @@
+"""An artifact: a model file and its manifest, the single source of truth for whoever runs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lvt.errors import UserError
+from lvt.files import file_sha256
+from lvt.labels import Labels
+from lvt.models import ModelSpec
+from lvt.preprocessing import Preprocessing, Size
+
+SCHEMA = 1
+"""Raised when a reader of the old manifest would misread a new one."""
+
+MEANING = {
+    "logits/classification": "class scores before softmax",
+    "logits/semantic": "class scores before softmax at a quarter of the input size",
+    "features": "backbone feature map",
+}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output of the model file."""
+
+    name: str
+    shape: tuple[int, ...]
+    layout: str
+    meaning: str
+    dtype: str = "float32"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in manifests."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "layout": self.layout,
+            "meaning": self.meaning,
+        }
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model file whose manifest has been read and whose hash has been checked.
+
+    Attributes:
+        path: the model file.
+        manifest: the manifest as parsed.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    spec: ModelSpec
+    preprocessing: Preprocessing
+    labels: Labels | None
+
+    @property
+    def target(self) -> str:
+        """Name of the target format."""
+        return str(self.manifest["target"])
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the network's input."""
+        _, _, height, width = self.manifest["inputs"][0]["shape"]
+        return int(height), int(width)
+
+
+def manifest_path(model: Path) -> Path:
+    """Where the manifest of a model file stands: `<file>.json`."""
+    return model.with_name(model.name + ".json")
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Writes a manifest, readable for people too."""
+    path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def open_artifact(path: Path) -> Artifact:
+    """Reads the manifest of a model file and checks the file against it.
+
+    Raises:
+        UserError: no file, no manifest, one that is damaged or of another schema, or a file that
+            is not the one the manifest was written for.
+    """
+    if not path.exists():
+        raise UserError(f"no artifact at {path}")
+    sidecar = manifest_path(path)
+    if not sidecar.is_file():
+        raise UserError(
+            f"{path.name} has no manifest: {sidecar} is missing; lvt-export writes both, "
+            "and they belong side by side"
+        )
+    try:
+        manifest = json.loads(sidecar.read_text("utf-8"))
+        schema = manifest["schema"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{sidecar} is not a manifest: {error!r}") from error
+    if schema != SCHEMA:
+        raise UserError(f"{sidecar} has schema {schema}; this version reads {SCHEMA}")
+    try:
+        spec = ModelSpec.from_dict(manifest["model"])
+        preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
+        labels = Labels.from_dict(manifest["labels"]) if manifest["labels"] else None
+        artifact = Artifact(path, manifest, spec, preprocessing, labels)
+        expected, _, _ = manifest["file"]["sha256"], artifact.size, artifact.target
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(f"{sidecar} is incomplete or damaged: {error!r}") from error
+    if file_sha256(path) != expected:
+        raise UserError(
+            f"{path.name} is not the file its manifest describes (SHA-256 differs); "
+            "export it again, or put file and manifest of one export side by side"
+        )
+    return artifact

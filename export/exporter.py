@@ -1,0 +1,302 @@
+"""The road from a checkpoint to a proven artifact, step by step."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from export.artifact import MEANING, SCHEMA, TensorInfo, manifest_path, write_manifest
+from export.localise import first_deviation
+from export.parity import TOLERANCES, ParityReport, compare
+from export.rewrite import rewrite
+from export.session import Outputs, TorchSession
+from export.targets import Target, load_target, target_info
+from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
+from lvt.complexity import count_macs, count_parameters
+from lvt.config import Task, preset
+from lvt.errors import UserError
+from lvt.files import atomic_folder, file_sha256, publish
+from lvt.labels import Labels, make_labels
+from lvt.models import ModelSpec, build_random, min_side
+from lvt.preprocessing import (
+    Preprocessing,
+    Size,
+    fixed_size,
+    list_images,
+    packaged_photos,
+    read_image,
+)
+
+CLASSIFICATION_SIZE: Size = (224, 224)
+"""What the official classifier was trained and is evaluated at."""
+
+
+class ParityError(Exception):
+    """The written file does not compute what the reference computes; it has not been kept."""
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export and how.
+
+    Attributes:
+        target: name of the target format.
+        out: the file to write; in a folder (the current one by default) the name is made from
+            the checkpoint's.
+        checkpoint: file with the weights; None for reproducible random ones.
+        task: checked against the checkpoint; the model's task if there is no checkpoint.
+        size: input height and width; None to take the checkpoint's.
+        preset: what shapes cannot tell (recursion depth).
+        ema: use the checkpoint's EMA weights.
+        rewrite: False exports the reference as it is, for comparison.
+        images: folder of further pictures to check parity on.
+    """
+
+    target: str
+    out: Path | None = None
+    checkpoint: Path | None = None
+    task: Task | None = None
+    size: Size | None = None
+    preset: str = "lvt"
+    ema: bool = False
+    rewrite: bool = True
+    images: Path | None = None
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """A written artifact."""
+
+    path: Path
+    manifest: dict[str, Any]
+    parity: ParityReport
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model ready to export, and what is known of it."""
+
+    model: nn.Module
+    spec: ModelSpec
+    meta: CheckpointMeta = field(default_factory=CheckpointMeta)
+    checkpoint: Checkpoint | None = None
+
+
+def load_source(request: ExportRequest) -> Source:
+    """Loads the checkpoint, or makes the random model.
+
+    Raises:
+        UserError: see `read_checkpoint`, `identify` and `load_model`.
+    """
+    if request.checkpoint is not None:
+        checkpoint = read_checkpoint(request.checkpoint, ema=request.ema)
+        spec = identify(checkpoint, task=request.task, name=request.preset)
+        return Source(load_model(checkpoint, spec), spec, checkpoint.meta, checkpoint)
+    task = request.task or "classification"
+    classes = {"classification": 1000, "semantic": 150, "backbone": 0}[task]
+    spec = ModelSpec(task, preset(request.preset), classes)
+    return Source(build_random(spec), spec)
+
+
+def choose_size(request: ExportRequest, source: Source) -> Size:
+    """The input size: the request's, else the checkpoint's, else the task's official one.
+
+    Raises:
+        UserError: nothing tells the size, or it is too small for the model.
+    """
+    size = request.size or source.meta.input_size
+    if size is None and source.spec.task == "classification":
+        size = CLASSIFICATION_SIZE
+    if size is None:
+        raise UserError(
+            f"the checkpoint does not say which input size its {source.spec.task} model is for: "
+            "give --size HxW, for example --size 512x512"
+        )
+    least = min_side(source.spec)
+    if min(size) < least:
+        raise UserError(
+            f"--size {size[0]}x{size[1]} is too small: each side must be at least {least} pixels"
+        )
+    return size
+
+
+Progress = Callable[[str], None]
+"""Called with what is about to be done."""
+
+
+def export_artifact(
+    request: ExportRequest, progress: Progress = lambda _step: None
+) -> ExportResult:
+    """Writes one artifact and its manifest, after parity has been measured and has passed.
+
+    Raises:
+        UserError: something the user can put right.
+        ParityError: names the outputs that are off, by how much, and where the deviation starts.
+    """
+    info = target_info(request.target)
+    progress("reading the checkpoint" if request.checkpoint else "making a random model")
+    source = load_source(request)
+    size = choose_size(request, source)
+    spec = source.spec
+    out = request.out or Path()
+    if out.is_dir():
+        out = out / (default_name(request, source, size) + info.suffix)
+    preprocessing = fixed_size(spec.task, size, source.meta.mean, source.meta.std)
+    labels = _labels(source)
+    pictures = packaged_photos() + (list_images(request.images) if request.images else [])
+
+    progress(f"converting to {info.name}")
+    target = load_target(info.name)
+    exported = rewrite(source.model) if request.rewrite else source.model
+    with atomic_folder(out.parent) as scratch:
+        file = scratch / out.name
+        target.write(exported, spec, size, file, _embedded_metadata(spec, preprocessing, labels))
+        progress(f"comparing {info.runtime} with the reference on {len(pictures)} images")
+        reference = TorchSession(source.model, spec)
+        parity = compare(
+            reference,
+            target.open_session(file),
+            _tensors(preprocessing, pictures),
+            spec.task,
+            TOLERANCES["fp32"],
+        )
+        if not parity.passed:
+            progress("looking for the first module that deviates")
+            image = next(_tensors(preprocessing, pictures))
+            raise ParityError(_explain(parity, target, file, source.model, exported, image))
+        manifest = _manifest(
+            request, source, size, preprocessing, labels, parity, target, exported, file
+        )
+        write_manifest(manifest_path(file), manifest)
+        publish(manifest_path(file), manifest_path(out))
+        publish(file, out)
+    return ExportResult(out, manifest, parity, source.meta.notes)
+
+
+def default_name(request: ExportRequest, source: Source, size: Size) -> str:
+    """Checkpoint (or preset), task, size, and what is out of the ordinary."""
+    stem = request.checkpoint.name.split(".")[0] if request.checkpoint else source.spec.name
+    parts = [stem] if source.spec.task in stem else [stem, source.spec.task]
+    parts.append(f"{size[0]}x{size[1]}")
+    return "_".join(parts if request.rewrite else [*parts, "unrewritten"])
+
+
+def _labels(source: Source) -> Labels | None:
+    spec = source.spec
+    if not spec.classes:
+        return None
+    meta = source.meta
+    imagenet = spec.task == "classification"
+    return make_labels(spec.classes, meta.class_names, meta.palette, imagenet=imagenet)
+
+
+def _tensors(preprocessing: Preprocessing, pictures: list[Path]) -> Iterator[NDArray[np.float32]]:
+    for path in pictures:
+        yield preprocessing(read_image(path))
+
+
+def _embedded_metadata(
+    spec: ModelSpec, preprocessing: Preprocessing, labels: Labels | None
+) -> dict[str, str]:
+    """The essentials, for those who get the model file without its manifest."""
+    entries = {
+        "lvt.task": spec.task,
+        "lvt.model": json.dumps(spec.to_dict()),
+        "lvt.preprocessing": json.dumps(preprocessing.to_dict()),
+    }
+    if labels is not None:
+        entries["lvt.labels"] = json.dumps(labels.to_dict(), ensure_ascii=False)
+    return entries
+
+
+def _explain(
+    parity: ParityReport,
+    target: Target,
+    file: Path,
+    reference: nn.Module,
+    exported: nn.Module,
+    image: NDArray[np.float32],
+) -> str:
+    def file_outputs(names: list[str]) -> Outputs:
+        return target.module_outputs(file, image, names)
+
+    start = first_deviation(reference, exported, file_outputs, image, parity.tolerance.sqnr_db)
+    where = str(start) if start else "no single module deviates; the error builds up gradually"
+    return "parity failed: " + "; ".join([*parity.failures, where])
+
+
+def _outputs(spec: ModelSpec, size: Size) -> list[TensorInfo]:
+    def at_stride(stride: int) -> tuple[int, int]:
+        return -(-size[0] // stride), -(-size[1] // stride)
+
+    if spec.task == "backbone":
+        return [
+            TensorInfo(name, (1, dim, *at_stride(4 << depth)), "NCHW", MEANING["features"])
+            for depth, (name, dim) in enumerate(zip(spec.outputs, spec.config.dims, strict=True))
+        ]
+    if spec.task == "semantic":
+        shape = (1, spec.classes, *at_stride(4))
+        return [TensorInfo("logits", shape, "NCHW", MEANING["logits/semantic"])]
+    return [TensorInfo("logits", (1, spec.classes), "NC", MEANING["logits/classification"])]
+
+
+def _manifest(
+    request: ExportRequest,
+    source: Source,
+    size: Size,
+    preprocessing: Preprocessing,
+    labels: Labels | None,
+    parity: ParityReport,
+    target: Target,
+    exported: nn.Module,
+    file: Path,
+) -> dict[str, Any]:
+    checkpoint = source.checkpoint
+    return {
+        "schema": SCHEMA,
+        "task": source.spec.task,
+        "target": request.target,
+        "precision": "fp32",
+        "file": {
+            "name": file.name,
+            "bytes": file.stat().st_size,
+            "sha256": file_sha256(file),
+        },
+        "model": source.spec.to_dict(),
+        "model_name": source.spec.name,
+        "parameters": count_parameters(source.model),
+        "macs": {
+            "reference": count_macs(source.model, size),
+            "artifact": count_macs(exported, size),
+        },
+        "inputs": [TensorInfo("image", (1, 3, *size), "NCHW", "preprocessed picture").to_dict()],
+        "outputs": [output.to_dict() for output in _outputs(source.spec, size)],
+        "preprocessing": preprocessing.to_dict(),
+        "labels": labels.to_dict() if labels else None,
+        "parity": parity.to_dict(),
+        "accuracy": None,  # not measured
+        "rewritten": request.rewrite,
+        "source": {
+            "checkpoint": checkpoint.path.name if checkpoint else None,
+            "container": checkpoint.container if checkpoint else "random weights, seed 0",
+            "sha256": checkpoint.sha256 if checkpoint else None,
+            "ema": request.ema,
+        },
+        "tools": {
+            "lvt-mobile": version("lvt-mobile"),
+            "python": platform.python_version(),
+            **target.versions(),
+        },
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,94 @@
+"""Where a deviation starts: the first module whose output differs too much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from export.rewrite import registered
+from export.session import Outputs
+from lvt.layers import PatchEmbed
+from lvt.metrics import sqnr_db
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """The first module that is off.
+
+    Attributes:
+        module: dotted name in the reference.
+        side: `rewrite` if the PyTorch rewrite is already off there, `runtime` if only the file is.
+        sqnr_db: of that module's output against the reference's.
+    """
+
+    module: str
+    side: str
+    sqnr_db: float
+
+    def __str__(self) -> str:
+        where = "the rewritten PyTorch module" if self.side == "rewrite" else "the runtime only"
+        return f"deviation starts at {self.module} ({self.sqnr_db:.1f} dB), in {where}"
+
+
+def landmarks(reference: nn.Module) -> list[str]:
+    """Modules whose output the rewrite keeps: those with a rewrite, and patch embeddings."""
+    types = (*registered(), PatchEmbed)
+    return [name for name, module in reference.named_modules() if type(module) in types]
+
+
+def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> Outputs:
+    """Outputs of the named modules, in the order in which they were computed."""
+    recorded: Outputs = {}
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            recorded[name] = output.numpy()
+
+        return keep
+
+    modules = dict(model.named_modules())
+    handles = [modules[name].register_forward_hook(hook(name)) for name in names]
+    try:
+        with torch.inference_mode():
+            model(torch.from_numpy(image))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return recorded
+
+
+def first_deviation(
+    reference: nn.Module,
+    exported: nn.Module,
+    file_outputs: Callable[[list[str]], Outputs],
+    image: NDArray[np.float32],
+    least_sqnr_db: float,
+) -> Deviation | None:
+    """The first landmark below `least_sqnr_db`, looking at the PyTorch rewrite, then at the file.
+
+    Args:
+        reference: the reference model.
+        exported: the module that was converted (rewritten or not).
+        file_outputs: gives the written file's outputs of inner modules for `image`.
+        image: (1, 3, H, W).
+        least_sqnr_db: what counts as a deviation.
+    """
+    names = landmarks(reference)
+    expected = _record(reference, names, image)
+    for side, actual in (
+        ("rewrite", _record(exported, names, image)),
+        ("runtime", file_outputs(list(expected))),
+    ):
+        for name, value in expected.items():
+            if name not in actual or actual[name].shape != value.shape:
+                continue  # the converter merged the module's last operation with another's
+            sqnr = sqnr_db(actual[name], value)
+            if not sqnr >= least_sqnr_db:
+                return Deviation(name, side, sqnr)
+    return None

@@ -1,0 +1,183 @@
+"""Does an artifact compute what the reference computes? Measured in the runtime that runs it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.session import Session
+from lvt.config import Task
+from lvt.metrics import decibels, max_abs_error, power
+from lvt.postprocessing import label_map
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What an artifact may differ by.
+
+    Attributes:
+        relative_error: largest absolute error over the range of the reference's output.
+        sqnr_db: least signal to noise ratio.
+        agreement: least share of equal answers (top-1 classes, labels of pixels).
+    """
+
+    relative_error: float
+    sqnr_db: float
+    agreement: float
+
+
+TOLERANCES = {
+    # Summation order alone moves float32 results by about 1e-7 of the range a layer (SQNR
+    # 115-130 dB at the output). A wrong weight, tap or rounding rule costs more than these leave.
+    "fp32": Tolerance(relative_error=1e-4, sqnr_db=90.0, agreement=0.999),
+}
+
+
+@dataclass(frozen=True)
+class OutputParity:
+    """One output over all images."""
+
+    name: str
+    max_abs_error: float
+    range: float
+    sqnr_db: float
+
+    @property
+    def relative_error(self) -> float:
+        """Largest error over the reference's range."""
+        return self.max_abs_error / self.range if self.range > 0 else math.inf
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """Result of a comparison."""
+
+    images: int
+    outputs: tuple[OutputParity, ...]
+    agreement_measure: str | None
+    agreement: float | None
+    """Share of equal answers; None for outputs that answer nothing (features)."""
+    tolerance: Tolerance
+
+    @property
+    def failures(self) -> list[str]:
+        """What is out of tolerance, one phrase each; empty when all is well."""
+        limit = self.tolerance
+        found = []
+        for output in self.outputs:
+            if not output.relative_error <= limit.relative_error:
+                found.append(
+                    f"{output.name} is off by {output.max_abs_error:.3g}, "
+                    f"{output.relative_error:.2g} of its range (limit {limit.relative_error:.0e})"
+                )
+            if not output.sqnr_db >= limit.sqnr_db:
+                found.append(
+                    f"{output.name} has SQNR {output.sqnr_db:.1f} dB (limit {limit.sqnr_db:.0f})"
+                )
+        if self.agreement is not None and not self.agreement >= limit.agreement:
+            found.append(
+                f"{self.agreement_measure} agreement is {self.agreement:.4%} "
+                f"(limit {limit.agreement:.1%})"
+            )
+        return found
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything is within tolerance."""
+        return not self.failures
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in manifests; an infinite SQNR (identical outputs) becomes null."""
+        return {
+            "images": self.images,
+            "outputs": [
+                {
+                    "name": o.name,
+                    "max_abs_error": o.max_abs_error,
+                    "range": o.range,
+                    "sqnr_db": o.sqnr_db if math.isfinite(o.sqnr_db) else None,
+                }
+                for o in self.outputs
+            ],
+            "agreement": {"measure": self.agreement_measure, "value": self.agreement},
+            "tolerance": {
+                "relative_error": self.tolerance.relative_error,
+                "sqnr_db": self.tolerance.sqnr_db,
+                "agreement": self.tolerance.agreement,
+            },
+            "passed": self.passed,
+        }
+
+
+class _Accumulator:
+    """Error of one output, gathered image by image."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.max_error = 0.0
+        self.low, self.high = math.inf, -math.inf
+        self.signal = self.noise = 0.0
+
+    def add(self, actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+        if actual.shape != expected.shape:
+            raise ValueError(f"{self.name}: shape {actual.shape}, reference {expected.shape}")
+        self.max_error = max(self.max_error, max_abs_error(actual, expected))
+        self.low = min(self.low, float(expected.min()))
+        self.high = max(self.high, float(expected.max()))
+        self.signal += power(expected)
+        self.noise += power(actual.astype(np.float64) - expected)
+
+    def result(self) -> OutputParity:
+        sqnr = decibels(self.signal, self.noise)
+        return OutputParity(self.name, self.max_error, self.high - self.low, sqnr)
+
+
+def _answers(task: Task, logits: NDArray[np.float32]) -> NDArray[np.int64]:
+    """What the user would read off the output: classes, or labels at the network's input size."""
+    if task == "classification":
+        return logits.argmax(axis=1)
+    height, width = logits.shape[-2] * 4, logits.shape[-1] * 4
+    return label_map(logits, (height, width), (height, width))
+
+
+_MEASURES: dict[Task, str] = {"classification": "top-1", "semantic": "pixel label"}
+
+
+def compare(
+    reference: Session,
+    candidate: Session,
+    images: Iterable[NDArray[np.float32]],
+    task: Task,
+    tolerance: Tolerance,
+) -> ParityReport:
+    """Runs both sessions on preprocessed images (1, 3, H, W) and measures the difference.
+
+    Raises:
+        ValueError: the sessions' outputs differ in name or shape, or there are no images.
+    """
+    gathered: dict[str, _Accumulator] = {}
+    same = total = count = 0
+    for count, image in enumerate(images, start=1):  # noqa: B007 (used after the loop)
+        expected, actual = reference.run(image), candidate.run(image)
+        if list(expected) != list(actual):
+            raise ValueError(f"outputs are {list(actual)}, the reference's {list(expected)}")
+        for name, value in expected.items():
+            gathered.setdefault(name, _Accumulator(name)).add(actual[name], value)
+        if task in _MEASURES:
+            left, right = _answers(task, actual["logits"]), _answers(task, expected["logits"])
+            same += int((left == right).sum())
+            total += left.size
+    if not count:
+        raise ValueError("no images to compare on")
+    return ParityReport(
+        images=count,
+        outputs=tuple(accumulator.result() for accumulator in gathered.values()),
+        agreement_measure=_MEASURES.get(task),
+        agreement=same / total if total else None,
+        tolerance=tolerance,
+    )

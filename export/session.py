@@ -1,0 +1,42 @@
+"""What everything that runs a model looks like, whatever runs it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lvt.models import ModelSpec, named_outputs
+
+Outputs = dict[str, NDArray[np.float32]]
+
+
+class Session(Protocol):
+    """A model ready to run."""
+
+    def run(self, image: NDArray[np.float32]) -> Outputs:
+        """One inference.
+
+        Args:
+            image: (1, 3, H, W) float32, NCHW, preprocessed.
+
+        Returns:
+            {output name: array}, in the model's order.
+        """
+        ...
+
+
+class TorchSession:
+    """A PyTorch module of ours behind the session protocol."""
+
+    def __init__(self, model: nn.Module, spec: ModelSpec):
+        self.model = model
+        self.spec = spec
+
+    def run(self, image: NDArray[np.float32]) -> Outputs:
+        with torch.inference_mode():
+            outputs = self.model(torch.from_numpy(image))
+        return {name: value.numpy() for name, value in named_outputs(self.spec, outputs).items()}

@@ -1,0 +1,126 @@
+"""ONNX: written by torch's exporter, run by ONNX Runtime on the CPU. Standard operators only."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from export.session import Outputs
+from lvt.errors import UserError
+from lvt.models import ModelSpec
+from lvt.preprocessing import Size
+
+OPSET = 20
+"""The first with Gelu, which runtimes execute as one kernel; ONNX Runtime has it since 1.17."""
+
+INPUT = "image"
+_SCOPE_KEY = "pkg.torch.onnx.name_scopes"
+MODULE_KEY = "lvt.module"
+"""Node metadata: dotted name of the innermost module that a node computes for."""
+
+
+def write(
+    model: nn.Module, spec: ModelSpec, size: Size, path: Path, metadata: dict[str, str]
+) -> None:
+    """See `Target.write`. The file passes `onnx.checker` with full shape inference."""
+    program = torch.onnx.export(
+        model,
+        (torch.zeros(1, 3, *size),),
+        input_names=[INPUT],
+        output_names=list(spec.outputs),
+        opset_version=OPSET,
+        dynamo=True,
+        optimize=True,
+        verbose=False,
+    )
+    assert program is not None
+    proto = program.model_proto
+    _tidy_metadata(proto)
+    proto.producer_name = "lvt-mobile"
+    onnx.helper.set_model_props(proto, metadata)
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.save(proto, path)
+
+
+def _tidy_metadata(proto: onnx.ModelProto) -> None:
+    """Keeps each node's module name; drops stack traces, which hold paths of this machine."""
+    for node in proto.graph.node:
+        entries = {entry.key: entry.value for entry in node.metadata_props}
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
+        scopes = _parse_scopes(entries.get(_SCOPE_KEY, ""))
+        if scopes:
+            node.metadata_props.add(key=MODULE_KEY, value=scopes[-1])
+    for value in [*proto.graph.value_info, *proto.graph.input, *proto.graph.output]:
+        del value.metadata_props[:]
+    del proto.graph.metadata_props[:]
+
+
+def _parse_scopes(text: str) -> list[str]:
+    """Dotted module names, outermost first, from the exporter's list of scopes.
+
+    The last scope is the operator itself; it is left out.
+    """
+    return [scope for scope in ast.literal_eval(text or "[]")[:-1] if scope]
+
+
+class OnnxSession:
+    """ONNX Runtime on the CPU."""
+
+    def __init__(self, model: bytes | Path, *, threads: int = 0):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Trained attention gives far-off keys subnormal probabilities, on which x86 is slow. The
+        # results do not change: what is dropped is below 1.2e-38.
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        source = model if isinstance(model, bytes) else str(model)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has no common exception type
+            name = "the model" if isinstance(model, bytes) else model.name
+            raise UserError(f"ONNX Runtime cannot load {name}: {error}") from error
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def run(self, image: NDArray[np.float32]) -> Outputs:
+        return dict(zip(self._names, self._session.run(None, {INPUT: image}), strict=True))
+
+
+def open_session(path: Path, *, threads: int = 0) -> OnnxSession:
+    """See `Target.open_session`."""
+    return OnnxSession(path, threads=threads)
+
+
+def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:
+    """See `Target.module_outputs`: the last value each module computed becomes an output."""
+    proto = onnx.load(path)
+    last: dict[str, str] = {}
+    for node in proto.graph.node:
+        module = next((e.value for e in node.metadata_props if e.key == MODULE_KEY), "")
+        for name in names:
+            if module == name or module.startswith(f"{name}."):
+                last[name] = node.output[0]
+    del proto.graph.output[:]
+    proto.graph.output.extend(onnx.ValueInfoProto(name=value) for value in set(last.values()))
+    outputs = OnnxSession(proto.SerializeToString()).run(image)
+    return {name: outputs[value] for name, value in last.items()}
+
+
+def versions() -> dict[str, str]:
+    """See `Target.versions`."""
+    return {
+        "torch": torch.__version__,
+        "onnx": onnx.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "opset": str(OPSET),
+    }

@@ -1,0 +1,132 @@
+"""How every command line of ours behaves: errors, noise, progress, numbers and sizes.
+
+Imports nothing heavy, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+import typer
+
+from lvt.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+FAILED = 1
+"""Exit code: the command ran, and the answer is no (parity, a regression gate)."""
+MISUSED = 2
+"""Exit code: something the user can put right."""
+INTERRUPTED = 130
+
+
+def new_app(help_text: str) -> typer.Typer:
+    """A Typer application in the house style."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`HxW`, or one number for a square.
+
+    Raises:
+        UserError: anything else.
+    """
+    match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip())
+    if not match or int(match[1]) < 1 or (match[2] and int(match[2]) < 1):
+        raise UserError(f"--size {text!r} is not a size: write HxW in pixels, such as 352x480")
+    return int(match[1]), int(match[2] or match[1])
+
+
+class Terminal:
+    """Where a command talks to its user: results on stdout, everything else on stderr."""
+
+    def __init__(self, errors: IO[str]):
+        self._errors = errors
+
+    @property
+    def out(self) -> Console:
+        """For results."""
+        from rich.console import Console
+
+        return Console(soft_wrap=False, highlight=False)
+
+    def note(self, text: str) -> None:
+        """One line on stderr."""
+        self._errors.write(text + "\n")
+        self._errors.flush()
+
+    def progress(self) -> Progress:
+        """A progress bar on stderr, silent where that is no terminal."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=Console(file=self._errors),
+            transient=True,
+        )
+
+    @contextmanager
+    def steps(self) -> Iterator[Callable[[str], None]]:
+        """Shows one moving line that names the current step of a job of unknown length."""
+        with self.progress() as bar:
+            task = bar.add_task("starting", total=None, detail="")
+            yield lambda step: bar.update(task, description=step)
+
+
+@contextmanager
+def command(verbose: bool) -> Iterator[Terminal]:
+    """Runs the body of a command under the house rules.
+
+    `UserError` becomes one line and exit code 2; Ctrl-C becomes one line and exit code 130. What
+    other libraries write to stderr is held back, unless `verbose`, and shown if we crash.
+    """
+    if verbose:
+        with _outcome(sys.stderr):
+            yield Terminal(sys.stderr)
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as noise, os.fdopen(os.dup(2), "w") as errors:
+        os.dup2(noise.fileno(), 2)  # native code writes to the descriptor, not to sys.stderr
+        try:
+            with _outcome(errors):
+                yield Terminal(errors)
+        except Exception:
+            noise.seek(0)
+            errors.write(noise.read().decode(errors="replace"))
+            raise
+        finally:
+            sys.stderr.flush()
+            errors.flush()
+            os.dup2(errors.fileno(), 2)
+
+
+@contextmanager
+def _outcome(errors: IO[str]) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        message = " ".join(str(error).split())
+        errors.write(f"error: {message}\n")
+        raise typer.Exit(MISUSED) from None
+    except KeyboardInterrupt:
+        errors.write("interrupted\n")
+        raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,55 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lvt.errors import UserError
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic_folder(parent: Path) -> Iterator[Path]:
+    """A scratch folder beside the final place of its files; gone afterwards, come what may.
+
+    Write into it, then `publish` each file: on the same file system a rename is atomic.
+
+    Raises:
+        UserError: `parent` cannot be made or written to.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=parent, prefix=".lvt-partial-"))
+    except OSError as error:
+        raise UserError(f"cannot write to {parent}: {error.strerror}") from error
+    try:
+        yield scratch
+    except OSError as error:
+        raise UserError(f"cannot write to {parent}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def publish(source: Path, destination: Path) -> None:
+    """Moves a finished file to its final name, replacing what is there.
+
+    Raises:
+        UserError: the destination is a folder.
+    """
+    if destination.is_dir():
+        raise UserError(f"{destination} is a folder; give a file name")
+    umask = os.umask(0)
+    os.umask(umask)
+    source.chmod(0o666 & ~umask)  # scratch files are private, results are ordinary files
+    source.replace(destination)

@@ -1,0 +1,52 @@
+"""Numerical and task measures shared by parity, quantization and evaluation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating] | NDArray[np.integer]
+
+
+def max_abs_error(actual: Array, expected: Array) -> float:
+    """Largest absolute difference; infinite where `actual` is not finite."""
+    difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
+    return float(difference.max()) if np.isfinite(difference).all() else math.inf
+
+
+def power(values: Array) -> float:
+    """Sum of squares, in float64."""
+    return float(np.square(values.astype(np.float64)).sum())
+
+
+def decibels(signal: float, noise: float) -> float:
+    """Ratio of two powers in dB; infinite without noise, minus infinite without (finite) signal."""
+    if noise == 0:
+        return math.inf
+    if signal == 0 or not math.isfinite(noise):
+        return -math.inf
+    return 10 * math.log10(signal / noise)
+
+
+def sqnr_db(actual: Array, expected: Array) -> float:
+    """Signal to quantization-noise ratio in dB; infinite for identical arrays."""
+    return decibels(power(expected), power(actual.astype(np.float64) - expected))
+
+
+def confusion_matrix(
+    predicted: NDArray[np.integer], truth: NDArray[np.integer], classes: int
+) -> NDArray[np.int64]:
+    """Counts [truth, predicted]; pixels whose truth is not in 0..classes-1 are ignored."""
+    known = (truth >= 0) & (truth < classes)
+    index = truth[known].astype(np.int64) * classes + predicted[known]
+    return np.bincount(index, minlength=classes**2).reshape(classes, classes)
+
+
+def mean_iou(confusion: NDArray[np.int64]) -> float:
+    """Mean over the classes that occur of intersection over union, 0..1; NaN if none occurs."""
+    intersection = np.diag(confusion).astype(np.float64)
+    union = confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
+    present = union > 0
+    return float((intersection[present] / union[present]).mean()) if present.any() else math.nan

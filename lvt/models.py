@@ -1,0 +1,118 @@
+"""Which reference model a task and a configuration mean, and what its outputs are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lvt.backbone import LVT
+from lvt.classification import LVTClassifier, LVTPooledClassifier
+from lvt.config import PRESETS, TASKS, LVTConfig, Task
+from lvt.errors import UserError
+from lvt.semantic import DECODER_DIM, LVTSegFormer
+
+BACKBONE_OUTPUTS = ("stride4", "stride8", "stride16", "stride32")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything needed to build the module a checkpoint belongs to.
+
+    Attributes:
+        task: what the model predicts.
+        config: the backbone.
+        classes: length of the class axis; 0 for a bare backbone.
+        pooled: classification only; the plain mean-pooled head instead of class attention.
+        output_norms: backbone only; a LayerNorm on each output.
+        decoder_dim: semantic only; width of the decoder.
+    """
+
+    task: Task
+    config: LVTConfig
+    classes: int = 0
+    pooled: bool = False
+    output_norms: bool = False
+    decoder_dim: int = DECODER_DIM
+
+    @property
+    def name(self) -> str:
+        """A short name: the preset where the configuration is one, else `custom`."""
+        known = {config: name for name, config in reversed(PRESETS.items())}
+        return known.get(self.config, "custom")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the model's output tensors, in order."""
+        return BACKBONE_OUTPUTS if self.task == "backbone" else ("logits",)
+
+    def with_recursion(self, depth: int) -> ModelSpec:
+        """The same weights applied with another recursion depth."""
+        return replace(self, config=replace(self.config, recursion=depth))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as it stands in checkpoints and manifests."""
+        return {
+            "task": self.task,
+            "backbone": self.config.to_dict(),
+            "classes": self.classes,
+            "pooled": self.pooled,
+            "output_norms": self.output_norms,
+            "decoder_dim": self.decoder_dim,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelSpec:
+        """Inverse of `to_dict`.
+
+        Raises:
+            UserError: the data does not describe a model.
+        """
+        try:
+            if data["task"] not in TASKS:
+                raise UserError(f"unknown task {data['task']!r}; known: {', '.join(TASKS)}")
+            return cls(
+                task=data["task"],
+                config=LVTConfig.from_dict(data["backbone"]),
+                classes=int(data["classes"]),
+                pooled=bool(data["pooled"]),
+                output_norms=bool(data["output_norms"]),
+                decoder_dim=int(data["decoder_dim"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"not a model description: {error!r}") from error
+
+
+def build(spec: ModelSpec) -> nn.Module:
+    """The untrained reference model for `spec`, in evaluation mode."""
+    model: nn.Module
+    if spec.task == "backbone":
+        model = LVT(spec.config, output_norms=spec.output_norms)
+    elif spec.task == "semantic":
+        model = LVTSegFormer(spec.config, spec.classes, spec.decoder_dim)
+    elif spec.pooled:
+        model = LVTPooledClassifier(spec.config, spec.classes)
+    else:
+        model = LVTClassifier(spec.config, spec.classes)
+    return model.eval()
+
+
+def build_random(spec: ModelSpec, seed: int = 0) -> nn.Module:
+    """`build` with reproducible random weights; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(spec)
+
+
+def named_outputs(spec: ModelSpec, outputs: Tensor | tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """A model's return value as {output name: tensor}."""
+    values = (outputs,) if isinstance(outputs, Tensor) else outputs
+    return dict(zip(spec.outputs, values, strict=True))
+
+
+def min_side(spec: ModelSpec) -> int:
+    """The smallest image side the model accepts, in pixels."""
+    return LVT.smallest_side(spec.config)

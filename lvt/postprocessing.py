@@ -1,0 +1,54 @@
+"""From raw outputs to what a person asks for: best classes, label maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lvt.preprocessing import Size
+from lvt.semantic import resize_bilinear
+
+_CLASSES_AT_ONCE = 16
+"""Full-size logits of 150 classes would take gigabytes; a running maximum does not."""
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One row of a classification result."""
+
+    index: int
+    probability: float
+
+
+def top_classes(logits: NDArray[np.float32], count: int = 5) -> list[ClassScore]:
+    """The `count` most probable classes of logits (1, K), best first; ties by index."""
+    row = logits[0].astype(np.float64)
+    exp = np.exp(row - row.max())
+    probability = exp / exp.sum()
+    best = np.argsort(-row, kind="stable")[:count]
+    return [ClassScore(int(i), float(probability[i])) for i in best]
+
+
+def label_map(
+    logits: NDArray[np.float32], network_size: Size, original_size: Size
+) -> NDArray[np.int64]:
+    """Semantic logits (1, K, h, w) to class indices (H, W) at the picture's size.
+
+    As in the official evaluation: bilinear to the network's input size, bilinear again to the
+    original size, argmax.
+    """
+    scores = torch.from_numpy(logits)
+    best = torch.full(original_size, -torch.inf)
+    labels = torch.zeros(original_size, dtype=torch.int64)
+    for start in range(0, scores.shape[1], _CLASSES_AT_ONCE):
+        part = resize_bilinear(scores[:, start : start + _CLASSES_AT_ONCE], network_size)
+        if network_size != original_size:
+            part = resize_bilinear(part, original_size)
+        value, index = part[0].max(dim=0)
+        better = value > best
+        best = torch.where(better, value, best)
+        labels = torch.where(better, index + start, labels)
+    return labels.numpy()

@@ -1,0 +1,274 @@
+"""From a picture file to the network's input: one specification, one implementation.
+
+A specification is an ordered list of steps. It is written into every manifest together with the
+hash of a golden tensor, so that Python and a phone can prove that they do the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lvt.config import Task
+from lvt.errors import UserError
+from lvt.resize import FILTERS, Filter, resize_uint8
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_MEAN_255 = (123.675, 116.28, 103.53)
+IMAGENET_STD_255 = (58.395, 57.12, 57.375)
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Resize to a fixed size, whatever that does to the aspect ratio."""
+
+    op: ClassVar[str] = "stretch"
+    size: Size
+    filter: Filter
+
+
+@dataclass(frozen=True)
+class ShorterSide:
+    """Resize so that the shorter side is `side`; the longer one is truncated to an integer."""
+
+    op: ClassVar[str] = "shorter_side"
+    side: int
+    filter: Filter
+
+
+@dataclass(frozen=True)
+class FitWithin:
+    """Resize, keeping the ratio, within a long and a short limit; sides rounded half up."""
+
+    op: ClassVar[str] = "fit_within"
+    long: int
+    short: int
+    filter: Filter
+
+
+@dataclass(frozen=True)
+class AlignUp:
+    """Resize each side up to the next multiple."""
+
+    op: ClassVar[str] = "align_up"
+    multiple: int
+    filter: Filter
+
+
+@dataclass(frozen=True)
+class CenterCrop:
+    """Cut the centre; the offset is rounded half to even."""
+
+    op: ClassVar[str] = "center_crop"
+    size: Size
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """float32 (x / scale - mean) / std per channel, rounded after each operation."""
+
+    op: ClassVar[str] = "normalise"
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+Step = Stretch | ShorterSide | FitWithin | AlignUp | CenterCrop | Normalise
+_STEPS: dict[str, Callable[..., Step]] = {
+    step.op: step for step in (Stretch, ShorterSide, FitWithin, AlignUp, CenterCrop, Normalise)
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Ordered steps from an upright RGB picture (H, W, 3) uint8 to (1, 3, h, w) float32."""
+
+    steps: tuple[Step, ...]
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Network input for a picture (H, W, 3) uint8 RGB: (1, 3, h, w) float32, NCHW."""
+        x: NDArray[Any] = image
+        for step in self.steps:
+            x = _apply(step, x)
+        return np.ascontiguousarray(x.transpose(2, 0, 1)[None])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in manifests, with the golden tensor's hash."""
+        return {
+            "exif_orientation": True,
+            "color": "RGB",
+            "steps": [{"op": step.op, **asdict(step)} for step in self.steps],
+            "layout": "NCHW",
+            "dtype": "float32",
+            "golden": {"picture": GOLDEN_RULE, "sha256": self.golden_sha256()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """Inverse of `to_dict`; recomputes the golden tensor.
+
+        Raises:
+            UserError: unknown steps, or the golden tensor differs: this version of the code does
+                not do what the writer of the manifest did.
+        """
+        try:
+            steps = []
+            for entry in data["steps"]:
+                values = {
+                    key: tuple(value) if isinstance(value, list) else value
+                    for key, value in entry.items()
+                    if key != "op"
+                }
+                if values.get("filter", FILTERS[0]) not in FILTERS:
+                    raise UserError(f"unknown resize filter {values['filter']!r}")
+                steps.append(_STEPS[entry["op"]](**values))
+            spec, golden = cls(tuple(steps)), data["golden"]["sha256"]
+        except (KeyError, TypeError) as error:
+            raise UserError(f"the manifest's preprocessing is not understood: {error!r}") from error
+        if spec.golden_sha256() != golden:
+            raise UserError(
+                "preprocessing gives another golden tensor than the manifest records; "
+                "export the artifact again with this version"
+            )
+        return spec
+
+    def golden_sha256(self) -> str:
+        """Hash of the little-endian float32 bytes of the golden picture's network input."""
+        tensor = self(golden_picture()).astype("<f4", copy=False)
+        return hashlib.sha256(tensor.tobytes()).hexdigest()
+
+
+GOLDEN_RULE = "131x97 RGB: value(x, y, c) = (7 x + 13 y + 29 c + x y) mod 256"
+
+
+def golden_picture() -> NDArray[np.uint8]:
+    """The picture of `GOLDEN_RULE`, 97 rows by 131 columns: integers any language can make."""
+    y, x, c = np.ogrid[:97, :131, :3]
+    return ((7 * x + 13 * y + 29 * c + x * y) % 256).astype(np.uint8)
+
+
+def _half_up(value: float) -> int:
+    return int(value + 0.5)
+
+
+def _apply(step: Step, x: NDArray[Any]) -> NDArray[Any]:
+    height, width = x.shape[:2]
+    match step:
+        case Stretch():
+            return resize_uint8(x, step.size, step.filter)
+        case ShorterSide():
+            if height <= width:
+                size = (step.side, max(1, int(step.side * width / height)))
+            else:
+                size = (max(1, int(step.side * height / width)), step.side)
+            return resize_uint8(x, size, step.filter)
+        case FitWithin():
+            factor = min(step.long / max(height, width), step.short / min(height, width))
+            size = (max(1, _half_up(height * factor)), max(1, _half_up(width * factor)))
+            return resize_uint8(x, size, step.filter)
+        case AlignUp():
+            multiple = step.multiple
+            size = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
+            return resize_uint8(x, size, step.filter)
+        case CenterCrop():
+            top, left = round((height - step.size[0]) / 2), round((width - step.size[1]) / 2)
+            return x[top : top + step.size[0], left : left + step.size[1]]
+        case Normalise():
+            scaled = x.astype(np.float32) / np.float32(step.scale)
+            return (scaled - np.array(step.mean, np.float32)) / np.array(step.std, np.float32)
+
+
+def official(task: Task) -> Preprocessing:
+    """The official evaluation transform of a task, whose output size depends on the picture.
+
+    A bare backbone has no transform of its own; it takes classification's.
+    """
+    if task == "semantic":
+        return Preprocessing(
+            (
+                FitWithin(2048, 512, "opencv_bilinear"),
+                AlignUp(32, "opencv_bilinear"),
+                Normalise(1.0, IMAGENET_MEAN_255, IMAGENET_STD_255),
+            )
+        )
+    return fixed_size(task, (224, 224))
+
+
+CROP_FRACTION = 0.96
+"""Share of the shorter side that classification's centre crop keeps."""
+
+
+def fixed_size(
+    task: Task,
+    size: Size,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+) -> Preprocessing:
+    """The official transform with a fixed output size, as a phone wants it.
+
+    Classification keeps its resize and centre crop, at the crop fraction of the official size.
+    Semantic segmentation replaces its two resizes by one to `size`, so that the aspect ratio is
+    that of `size`. `mean` and `std` are on the 0..255 scale; ImageNet's by default.
+    """
+    if task == "semantic":
+        return Preprocessing(
+            (
+                Stretch(size, "opencv_bilinear"),
+                Normalise(1.0, mean or IMAGENET_MEAN_255, std or IMAGENET_STD_255),
+            )
+        )
+    return Preprocessing(
+        (
+            ShorterSide(int(max(size) / CROP_FRACTION), "pillow_bicubic"),
+            CenterCrop(size),
+            Normalise(255.0, IMAGENET_MEAN, IMAGENET_STD),
+        )
+    )
+
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """A picture file as upright RGB (H, W, 3) uint8; EXIF orientation is applied.
+
+    Raises:
+        UserError: no such file, or it cannot be read as a picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    except FileNotFoundError:
+        raise UserError(f"no image at {path}") from None
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"cannot read {path} as an image: {error}") from error
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The picture files directly in `folder`, sorted by name.
+
+    Raises:
+        UserError: not a folder, or no pictures in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder of images")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise UserError(f"no images ({', '.join(sorted(IMAGE_SUFFIXES))}) in {folder}")
+    return paths
+
+
+def packaged_photos() -> list[Path]:
+    """The public-domain photos that ship with the package."""
+    return list_images(Path(__file__).parent / "data" / "photos")

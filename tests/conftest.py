@@ -1,0 +1,53 @@
+"""Fixtures and data that many tests share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lvt.config import LVT, LVTConfig, StageConfig
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+TINY = LVTConfig(
+    stages=(
+        StageConfig("csa", dim=16, heads=2, mlp_hidden=32, layers=1),
+        StageConfig("rasa", dim=16, heads=2, mlp_hidden=32, layers=1, sr_ratio=4),
+        StageConfig("rasa", dim=32, heads=4, mlp_hidden=64, layers=1, sr_ratio=2),
+        StageConfig("rasa", dim=32, heads=4, mlp_hidden=64, layers=1, sr_ratio=1),
+    )
+)
+"""Every kind of module of the paper's model, in the fewest and narrowest instances."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_threads() -> None:
+    """Parallel test workers must not fight for the cores."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    torch.set_num_threads(1 if workers > 1 else 2)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of data that may not be committed."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared is absent: its photos and checkpoint may not be committed")
+    return SHARED
+
+
+@pytest.fixture
+def camvid_checkpoint(shared: Path) -> Path:
+    """A really trained SegFormer on LVT, in the official container."""
+    return shared / "real" / "lvt_segformer_camvid.pth"
+
+
+def tiny(recursion: int = 2) -> LVTConfig:
+    """`TINY` at another recursion depth."""
+    return replace(TINY, recursion=recursion)
+
+
+__all__ = ["LVT", "SHARED", "TINY", "tiny"]

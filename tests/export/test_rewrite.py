@@ -1,0 +1,188 @@
+"""Rewrites are exact: float64 to 1e-9, float32 to 1e-4, for any size, heads and weights.
+
+1e-9 in float64 leaves room for the summation order only; a wrong tap, border or scale changes
+results by far more. Weights are random with a spread that makes attention decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from export.rewrite import registered, rewrite
+from lvt.attention import CSA, RASA
+from lvt.config import Task
+from lvt.layers import Mlp
+from lvt.models import ModelSpec, build_random, named_outputs
+from lvt.semantic import SegFormerHead
+from tests.conftest import tiny
+
+SIDE = st.integers(min_value=1, max_value=17)
+SEED = st.integers(min_value=0, max_value=2**32 - 1)
+EXAMPLES = settings(max_examples=30, deadline=None)
+
+
+def randomise(module: nn.Module, seed: int) -> nn.Module:
+    """Random parameters and statistics; large enough that softmax is far from uniform."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, value in module.state_dict().items():
+        if value.is_floating_point():
+            random = torch.randn(value.shape, generator=generator, dtype=torch.float64)
+            spread = 2.0 if value.ndim > 1 else 0.5
+            fan_in = max(1, value[0].numel()) if value.ndim > 1 else 1
+            offset = 1.0 if name.endswith(("norm.weight", "bn.weight")) else 0.0
+            random = random * spread / fan_in**0.5 + offset
+            value.copy_(random.abs() + 0.5 if "running_var" in name else random)
+    return module.eval()
+
+
+def assert_exact(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed + 1)
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
+    module = randomise(make(), seed)
+    replacement = rewrite(module)
+    assert type(replacement) is not type(module)
+    with torch.no_grad():
+        for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9)):
+            expected = module.to(dtype)(x.to(dtype))
+            actual = rewrite(module)(x.to(dtype))
+            assert actual.shape == expected.shape
+            scale = max(1.0, float(expected.abs().max()))
+            assert float((actual - expected).abs().max()) <= tolerance * scale, dtype
+            module.double()
+            randomise(module, seed)
+
+
+@EXAMPLES
+@given(SIDE, SIDE, st.integers(1, 3), st.integers(1, 4), st.sampled_from([4, 8]), SEED)
+def test_csa(height: int, width: int, batch: int, heads: int, head_width: int, seed: int) -> None:
+    """One-pixel maps and odd sides: ragged pooling and cut windows are where errors hide."""
+    dim = heads * head_width
+    assert_exact(lambda: CSA(dim, heads), (batch, height, width, dim), seed)
+
+
+@EXAMPLES
+@given(
+    SIDE, SIDE, st.integers(1, 2), st.integers(1, 3), st.sampled_from([1, 2, 4]), SEED, st.data()
+)
+def test_rasa(
+    height: int,
+    width: int,
+    heads: int,
+    sr_ratio: int,
+    recursion: int,
+    seed: int,
+    data: st.DataObject,
+) -> None:
+    """Every reduction and recursion depth, with and without multi-scale queries."""
+    height, width = max(height, sr_ratio), max(width, sr_ratio)
+    batch = data.draw(st.integers(1, 2))
+    dilations = data.draw(st.sampled_from([(1, 3, 5), (1,), (2, 7), ()]))
+    dim = heads * 4
+
+    def make() -> nn.Module:
+        return RASA(dim, heads, sr_ratio=sr_ratio, dilations=dilations, recursion=recursion)
+
+    assert_exact(make, (batch, height, width, dim), seed)
+
+
+@EXAMPLES
+@given(SIDE, SIDE, st.integers(1, 3), SEED)
+def test_mlp(height: int, width: int, batch: int, seed: int) -> None:
+    assert_exact(lambda: Mlp(6, 10), (batch, height, width, 6), seed)
+
+
+@EXAMPLES
+@given(st.integers(4, 70), st.integers(4, 70), st.integers(2, 12), SEED)
+def test_segformer_head(height: int, width: int, classes: int, seed: int) -> None:
+    """Folding through BatchNorm and the resizes, at sizes whose levels do not divide evenly."""
+    dims = (3, 4, 5, 6)
+    generator = torch.Generator().manual_seed(seed)
+    maps = tuple(
+        torch.randn(
+            (2, dim, -(-height // (1 << i)), -(-width // (1 << i))),
+            generator=generator,
+            dtype=torch.float64,
+        )
+        for i, dim in enumerate(dims)
+    )
+    head = randomise(SegFormerHead(dims, classes, dim=8).double(), seed)
+    with torch.no_grad():
+        expected, actual = head(maps), rewrite(head)(maps)
+    scale = max(1.0, float(expected.abs().max()))
+    assert float((actual - expected).abs().max()) <= 1e-9 * scale
+
+
+TASKS: list[tuple[Task, ModelSpec]] = [
+    ("backbone", ModelSpec("backbone", tiny())),
+    ("backbone", ModelSpec("backbone", tiny(), output_norms=True)),
+    ("classification", ModelSpec("classification", tiny(), 7)),
+    ("classification", ModelSpec("classification", tiny(3), 7, pooled=True)),
+    ("semantic", ModelSpec("semantic", tiny(1), 5, decoder_dim=24)),
+]
+
+
+@pytest.mark.parametrize(("task", "spec"), TASKS, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize("size", [(64, 96), (45, 71), (25, 25)], ids=str)
+def test_whole_models(task: Task, spec: ModelSpec, size: tuple[int, int]) -> None:
+    model = randomise(build_random(spec).double(), 3)
+    image = torch.randn((2, 3, *size), dtype=torch.float64)
+    with torch.no_grad():
+        expected = named_outputs(spec, model(image))
+        actual = named_outputs(spec, rewrite(model)(image))
+    for name, value in expected.items():
+        scale = max(1.0, float(value.abs().max()))
+        assert float((actual[name] - value).abs().max()) <= 1e-9 * scale, name
+
+
+def test_every_registered_module_of_a_model_is_replaced() -> None:
+    """A module type that slipped through would bring back the operators runtimes refuse."""
+    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)))
+    left = [type(m).__name__ for m in rewritten.modules() if type(m) in registered()]
+    assert left == []
+
+
+def test_the_original_is_left_alone() -> None:
+    """Parity compares with the reference after the rewrite; shared weights could hide a fold."""
+    model = build_random(ModelSpec("semantic", tiny(), 5))
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    rewritten = rewrite(model)
+    for parameter in rewritten.parameters():
+        parameter.data.zero_()
+    after = model.state_dict()
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_training_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match="evaluation mode"):
+        rewrite(build_random(ModelSpec("backbone", tiny())).train())
+
+
+def operators(model: nn.Module, image: Tensor) -> set[str]:
+    graph = torch.export.export(model, (image,)).graph
+    return {str(node.target) for node in graph.nodes if node.op == "call_function"}
+
+
+def test_no_operator_that_runtimes_refuse() -> None:
+    """im2col, col2im, gather and scatter are what keeps the official model off phones."""
+    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)))
+    found = operators(rewritten, torch.zeros(1, 3, 64, 64))
+    bad = ("im2col", "col2im", "gather", "scatter", "index")
+    assert not [name for name in found if any(word in name for word in bad)]
+
+
+def test_no_tensor_above_rank_five() -> None:
+    """Core ML, XNNPACK and LiteRT stop at five axes."""
+    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)))
+    graph = torch.export.export(rewritten, (torch.zeros(1, 3, 64, 64),)).graph
+    ranks = {
+        str(node): node.meta["val"].ndim
+        for node in graph.nodes
+        if isinstance(node.meta.get("val"), Tensor)
+    }
+    assert max(ranks.values()) <= 5, {k: v for k, v in ranks.items() if v > 5}

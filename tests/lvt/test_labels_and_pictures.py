@@ -1,0 +1,91 @@
+"""Names, colours, metrics and overlays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lvt.errors import UserError
+from lvt.labels import Labels, imagenet_names, make_labels, spread_colours
+from lvt.metrics import confusion_matrix, max_abs_error, mean_iou, sqnr_db
+from lvt.postprocessing import top_classes
+from lvt.visualisation import semantic_overlay
+
+
+def test_imagenet_names_are_in_label_order() -> None:
+    """A table in another order would name every prediction wrongly."""
+    names = imagenet_names()
+    assert len(names) == 1000
+    assert (names[0], names[207], names[285], names[999]) == (
+        "tench",
+        "golden retriever",
+        "Egyptian cat",
+        "toilet tissue",
+    )
+
+
+def test_names_come_from_the_checkpoint_where_it_has_them() -> None:
+    labels = make_labels(2, ("road", "car"), ((1, 2, 3), (4, 5, 6)))
+    assert labels == Labels(("road", "car"), ((1, 2, 3), (4, 5, 6)))
+    assert make_labels(1000, imagenet=True).names[0] == "tench"
+    assert make_labels(3).names == ("class 0", "class 1", "class 2")
+
+
+def test_wrong_number_of_names_is_refused() -> None:
+    with pytest.raises(UserError, match="names 2 classes but predicts 3"):
+        make_labels(3, ("a", "b"))
+
+
+def test_spread_colours_are_distinct() -> None:
+    assert len(set(spread_colours(150))) == 150
+
+
+def test_labels_round_trip_and_refusal() -> None:
+    labels = make_labels(4)
+    assert Labels.from_dict(labels.to_dict()) == labels
+    with pytest.raises(UserError, match="1 names for 2 colours"):
+        Labels.from_dict({"names": ["a"], "colours": [[1, 2, 3], [4, 5, 6]]})
+    with pytest.raises(UserError, match="not understood"):
+        Labels.from_dict({"names": ["a"], "colours": [7]})
+
+
+def test_top_classes() -> None:
+    logits = np.array([[0.0, math.log(3), math.log(4), -1e9]], np.float32)
+    best = top_classes(logits, 2)
+    assert [score.index for score in best] == [2, 1]
+    assert best[0].probability == pytest.approx(0.5)
+
+
+def test_mean_iou_by_hand() -> None:
+    truth = np.array([[0, 0, 1, 1], [2, 2, 255, 255]])
+    predicted = np.array([[0, 1, 1, 1], [2, 0, 0, 1]])
+    matrix = confusion_matrix(predicted, truth, 4)
+    assert matrix.sum() == 6  # void is ignored
+    # class 0: 1/3, class 1: 2/3, class 2: 1/2; class 3 never occurs and does not count
+    assert mean_iou(matrix) == pytest.approx((1 / 3 + 2 / 3 + 1 / 2) / 3)
+
+
+def test_sqnr_and_error() -> None:
+    expected = np.array([3.0, 4.0], np.float32)
+    assert sqnr_db(expected, expected) == math.inf
+    assert sqnr_db(expected + np.array([0.5, 0], np.float32), expected) == pytest.approx(20.0)
+    assert max_abs_error(np.array([np.nan], np.float32), np.zeros(1, np.float32)) == math.inf
+    assert sqnr_db(np.array([np.nan, 0], np.float32), expected) == -math.inf
+
+
+def test_overlay_shows_classes_in_their_colours_with_a_legend() -> None:
+    image = np.full((60, 80, 3), 128, np.uint8)
+    classes = np.zeros((60, 80), np.int64)
+    classes[:, 40:] = 1
+    labels = Labels(("left", "right", "absent"), ((255, 0, 0), (0, 0, 255), (0, 255, 0)))
+    overlay = np.asarray(semantic_overlay(image, classes, labels))
+    assert overlay.shape[0] == 60
+    assert overlay.shape[1] > 80  # the legend
+    assert overlay[30, 20, 0] > overlay[30, 20, 2] + 100
+    assert overlay[30, 60, 2] > overlay[30, 60, 0] + 100
+    assert overlay[30, 40].max() < 100  # the border is dark
+    legend = overlay[:, 80:].reshape(-1, 3)
+    assert (legend == (255, 0, 0)).all(1).any()
+    assert not (legend == (0, 255, 0)).all(1).any()
