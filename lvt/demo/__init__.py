@@ -1,0 +1,1 @@
+"""Procedural demonstration data: pictures with exact panoptic ground truth."""
