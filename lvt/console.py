@@ -75,13 +75,15 @@ class Terminal:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+        console = Console(file=self._errors)
         return Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
-            console=Console(file=self._errors),
+            console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
 
     @contextmanager

@@ -11,6 +11,8 @@ import torch
 
 from lvt.config import LVT, LVTConfig, StageConfig
 
+pytest_plugins = ["tests.artifact_fixtures"]
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 TINY = LVTConfig(

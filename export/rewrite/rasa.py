@@ -17,6 +17,9 @@ from export.rewrite.registry import register
 from lvt.attention import RASA
 from lvt.layers import to_nchw, to_nhwc
 
+PROBABILITY_FLOOR = 1e-30
+"""Times any value it is still a normal float32 number, and 1e-23 of the smallest that counts."""
+
 
 class ConvRASA(nn.Module):
     """Eq. (5)-(8). NHWC in and out, any size and recursion depth."""
@@ -51,9 +54,11 @@ class ConvRASA(nn.Module):
         source = to_nchw(self.norm(to_nhwc(self.sr(x)))) if self.reduce else x
         key, value = self.kv(source).reshape(batch, 2, self.heads, dim // self.heads, -1).unbind(1)
         query = query.reshape(batch, self.heads, dim // self.heads, height * width)
-        attention = (query.transpose(2, 3) @ key).softmax(dim=-1)  # (B, heads, HW, hw)
-        # Probabilities stand on the left: a trained model gives many keys subnormal ones, and CPUs
-        # that are slow at those pay per use. As the right operand they would be used far oftener.
+        similarity = query.transpose(2, 3) @ key  # (B, heads, HW, hw)
+        # A trained model gives many keys subnormal probabilities, on which x86 is many times
+        # slower. What the floor adds is far below rounding. For the same reason the probabilities
+        # are the left operand, whose elements are each used least often.
+        attention = similarity.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
         out = (attention @ value.transpose(2, 3)).transpose(2, 3)  # (B, heads, d, HW)
         return self.proj(out.reshape(batch, dim, height, width))
 

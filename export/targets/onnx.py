@@ -79,9 +79,6 @@ class OnnxSession:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Trained attention gives far-off keys subnormal probabilities, on which x86 is slow. The
-        # results do not change: what is dropped is below 1.2e-38.
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         source = model if isinstance(model, bytes) else str(model)
         try:
             self._session = onnxruntime.InferenceSession(

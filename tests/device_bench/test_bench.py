@@ -1,0 +1,145 @@
+"""lvt-bench on real artifacts in real runtimes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from device_bench import cli
+from device_bench.backends import contestant
+from device_bench.coldstart import measure
+from device_bench.default_model import cache_folder, default_artifact
+from device_bench.host import run_benchmark
+from device_bench.protocol import Protocol
+from export.artifact import manifest_path
+from export.exporter import ExportRequest, ExportResult, export_artifact
+from export.session import Outputs
+from lvt.errors import UserError
+from tests.export.test_cli import one_line_error, run
+
+SHORT = Protocol("short", runs=6, seconds=0.0)
+
+
+def test_two_artifacts_interleaved(
+    tiny_export: ExportResult,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The table, and a result file that holds everything behind it."""
+    request = ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint, rewrite=False)
+    plain = export_artifact(request)
+    results = tmp_path / "results.json"
+    arguments = [plain.path, tiny_export.path, "--runs", "8", "--min-seconds", "0"]
+    assert run(cli.app, *arguments, "--json", results) == 0
+    output = capfd.readouterr()
+    assert "speed-up" in output.out
+    assert "8 runs, quick asks for 128" in output.err
+
+    data = json.loads(results.read_text())
+    assert data["schema"] == 1
+    assert data["environment"]["cores"]
+    assert data["environment"]["packages"]["onnxruntime"]
+    first, second = data["results"]
+    assert first["speedup_over_first"] is None
+    assert second["speedup_over_first"]["low"] <= second["speedup_over_first"]["value"]
+    for entry, export in ((first, plain), (second, tiny_export)):
+        assert entry["sha256"] == export.manifest["file"]["sha256"]
+        assert len(entry["samples_ms"]) == 8
+        assert entry["latency_ms"]["median"]["value"] == pytest.approx(
+            float(np.median(entry["samples_ms"])), abs=1e-3
+        )
+        assert entry["valid"] is False
+        assert entry["cold_start"]["load_ms"] > 0
+        assert entry["cold_start"]["memory_bytes"] > 0
+        assert entry["postprocess_ms"] > 0
+        assert entry["preprocess_ms"] > 0
+
+
+def test_torch_backend_beside_onnxruntime(tiny_export: ExportResult) -> None:
+    """The reference itself can be a contestant; its MACs are those of the reference."""
+    both = [contestant(tiny_export.path, name) for name in ("torch", "onnxruntime")]
+    measurements = run_benchmark(both, threads=1, runs=6, seconds=0.0, rule=SHORT)
+    assert [m.contestant.backend for m in measurements] == ["torch", "onnxruntime"]
+    assert all(m.samples_ms.min() > 0 for m in measurements)
+    macs = [m.gmacs_per_second * m.summary.median.value * 1e6 for m in measurements]
+    manifest = tiny_export.manifest["macs"]
+    assert macs == pytest.approx([manifest["reference"], manifest["artifact"]])
+
+
+def test_contestants_take_turns(tiny_export: ExportResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timed in blocks, a machine that slows down would decide who wins."""
+    order: list[str] = []
+
+    class Spy:
+        def __init__(self, name: str):
+            self.name = name
+
+        def run(self, image: np.ndarray) -> Outputs:
+            order.append(self.name)
+            return {"logits": np.zeros((1, 3, 16, 24), np.float32)}
+
+    entries = [contestant(tiny_export.path, "onnxruntime") for _ in range(2)]
+    names = iter("ab")
+    monkeypatch.setattr(type(entries[0]), "open", lambda _self, _threads: Spy(next(names)))
+    run_benchmark(entries, threads=1, runs=20, seconds=0.0, rule=SHORT)
+    timed = "".join(order).rstrip("b").rstrip("a")  # what follows is post-processing's
+    assert "ab" * 19 in timed
+
+
+def test_cold_start_is_of_a_fresh_process(tiny_export: ExportResult) -> None:
+    cold = measure(contestant(tiny_export.path, "onnxruntime"), threads=1)
+    assert 0 < cold.load_ms < 60_000
+    assert cold.first_ms > 0
+    weights = tiny_export.path.stat().st_size
+    assert cold.memory_bytes > weights / 4
+
+
+def test_default_model_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bare command works on a fresh install, and is quick the second time."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    steps: list[str] = []
+    path = default_artifact("onnx", steps.append)
+    assert path.parent == cache_folder() == tmp_path / "lvt-mobile"
+    assert steps
+    steps.clear()
+    assert default_artifact("onnx", steps.append) == path
+    assert steps == []
+    manifest_path(path).write_text("{")  # a damaged cache mends itself
+    default_artifact("onnx", steps.append)
+    assert steps
+    assert json.loads(manifest_path(path).read_text())["task"] == "classification"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrase"),
+    [
+        (["absent.onnx"], "no artifact at absent.onnx"),
+        (["ARTIFACT", "--backend", "cuda"], "choose one of onnxruntime, torch"),
+        (["ARTIFACT", "--preset", "slow"], "choose one of quick, submission"),
+    ],
+    ids=["file", "backend", "preset"],
+)
+def test_errors(
+    arguments: list[str],
+    phrase: str,
+    tiny_export: ExportResult,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    filled = [str(tiny_export.path) if a == "ARTIFACT" else a for a in arguments]
+    assert run(cli.app, *filled) == 2
+    assert phrase in one_line_error(capfd)
+
+
+def test_a_model_that_does_not_run_is_one_line(tiny_export: ExportResult, tmp_path: Path) -> None:
+    """The cold start runs in a child process; its failure must come back as an error."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(tiny_export.path.read_bytes())
+    manifest_path(path).write_text(json.dumps(tiny_export.manifest))
+    entry = contestant(path, "onnxruntime")
+    path.write_bytes(b"broken")
+    with pytest.raises(UserError, match="does not run"):
+        measure(entry, threads=1)

@@ -1,0 +1,80 @@
+"""The figures mean what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from device_bench.protocol import PRESETS, Protocol, complaints
+from device_bench.statistics import drift, speedup, summarise
+
+
+def test_summary_by_hand() -> None:
+    samples = np.arange(1.0, 102.0)  # 1..101
+    summary = summarise(samples)
+    assert summary.runs == 101
+    assert summary.median.value == 51
+    assert summary.p90 == pytest.approx(91)
+    assert summary.p99 == pytest.approx(100)
+    assert summary.per_second == pytest.approx(1000 / 51)
+
+
+def test_median_interval_covers_the_truth_as_often_as_it_claims() -> None:
+    """An interval that is too narrow turns noise into findings."""
+    generator = np.random.default_rng(1)
+    hits = 0
+    for _ in range(200):
+        interval = summarise(generator.lognormal(0.0, 0.3, 60)).median
+        hits += interval.low <= 1.0 <= interval.high
+    assert 0.88 <= hits / 200 <= 0.995
+
+
+def test_speedup_survives_noise_that_both_sides_share() -> None:
+    """Interleaving is worth it only if rounds are resampled together."""
+    generator = np.random.default_rng(2)
+    disturbance = generator.lognormal(0.0, 0.5, 80)
+    fast = disturbance * generator.normal(10, 0.05, 80)
+    slow = disturbance * generator.normal(20, 0.05, 80)
+    ratio = speedup(slow, fast)
+    assert ratio.low <= 2.0 <= ratio.high
+    assert ratio.high - ratio.low < 0.1
+
+
+def test_unequal_or_empty_series_are_refused() -> None:
+    with pytest.raises(ValueError, match="same number of rounds"):
+        speedup(np.ones(3), np.ones(4))
+    with pytest.raises(ValueError, match="no samples"):
+        summarise(np.array([]))
+
+
+def test_drift() -> None:
+    assert drift(np.full(9, 5.0)) == 1.0
+    assert drift(np.array([1.0] * 3 + [1.5] * 3 + [2.0] * 3)) == 2.0
+
+
+def test_presets_are_mlperf_mobile_s() -> None:
+    assert (PRESETS["quick"].runs, PRESETS["quick"].seconds) == (128, 10.0)
+    assert (PRESETS["submission"].runs, PRESETS["submission"].seconds) == (1024, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("samples", "load", "phrase"),
+    [
+        (np.full(5, 400.0), 0.0, "5 runs"),
+        (np.full(10, 1.0), 0.0, "s of inference"),
+        (np.linspace(100.0, 200.0, 30), 0.0, "drifted"),
+        (np.full(10, 200.0), 3.0, "busy"),
+    ],
+    ids=["count", "duration", "drift", "load"],
+)
+def test_each_rule_can_be_broken(samples: np.ndarray, load: float, phrase: str) -> None:
+    rule = Protocol("test", runs=10, seconds=1.0)
+    found = complaints(samples, rule, load_before=load, busy_threads=1, cores=2)
+    assert len(found) == 1
+    assert phrase in found[0]
+
+
+def test_a_clean_run_is_valid() -> None:
+    rule = Protocol("test", runs=10, seconds=1.0)
+    clean = np.full(10, 200.0)
+    assert complaints(clean, rule, load_before=0.2, busy_threads=1, cores=2) == []

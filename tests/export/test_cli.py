@@ -1,0 +1,251 @@
+"""lvt-export and lvt-run as a user runs them: output, exit codes, and what is left on disk."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+from PIL import Image
+
+from export import cli, exporter, run_cli
+from export.exporter import ExportRequest, ExportResult, ParityError, export_artifact
+from lvt.config import LVT
+from lvt.models import ModelSpec, build_random
+from lvt.preprocessing import packaged_photos
+
+PHOTO = packaged_photos()[0]
+
+
+def run(app: typer.Typer, *arguments: object) -> int:
+    """Exit code of a command, run in this process."""
+    with pytest.raises(SystemExit) as caught:
+        app([str(argument) for argument in arguments])
+    code = caught.value.code
+    return code if isinstance(code, int) else 0
+
+
+def test_export_then_run(
+    tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The two commands of the road, in a row."""
+    assert run(cli.app, "onnx", "--ckpt", tiny_checkpoint, "--out", tmp_path) == 0
+    output = capfd.readouterr()
+    artifact = tmp_path / "tiny_semantic_64x96.onnx"
+    assert str(artifact) in output.out
+    assert "100.0000%" in output.out
+    assert output.err == ""
+    assert sorted(p.name for p in tmp_path.iterdir()) == [artifact.name, f"{artifact.name}.json"]
+
+    overlay = tmp_path / "overlay.png"
+    assert run(run_cli.app, artifact, PHOTO, "-o", overlay) == 0
+    assert str(overlay) in capfd.readouterr().out
+    with Image.open(overlay) as picture, Image.open(PHOTO) as photo:
+        assert picture.height == photo.height
+        assert picture.width > photo.width
+
+
+def test_export_json(
+    tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a b ü.onnx"
+    assert run(cli.app, "onnx", "--ckpt", tiny_checkpoint, "--out", out, "--json") == 0
+    manifest = json.loads(capfd.readouterr().out)
+    assert manifest["file"]["name"] == "a b ü.onnx"
+    assert out.exists()
+
+
+def test_run_json(
+    tiny_export: ExportResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    overlay = tmp_path / "o.png"
+    assert run(run_cli.app, tiny_export.path, PHOTO, "-o", overlay, "--json") == 0
+    result = json.loads(capfd.readouterr().out)
+    assert sum(result["shares"].values()) == pytest.approx(1)
+    assert result["shares"].keys() <= {"red", "green", "blue"}
+
+
+def test_classification_lists_the_best_classes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The names must belong to the classes the reference itself ranks highest."""
+    spec = ModelSpec("classification", LVT, 1000)
+    path = tmp_path / "lvt_imagenet.pth.tar"
+    model = build_random(spec, seed=1)
+    torch.save({"state_dict": model.state_dict(), "args": argparse.Namespace()}, path)
+    result = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=path, size=(64, 64)))
+    assert run(run_cli.app, result.path, PHOTO, "--top", "3", "--json") == 0
+    classes = json.loads(capfd.readouterr().out)["classes"]
+    from export.artifact import open_artifact
+    from lvt.labels import imagenet_names
+    from lvt.preprocessing import read_image
+
+    image = open_artifact(result.path).preprocessing(read_image(PHOTO))
+    with torch.inference_mode():
+        order = model(torch.from_numpy(image))[0].argsort(descending=True)[:3].tolist()
+    assert [entry["index"] for entry in classes] == order
+    assert [entry["name"] for entry in classes] == [imagenet_names()[i] for i in order]
+
+
+def one_line_error(capfd: pytest.CaptureFixture[str]) -> str:
+    output = capfd.readouterr()
+    assert "Traceback" not in output.err
+    lines = output.err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrase"),
+    [
+        (["--ckpt", "absent.pth"], "no checkpoint at absent.pth"),
+        (["--ckpt", "TINY", "--task", "classification"], "give --task semantic"),
+        (["--ckpt", "TINY", "--task", "poetry"], "choose one of"),
+        (["--ckpt", "TINY", "--size", "big"], "write HxW"),
+        (["--ckpt", "TINY", "--size", "8x64"], "at least 25 pixels"),
+        (["--ckpt", "TINY", "--images", "absent"], "not a folder of images"),
+        (["--ckpt", "TEXT"], "not a PyTorch or safetensors checkpoint"),
+        (["--preset", "lvt_r9", "--task", "semantic", "--size", "64"], "unknown preset"),
+        (["--ckpt", "TINY", "--ema"], "leave out --ema"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_export_errors(
+    arguments: list[str],
+    phrase: str,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """One line, exit code 2, and no file: not even a temporary one."""
+    text = tmp_path / "notes.pth"
+    text.write_text("not a model")
+    names = {"TINY": str(tiny_checkpoint), "TEXT": str(text)}
+    out = tmp_path / "out"
+    out.mkdir()
+    filled = [names.get(argument, argument) for argument in arguments]
+    assert run(cli.app, "onnx", *filled, "--out", out) == 2
+    assert phrase in one_line_error(capfd)
+    assert list(out.iterdir()) == []
+
+
+def test_parity_failure_exits_with_1(
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_arguments: object) -> ExportResult:
+        raise ParityError("parity failed: logits is off by 1923")
+
+    monkeypatch.setattr(exporter, "export_artifact", fail)
+    assert run(cli.app, "onnx", "--ckpt", tiny_checkpoint, "--out", tmp_path) == 1
+    assert "1923" in one_line_error(capfd)
+
+
+@pytest.mark.parametrize("case", ["no artifact", "no image", "not an image", "backbone", "suffix"])
+def test_run_errors(
+    case: str, tiny_export: ExportResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    artifact, image, out = tiny_export.path, PHOTO, tmp_path / "o.png"
+    if case == "no artifact":
+        artifact = tmp_path / "absent.onnx"
+    elif case == "no image":
+        image = tmp_path / "absent.png"
+    elif case == "not an image":
+        image = tmp_path / "text.png"
+        image.write_text("hello")
+    elif case == "suffix":
+        out = tmp_path / "o.docx"
+    else:
+        model = tmp_path / "b.pth"
+        torch.save(build_random(ModelSpec("backbone", LVT)).state_dict(), model)
+        request = ExportRequest("onnx", out=tmp_path, checkpoint=model, size=(32, 32))
+        artifact = export_artifact(request).path
+    assert run(run_cli.app, artifact, image, "-o", out) == 2
+    assert one_line_error(capfd)
+    assert not out.exists()
+
+
+def test_noise_is_held_back_unless_verbose(
+    tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """torch's exporter warns about an absent torchvision; that is nobody's business here."""
+    code = "import sys; from export.cli import app; app()"
+    arguments = ["onnx", "--ckpt", str(tiny_checkpoint), "--out", str(tmp_path)]
+    quiet = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert quiet.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("module", ["export.cli", "export.run_cli", "device_bench.cli"])
+def test_help_imports_nothing_heavy(module: str) -> None:
+    """--help must answer at once; importing torch alone takes seconds."""
+    code = (
+        f"import sys; from {module} import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'onnx', 'onnxruntime', 'numpy', 'rich'} & set(sys.modules)))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert "Usage:" in output
+    assert output.strip().splitlines()[-1] == "[]"
+
+
+def test_interrupt_leaves_nothing(
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C while parity is measured: the converted file exists, but only in scratch."""
+
+    def interrupt(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporter, "compare", interrupt)
+    assert run(cli.app, "onnx", "--ckpt", tiny_checkpoint, "--out", tmp_path) == 130
+    assert capfd.readouterr().err.strip() == "interrupted"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_camvid_overlay_is_sensible(
+    camvid_checkpoint: Path, shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A really trained model must find the road below and most pixels right, through the CLI."""
+    from export.artifact import open_artifact
+    from export.targets import load_target
+    from lvt.metrics import confusion_matrix, mean_iou
+    from lvt.postprocessing import label_map
+    from lvt.preprocessing import list_images, read_image
+
+    assert run(cli.app, "onnx", "--ckpt", camvid_checkpoint, "--out", tmp_path) == 0
+    artifact = open_artifact(next(tmp_path.glob("*.onnx")))
+    folder = shared / "real" / "camvid" / "val"
+    photos = list_images(folder / "images")
+    session = load_target("onnx").open_session(artifact.path)
+    matrix = np.zeros((11, 11), np.int64)
+    for path in photos:
+        picture = read_image(path)
+        logits = session.run(artifact.preprocessing(picture))["logits"]
+        labels = label_map(logits, artifact.size, picture.shape[:2])
+        truth = np.asarray(Image.open(folder / "masks" / path.name))
+        matrix += confusion_matrix(labels, truth, 11)
+    assert mean_iou(matrix) > 0.58  # 61.3 on the full split of 101 photos
+
+    capfd.readouterr()
+    overlay = tmp_path / "overlay.png"
+    assert run(run_cli.app, artifact.path, photos[0], "-o", overlay, "--json") == 0
+    shares = json.loads(capfd.readouterr().out)["shares"]
+    assert shares["Road"] > 0.1

@@ -1,0 +1,334 @@
+"""What lvt-export writes, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+import export.exporter as exporter
+from export.artifact import manifest_path, open_artifact, write_manifest
+from export.exporter import ExportRequest, ExportResult, ParityError, export_artifact
+from export.localise import first_deviation
+from export.parity import TOLERANCES, Tolerance, compare
+from export.rewrite import rewrite
+from export.rewrite.mlp import PointwiseMlp
+from export.session import Outputs, TorchSession
+from export.targets import TARGETS, load_target
+from export.targets import onnx as onnx_target
+from lvt.checkpoint import identify, load_model, read_checkpoint
+from lvt.config import LVT, Task
+from lvt.errors import UserError
+from lvt.files import file_sha256
+from lvt.models import ModelSpec, build_random
+from lvt.preprocessing import Preprocessing, fixed_size, packaged_photos, read_image
+from tests.conftest import TINY
+
+
+def photo(size: tuple[int, int]) -> np.ndarray:
+    return fixed_size("semantic", size)(read_image(packaged_photos()[1]))
+
+
+def test_artifact_opens_and_equals_the_reference(
+    tiny_export: ExportResult, tiny_checkpoint: Path
+) -> None:
+    """The whole road once more, by hand: checkpoint in PyTorch against the file in its runtime."""
+    artifact = open_artifact(tiny_export.path)
+    checkpoint = read_checkpoint(tiny_checkpoint)
+    model = load_model(checkpoint, identify(checkpoint))
+    image = photo((64, 96))
+    session = load_target(artifact.target).open_session(artifact.path, threads=1)
+    actual = session.run(image)
+    expected = TorchSession(model, artifact.spec).run(image)
+    assert actual.keys() == expected.keys() == {"logits"}
+    assert actual["logits"].shape == (1, 3, 16, 24)
+    np.testing.assert_allclose(actual["logits"], expected["logits"], atol=1e-5)
+
+
+def test_manifest_is_complete_and_true(tiny_export: ExportResult, tiny_checkpoint: Path) -> None:
+    manifest = json.loads(manifest_path(tiny_export.path).read_text())
+    assert manifest == json.loads(json.dumps(tiny_export.manifest))
+    assert manifest["file"]["sha256"] == file_sha256(tiny_export.path)
+    assert manifest["file"]["bytes"] == tiny_export.path.stat().st_size
+    assert manifest["inputs"][0]["shape"] == [1, 3, 64, 96]
+    assert manifest["outputs"][0]["shape"] == [1, 3, 16, 24]
+    assert manifest["labels"]["names"] == ["red", "green", "blue"]
+    assert manifest["parity"]["passed"]
+    assert manifest["parity"]["images"] == len(packaged_photos())
+    assert manifest["source"]["sha256"] == file_sha256(tiny_checkpoint)
+    assert manifest["macs"]["artifact"] < manifest["macs"]["reference"]
+    assert manifest["tools"]["onnxruntime"]
+    assert manifest["accuracy"] is None
+
+
+def test_metadata_inside_the_model_file(tiny_export: ExportResult) -> None:
+    """Who gets the file without its manifest still learns how to feed it."""
+    proto = onnx.load(tiny_export.path)
+    entries = {entry.key: entry.value for entry in proto.metadata_props}
+    assert entries["lvt.task"] == "semantic"
+    spec = Preprocessing.from_dict(json.loads(entries["lvt.preprocessing"]))
+    assert spec == open_artifact(tiny_export.path).preprocessing
+    assert json.loads(entries["lvt.labels"])["names"] == ["red", "green", "blue"]
+
+
+def test_file_holds_standard_operators_and_no_paths_of_this_machine(
+    tiny_export: ExportResult,
+) -> None:
+    proto = onnx.load(tiny_export.path)
+    assert {entry.domain for entry in proto.opset_import} <= {""}
+    assert {node.domain for node in proto.graph.node} == {""}
+    assert b"/lvt/" not in tiny_export.path.read_bytes()
+
+
+CASES: list[tuple[ModelSpec, tuple[int, int]]] = [
+    (ModelSpec("backbone", TINY), (64, 64)),
+    (ModelSpec("classification", TINY, 7), (64, 64)),
+    (ModelSpec("classification", TINY, 7, pooled=True), (45, 71)),
+    (ModelSpec("semantic", TINY, 5, decoder_dim=24), (45, 71)),
+]
+
+
+@pytest.mark.parametrize(("spec", "size"), CASES, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("rewritten", [True, False], ids=["rewritten", "reference"])
+def test_every_task_in_the_runtime(
+    spec: ModelSpec, size: tuple[int, int], rewritten: bool, tmp_path: Path
+) -> None:
+    """Odd sizes too; the unrewritten export is the baseline speed is measured against."""
+    model = build_random(spec, seed=2)
+    path = tmp_path / "model.onnx"
+    onnx_target.write(rewrite(model) if rewritten else model, spec, size, path, {})
+    image = photo(size)
+    report = compare(
+        TorchSession(model, spec),
+        onnx_target.open_session(path),
+        [image],
+        spec.task,
+        TOLERANCES["fp32"],
+    )
+    assert report.passed, report.failures
+
+
+def test_capability_table_is_true() -> None:
+    """Every target the table names can be loaded and has what the protocol asks for."""
+    for info in TARGETS.values():
+        target = load_target(info.name)
+        assert target.versions()
+        assert info.suffix.startswith(".")
+
+
+def test_unwritable_place(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write to"):
+        export_artifact(
+            ExportRequest("onnx", out=tmp_path / "file" / "m.onnx", checkpoint=tiny_checkpoint)
+        )
+
+
+def test_size_must_come_from_somewhere(tmp_path: Path) -> None:
+    """The error names the flag to give."""
+    path = tmp_path / "backbone.pth"
+    torch.save(build_random(ModelSpec("backbone", LVT)).state_dict(), path)
+    with pytest.raises(UserError, match="give --size HxW"):
+        export_artifact(ExportRequest("onnx", checkpoint=path))
+    with pytest.raises(UserError, match="at least 25 pixels"):
+        export_artifact(ExportRequest("onnx", checkpoint=path, size=(24, 64)))
+
+
+class ScaledMlp(nn.Module):
+    """A wrong rewrite: one percent too large."""
+
+    def __init__(self, inner: nn.Module):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x) * 1.01
+
+
+def break_first_mlp(model: nn.Module) -> nn.Module:
+    broken = rewrite(model)
+    stage = broken.get_submodule("backbone.backbone.0.1.0")
+    stage.mlp = ScaledMlp(stage.mlp)
+    return broken
+
+
+def test_wrong_rewrite_fails_parity_and_is_located(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deviation must stop the export, leave nothing behind, and point at its module."""
+    monkeypatch.setattr(exporter, "rewrite", break_first_mlp)
+    with pytest.raises(ParityError) as caught:
+        export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint))
+    text = str(caught.value)
+    assert "logits is off by" in text
+    assert "deviation starts at backbone.backbone.0.1.0.mlp" in text
+    assert "rewritten PyTorch module" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_deviation_in_the_file_alone_is_located(
+    tiny_export: ExportResult, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """A converter's fault: the PyTorch rewrite is right, a weight in the written file is not."""
+    proto = onnx.load(tiny_export.path)
+    wrong = next(t for t in proto.graph.initializer if t.name == "backbone.backbone.2.1.0.attn.ds")
+    values = onnx.numpy_helper.to_array(wrong) * np.float32(1.05)
+    wrong.CopyFrom(onnx.numpy_helper.from_array(values, wrong.name))
+    path = tmp_path / "wrong.onnx"
+    onnx.save(proto, path)
+    checkpoint = read_checkpoint(tiny_checkpoint)
+    model = load_model(checkpoint, identify(checkpoint))
+    image = photo((64, 96))
+
+    def outputs_of(file: Path) -> Outputs:
+        names = ["backbone.backbone.2.1.0.attn", "backbone.backbone.3.0"]
+        return onnx_target.module_outputs(file, image, names)
+
+    right = outputs_of(tiny_export.path)
+    assert list(right) == ["backbone.backbone.2.1.0.attn", "backbone.backbone.3.0"]
+    found = first_deviation(
+        model,
+        rewrite(model),
+        lambda names: onnx_target.module_outputs(path, image, names),
+        image,
+        90.0,
+    )
+    assert found is not None
+    assert (found.module, found.side) == ("backbone.backbone.2.1.0.attn", "runtime")
+    clean = first_deviation(
+        model,
+        rewrite(model),
+        lambda names: onnx_target.module_outputs(tiny_export.path, image, names),
+        image,
+        90.0,
+    )
+    assert clean is None
+
+
+class FixedSession:
+    """Returns what it is given."""
+
+    def __init__(self, **outputs: np.ndarray):
+        self.outputs = outputs
+
+    def run(self, image: np.ndarray) -> Outputs:
+        return self.outputs
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        (lambda x: x + np.float32(0.1), "is off by"),
+        (lambda x: x * np.float32(np.nan), "is off by inf"),
+        (lambda x: x[:, ::-1].copy(), "agreement"),
+    ],
+    ids=["shift", "nan", "labels"],
+)
+def test_each_tolerance_can_fail(change: object, phrase: str) -> None:
+    """A tolerance that nothing violates protects nothing."""
+    logits = np.random.default_rng(0).standard_normal((1, 4, 8, 8)).astype(np.float32)
+    report = compare(
+        FixedSession(logits=logits),
+        FixedSession(logits=change(logits)),  # type: ignore[operator]
+        [np.zeros((1, 3, 32, 32), np.float32)],
+        "semantic",
+        TOLERANCES["fp32"],
+    )
+    assert not report.passed
+    assert any(phrase in failure for failure in report.failures), report.failures
+
+
+def test_parity_numbers_by_hand() -> None:
+    expected = np.array([[0.0, 3.0, 4.0]], np.float32)
+    actual = np.array([[0.5, 3.0, 4.0]], np.float32)
+    report = compare(
+        FixedSession(logits=expected),
+        FixedSession(logits=actual),
+        [np.zeros((1, 3, 8, 8), np.float32)] * 2,
+        "classification",
+        Tolerance(0.2, 15.0, 1.0),
+    )
+    output = report.outputs[0]
+    assert (report.images, output.max_abs_error, output.range) == (2, 0.5, 4.0)
+    assert output.sqnr_db == pytest.approx(20.0)
+    assert report.agreement == 1.0
+    assert report.passed
+
+
+@pytest.mark.parametrize(
+    "breakage", ["no manifest", "other file", "not json", "old schema", "incomplete"]
+)
+def test_artifacts_that_do_not_fit_their_manifest(
+    tiny_export: ExportResult, tmp_path: Path, breakage: str
+) -> None:
+    path = tmp_path / tiny_export.path.name
+    path.write_bytes(tiny_export.path.read_bytes())
+    manifest = dict(tiny_export.manifest)
+    if breakage == "other file":
+        path.write_bytes(path.read_bytes() + b"\0")
+    elif breakage == "old schema":
+        manifest["schema"] = 0
+    elif breakage == "incomplete":
+        del manifest["model"]
+    if breakage == "not json":
+        manifest_path(path).write_text("{")
+    elif breakage != "no manifest":
+        write_manifest(manifest_path(path), manifest)
+    with pytest.raises(UserError, match=r"manifest|schema|describes|incomplete"):
+        open_artifact(path)
+
+
+FULL_SIZE: list[tuple[Task, tuple[int, int]]] = [
+    ("semantic", (224, 224)),
+    ("semantic", (512, 512)),
+    ("semantic", (320, 480)),
+    ("semantic", (225, 301)),
+    ("classification", (225, 301)),
+    ("backbone", (225, 301)),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "size"), FULL_SIZE, ids=str)
+def test_full_size_parity(task: Task, size: tuple[int, int], tmp_path: Path) -> None:
+    """SQNR >= 90 dB and error <= 1e-4 of the range, for the paper's model on real photos.
+
+    The decoder contains the backbone, so the other tasks need the odd size only.
+    """
+    request = ExportRequest("onnx", out=tmp_path, task=task, size=size)
+    result = export_artifact(request)
+    assert result.parity.passed
+    for output in result.parity.outputs:
+        assert output.sqnr_db >= 90
+        assert output.relative_error <= 1e-4
+
+
+@pytest.mark.slow
+def test_camvid_labels_agree_on_all_shared_photos(
+    shared: Path, camvid_checkpoint: Path, tmp_path: Path
+) -> None:
+    """At least 99.9% of pixels on real street photos, with really trained weights."""
+    request = ExportRequest(
+        "onnx",
+        out=tmp_path,
+        checkpoint=camvid_checkpoint,
+        images=shared / "real" / "camvid" / "val" / "images",
+    )
+    result = export_artifact(request)
+    assert result.parity.images == len(packaged_photos()) + 51
+    assert result.parity.agreement is not None
+    assert result.parity.agreement >= 0.999
+    assert dataclasses.asdict(TOLERANCES["fp32"])["agreement"] >= 0.999
+
+
+def test_pointwise_mlp_is_what_the_backbone_uses() -> None:
+    """The break above must break something the export really contains."""
+    rewritten = rewrite(build_random(ModelSpec("semantic", TINY, 3, decoder_dim=24)))
+    mlp = rewritten.get_submodule("backbone.backbone.0.1.0.mlp")
+    assert isinstance(mlp, PointwiseMlp)
