@@ -20,7 +20,7 @@ from export.localise import first_deviation
 from export.parity import TOLERANCES, ParityReport, compare
 from export.rewrite import rewrite
 from export.session import Outputs, TorchSession
-from export.targets import Target, load_target, target_info
+from export.targets import Target, check_task, load_target, target_info
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.complexity import count_macs, count_parameters
 from lvt.config import Task, preset
@@ -145,8 +145,11 @@ def export_artifact(
         ParityError: names the outputs that are off, by how much, and where the deviation starts.
     """
     info = target_info(request.target)
+    if request.task is not None:
+        check_task(info, request.task)
     progress("reading the checkpoint" if request.checkpoint else "making a random model")
     source = load_source(request)
+    check_task(info, source.spec.task)
     size = choose_size(request, source)
     spec = source.spec
     out = request.out or Path()

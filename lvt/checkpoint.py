@@ -10,8 +10,8 @@ import argparse
 import json
 import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from lvt.config import LVTConfig, Task, preset
 from lvt.errors import UserError
 from lvt.files import atomic_folder, file_sha256, publish
 from lvt.models import ModelSpec, build
+from lvt.panoptic.config import PanopticConfig
 
 SAFETENSORS_KEY = "lvt"
 DEAD_KEYS = frozenset({"decode_head.conv_seg.weight", "decode_head.conv_seg.bias"})
@@ -218,7 +219,7 @@ def _spec_from_keys(path: Path, state: Mapping[str, Tensor], config: LVTConfig) 
         return state[key].shape[0]
 
     if any(key.startswith("roi_head.") for key in state):
-        raise UserError(f"{path.name} is a panoptic checkpoint, which is not supported yet")
+        return ModelSpec.for_panoptic(config, _panoptic_config(rows))
     if any(key.startswith("decode_head.") for key in state):
         width = rows("decode_head.linear_pred.bias")
         decoder = rows("decode_head.linear_fuse.conv.weight")
@@ -234,6 +235,19 @@ def _spec_from_keys(path: Path, state: Mapping[str, Tensor], config: LVTConfig) 
         return ModelSpec("classification", config, rows("head.bias"), pooled=True)
     norms = any(key.startswith("downstream_norms.") for key in state)
     return ModelSpec("backbone", config, output_norms=norms)
+
+
+def _panoptic_config(rows: Callable[[str], int]) -> PanopticConfig:
+    """What the shapes tell: class counts and widths. The rest is as in the official model."""
+    defaults = PanopticConfig()
+    return replace(
+        defaults,
+        things=rows("roi_head.bbox_head.fc_cls.bias") - 1,
+        stuff=rows("semantic_head.conv_logits.bias") - 1,
+        channels=rows("neck.lateral_convs.0.conv.bias"),
+        semantic_channels=rows("semantic_head.conv_upsample_layers.0.conv.0.conv.weight"),
+        roi=replace(defaults.roi, box_channels=rows("roi_head.bbox_head.shared_fcs.0.bias")),
+    )
 
 
 def load_model(checkpoint: Checkpoint, spec: ModelSpec) -> nn.Module:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from lvt.errors import UserError
 
-Task = Literal["backbone", "classification", "semantic"]
-TASKS: tuple[Task, ...] = ("backbone", "classification", "semantic")
+Task = Literal["backbone", "classification", "semantic", "panoptic"]
+TASKS: tuple[Task, ...] = ("backbone", "classification", "semantic", "panoptic")
 
 AttentionKind = Literal["csa", "rasa"]
 

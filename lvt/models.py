@@ -13,6 +13,8 @@ from lvt.backbone import LVT
 from lvt.classification import LVTClassifier, LVTPooledClassifier
 from lvt.config import PRESETS, TASKS, LVTConfig, Task
 from lvt.errors import UserError
+from lvt.panoptic.config import PanopticConfig
+from lvt.panoptic.model import LVTPanoptic
 from lvt.semantic import DECODER_DIM, LVTSegFormer
 
 BACKBONE_OUTPUTS = ("stride4", "stride8", "stride16", "stride32")
@@ -25,10 +27,14 @@ class ModelSpec:
     Attributes:
         task: what the model predicts.
         config: the backbone.
-        classes: length of the class axis; 0 for a bare backbone.
+        classes: length of the class axis; 0 for a bare backbone. For panoptic, things and stuff.
         pooled: classification only; the plain mean-pooled head instead of class attention.
         output_norms: backbone only; a LayerNorm on each output.
         decoder_dim: semantic only; width of the decoder.
+        panoptic: panoptic only; everything after the backbone.
+
+    Raises:
+        UserError: `panoptic` is missing, superfluous, or counts other classes.
     """
 
     task: Task
@@ -37,6 +43,19 @@ class ModelSpec:
     pooled: bool = False
     output_norms: bool = False
     decoder_dim: int = DECODER_DIM
+    panoptic: PanopticConfig | None = None
+
+    def __post_init__(self) -> None:
+        expected = None if self.panoptic is None else self.panoptic.void
+        if (self.task == "panoptic") != (expected is not None):
+            raise UserError(f"a {self.task} model and a panoptic configuration do not go together")
+        if expected is not None and self.classes != expected:
+            raise UserError(f"{self.classes} classes, but the panoptic model has {expected}")
+
+    @classmethod
+    def for_panoptic(cls, config: LVTConfig, panoptic: PanopticConfig) -> ModelSpec:
+        """The panoptic model on a backbone."""
+        return cls("panoptic", config, panoptic.void, panoptic=panoptic)
 
     @property
     def name(self) -> str:
@@ -46,7 +65,16 @@ class ModelSpec:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the model's output tensors, in order."""
+        """Names of the model's output tensors, in order.
+
+        Raises:
+            UserError: a panoptic model's outputs are not a plain list of tensors.
+        """
+        if self.task == "panoptic":
+            raise UserError(
+                "a panoptic model cannot be exported or run as one graph yet; "
+                "use LVTPanoptic.predict"
+            )
         return BACKBONE_OUTPUTS if self.task == "backbone" else ("logits",)
 
     def with_recursion(self, depth: int) -> ModelSpec:
@@ -55,7 +83,7 @@ class ModelSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as it stands in checkpoints and manifests."""
-        return {
+        data = {
             "task": self.task,
             "backbone": self.config.to_dict(),
             "classes": self.classes,
@@ -63,6 +91,7 @@ class ModelSpec:
             "output_norms": self.output_norms,
             "decoder_dim": self.decoder_dim,
         }
+        return data | {"panoptic": self.panoptic.to_dict()} if self.panoptic else data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelSpec:
@@ -74,6 +103,7 @@ class ModelSpec:
         try:
             if data["task"] not in TASKS:
                 raise UserError(f"unknown task {data['task']!r}; known: {', '.join(TASKS)}")
+            panoptic = data.get("panoptic")
             return cls(
                 task=data["task"],
                 config=LVTConfig.from_dict(data["backbone"]),
@@ -81,6 +111,7 @@ class ModelSpec:
                 pooled=bool(data["pooled"]),
                 output_norms=bool(data["output_norms"]),
                 decoder_dim=int(data["decoder_dim"]),
+                panoptic=PanopticConfig.from_dict(panoptic) if panoptic else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"not a model description: {error!r}") from error
@@ -93,6 +124,8 @@ def build(spec: ModelSpec) -> nn.Module:
         model = LVT(spec.config, output_norms=spec.output_norms)
     elif spec.task == "semantic":
         model = LVTSegFormer(spec.config, spec.classes, spec.decoder_dim)
+    elif spec.panoptic is not None:
+        model = LVTPanoptic(spec.config, spec.panoptic)
     elif spec.pooled:
         model = LVTPooledClassifier(spec.config, spec.classes)
     else:

@@ -1,0 +1,1 @@
+"""Training of the panoptic model: targets, losses, data, and a resumable loop."""

@@ -1,0 +1,199 @@
+"""The losses of Panoptic FPN: region proposals, boxes, masks, and semantic labels.
+
+Those of the official family of configurations. Proposals are a constant to the box head: nothing
+flows back through their coordinates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lvt.panoptic.anchors import grid_anchors
+from lvt.panoptic.boxes import ROI_CODER, RPN_CODER
+from lvt.panoptic.config import AnchorConfig, ProposalConfig
+from lvt.panoptic.model import LVTPanoptic, PanopticMaps
+from lvt.panoptic.rpn import propose
+from lvt.training.assign import ROI_ASSIGN, RPN_ASSIGN, assign, sample
+from lvt.training.batch import IGNORED_PIXEL, Batch
+from lvt.training.rois import crop_masks, extract_boxes
+
+TRAINING_PROPOSALS = ProposalConfig(per_level=2000, count=1000)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """How many boxes are sampled of an image, and what each loss weighs.
+
+    Attributes:
+        rpn_samples: anchors; at most `rpn_positive` of them positive.
+        rpn_positive: a share, 0..1.
+        roi_samples: proposals; at most `roi_positive` of them positive.
+        roi_positive: a share, 0..1.
+        proposals: of the RPN, while training.
+        rpn_box_weight: of the anchors' regression.
+        box_weight: of the proposals' regression.
+        semantic_weight: of the semantic head.
+    """
+
+    rpn_samples: int = 256
+    rpn_positive: float = 0.5
+    roi_samples: int = 512
+    roi_positive: float = 0.25
+    proposals: ProposalConfig = TRAINING_PROPOSALS
+    rpn_box_weight: float = 1.0
+    box_weight: float = 1.0
+    semantic_weight: float = 0.5
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """The proposals of one image that learn: positives first."""
+
+    boxes: Tensor  # (N, 4)
+    truth: Tensor  # (P,), the true box of each positive
+
+
+def panoptic_losses(
+    model: LVTPanoptic, batch: Batch, config: LossConfig, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Every loss of one batch, weighted: scalars by name. Their sum is what is minimised.
+
+    Args:
+        model: in training mode.
+        batch: images and truth.
+        config: numbers of samples and weights.
+        generator: a CPU generator, for the choice of samples.
+    """
+    maps = model(batch.images)
+    rpn_class, rpn_box = rpn_losses(maps, batch, model.config.anchors, config, generator)
+    sampled = _sample_proposals(model, maps, batch, config, generator)
+    box_class, box = box_losses(model, maps, batch, sampled, config)
+    return {
+        "rpn_class": rpn_class,
+        "rpn_box": rpn_box,
+        "class": box_class,
+        "box": box,
+        "mask": mask_loss(model, maps, batch, sampled),
+        "semantic": config.semantic_weight * semantic_loss(maps.semantic, batch.semantic),
+    }
+
+
+def rpn_losses(
+    maps: PanopticMaps,
+    batch: Batch,
+    anchors: AnchorConfig,
+    config: LossConfig,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Objectness (cross-entropy) and regression (L1) of sampled anchors, a mean over both kinds."""
+    references = torch.cat(
+        [
+            grid_anchors((logits.shape[-2], logits.shape[-1]), stride, anchors)
+            for logits, stride in zip(maps.rpn.objectness, anchors.strides, strict=True)
+        ]
+    )
+    class_loss = box_loss = maps.semantic.new_zeros(())
+    count = 0
+    for image, truth in enumerate(batch.instances):
+        logits, deltas = (torch.cat(part) for part in zip(*maps.rpn.flat(image), strict=True))
+        assigned = assign(references, truth.boxes, RPN_ASSIGN)
+        positive, negative = sample(assigned, config.rpn_samples, config.rpn_positive, generator)
+        chosen = logits[torch.cat([positive, negative])]
+        target = (torch.arange(len(chosen)) < len(positive)).to(chosen)
+        class_loss = class_loss + F.binary_cross_entropy_with_logits(
+            chosen, target, reduction="sum"
+        )
+        wanted = RPN_CODER.encode(references[positive], truth.boxes[assigned[positive]])
+        box_loss = box_loss + F.l1_loss(deltas[positive], wanted, reduction="sum")
+        count += len(chosen)
+    return class_loss / count, config.rpn_box_weight * box_loss / count
+
+
+def _sample_proposals(
+    model: LVTPanoptic,
+    maps: PanopticMaps,
+    batch: Batch,
+    config: LossConfig,
+    generator: torch.Generator,
+) -> list[_Sampled]:
+    """Proposals and the true boxes themselves, assigned and sampled, for each image."""
+    sampled = []
+    with torch.no_grad():
+        for image, truth in enumerate(batch.instances):
+            found = propose(
+                maps.rpn, batch.sizes[image], model.config.anchors, config.proposals, image=image
+            )
+            boxes = torch.cat([truth.boxes, found.boxes])
+            assigned = assign(boxes, truth.boxes, ROI_ASSIGN)
+            positive, negative = sample(
+                assigned, config.roi_samples, config.roi_positive, generator
+            )
+            chosen = torch.cat([positive, negative])
+            sampled.append(_Sampled(boxes[chosen], assigned[positive]))
+    return sampled
+
+
+def box_losses(
+    model: LVTPanoptic,
+    maps: PanopticMaps,
+    batch: Batch,
+    sampled: list[_Sampled],
+    config: LossConfig,
+) -> tuple[Tensor, Tensor]:
+    """Class (cross-entropy) and regression (L1, on the own class), means over the samples."""
+    roi, things = model.roi_head.config, model.config.things
+    boxes = [image.boxes for image in sampled]
+    features = extract_boxes(
+        maps.levels, boxes, roi.box_size, model.roi_head.strides, roi.finest_scale
+    )
+    logits, deltas = model.roi_head.bbox_head(features)
+    labels, wanted, positive, start = [], [], [], 0
+    for truth, image in zip(batch.instances, sampled, strict=True):
+        count = len(image.truth)
+        background = truth.labels.new_full((len(image.boxes) - count,), things)
+        labels += [truth.labels[image.truth], background]
+        wanted.append(ROI_CODER.encode(image.boxes[:count], truth.boxes[image.truth]))
+        positive.append(torch.arange(start, start + count))
+        start += len(image.boxes)
+    label, rows = torch.cat(labels), torch.cat(positive)
+    own = deltas[rows, label[rows]]  # (P, 4)
+    regression = F.l1_loss(own, torch.cat(wanted), reduction="sum") / start
+    return F.cross_entropy(logits, label), config.box_weight * regression
+
+
+def mask_loss(
+    model: LVTPanoptic, maps: PanopticMaps, batch: Batch, sampled: list[_Sampled]
+) -> Tensor:
+    """Binary cross-entropy of the positives' masks, on the channel of their own class."""
+    roi = model.roi_head.config
+    boxes = [image.boxes[: len(image.truth)] for image in sampled]
+    features = extract_boxes(
+        maps.levels, boxes, roi.mask_size, model.roi_head.strides, roi.finest_scale
+    )
+    logits = model.roi_head.mask_head(features)
+    labels, targets = [], []
+    for index, (truth, image) in enumerate(zip(batch.instances, sampled, strict=True)):
+        labels.append(truth.labels[image.truth])
+        ids = truth.ids[image.truth]
+        targets.append(crop_masks(batch.ids[index], ids, boxes[index], logits.shape[-1]))
+    label = torch.cat(labels)
+    if not len(label):
+        return logits.sum()  # zero, and still connected
+    own = logits[torch.arange(len(label)), label]
+    return F.binary_cross_entropy_with_logits(own, torch.cat(targets).to(own))
+
+
+def semantic_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of stuff classes and "some thing"; void pixels are left out.
+
+    Args:
+        logits: (B, stuff+1, h, w).
+        target: int64 (B, h, w).
+    """
+    known = (target != IGNORED_PIXEL).sum().clamp(min=1)
+    total = F.cross_entropy(logits, target, ignore_index=IGNORED_PIXEL, reduction="sum")
+    return total / known
