@@ -32,19 +32,20 @@ def sampling_matrix(low: Tensor, high: Tensor, bins: int, cells: int) -> Tensor:
     single = (samples < 1.5).to(low.dtype)
     # With one sample any spacing will do, but zero cannot be divided by.
     spacing = width / samples.clamp(min=1) * (1 - single) + single
-    start = low[:, None, None] + torch.arange(bins, dtype=low.dtype)[:, None] * width
+    start = low[:, None, None] + torch.arange(bins, dtype=low.dtype, device=low.device)[:, None] * width
     first_position = start + 0.5 * width / samples.clamp(min=1)  # (N, bins, 1)
-    cell = torch.arange(cells, dtype=low.dtype)
-    first = ((cell - 1 - first_position) / spacing).ceil()  # (N, bins, cells)
-    total = torch.zeros_like(first)
-    for offset in range(_CANDIDATES):
-        number = first + offset
-        position = first_position + number * spacing
-        # Up to one cell outside the map a sample takes the border cell; beyond, it counts as zero.
-        exists = (number >= 0) & (number < samples) & (position >= -1) & (position <= cells)
-        distance = (position.clamp(0, cells - 1) - cell).abs()
-        total = total + (1 - distance).clamp(min=0) * exists.to(low.dtype)
-    return total / samples.clamp(min=1)
+    cell = torch.arange(cells, dtype=low.dtype, device=low.device)[:, None]
+    first = ((cell - 1 - first_position[..., None]) / spacing[..., None]).ceil()
+    # (N, bins, cells, candidates)
+    number = first + torch.arange(_CANDIDATES, dtype=low.dtype, device=low.device)
+    position = first_position[..., None] + number * spacing[..., None]
+    # Up to one cell outside the map a sample takes the border cell; beyond, it counts as zero.
+    exists = (
+        (number >= 0) & (number < samples[..., None]) & (position >= -1) & (position <= cells)
+    )
+    distance = (position.clamp(0, cells - 1) - cell).abs()
+    weights = ((1 - distance).clamp(min=0) * exists.to(low.dtype)).sum(dim=-1)
+    return weights / samples.clamp(min=1)
 
 
 def separable_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) -> Tensor:

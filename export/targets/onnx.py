@@ -10,8 +10,9 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from export.panoptic.roi_align import separable_roi_align
 from export.session import Outputs
 from lvt.errors import UserError
 from lvt.models import ModelSpec
@@ -47,6 +48,31 @@ def write(
     onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, path)
+
+
+def roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) -> Tensor:
+    """RoIAlign as ONNX's own operator, which ONNX Runtime runs faster than matrix products.
+
+    Outside an export it is the separable form, which computes the same.
+    """
+    if not torch.compiler.is_exporting():
+        return separable_roi_align(feature, boxes, size, stride)
+    batch = torch.zeros(boxes.shape[0], dtype=torch.int64)
+    return torch.onnx.ops.symbolic(
+        "RoiAlign",
+        (feature, boxes, batch),
+        attrs={
+            "coordinate_transformation_mode": "half_pixel",
+            "mode": "avg",
+            "output_height": size,
+            "output_width": size,
+            "sampling_ratio": 0,
+            "spatial_scale": 1 / stride,
+        },
+        dtype=feature.dtype,
+        shape=(boxes.shape[0], feature.shape[1], size, size),
+        version=OPSET,
+    )
 
 
 def _tidy_metadata(proto: onnx.ModelProto) -> None:
