@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.artifact import Artifact, open_artifact
-from export.session import Session, TorchSession
+from export.reference import reference_session
+from export.session import Session
 from export.targets import TARGETS, load_target
 from lvt.errors import UserError
 from lvt.models import build_random
@@ -35,7 +36,8 @@ class Contestant:
 
             torch.set_num_threads(threads)
             # Latency does not depend on the weights, which an artifact no longer has as PyTorch.
-            return TorchSession(build_random(self.artifact.spec), self.artifact.spec)
+            spec = self.artifact.spec
+            return reference_session(build_random(spec), spec)
         return load_target(self.artifact.target).open_session(self.artifact.path, threads=threads)
 
 

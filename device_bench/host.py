@@ -16,7 +16,6 @@ from device_bench.coldstart import ColdStart, measure
 from device_bench.protocol import Protocol, complaints
 from device_bench.statistics import Interval, Samples, Summary, speedup, summarise
 from export.session import Session
-from lvt.postprocessing import label_map, top_classes
 from lvt.preprocessing import packaged_photos, read_image
 
 _STAGE_RUNS = 15
@@ -184,8 +183,7 @@ def _stages(
     before = _median_ms(lambda: artifact.preprocessing(picture))
     if artifact.spec.task == "backbone":
         return before, None
-    logits = session.run(artifact.preprocessing(picture))["logits"]
-    if artifact.spec.task == "classification":
-        return before, _median_ms(lambda: top_classes(logits))
-    original = (picture.shape[0], picture.shape[1])
-    return before, _median_ms(lambda: label_map(logits, artifact.size, original))
+    outputs = session.run(artifact.preprocessing(picture))
+    return before, _median_ms(
+        lambda: artifact.answer(outputs, (picture.shape[0], picture.shape[1]))
+    )

@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from export.session import Outputs
 from lvt.errors import UserError
 from lvt.files import file_sha256
 from lvt.labels import Labels
 from lvt.models import ModelSpec
+from lvt.panoptic.fusion import PanopticMap
+from lvt.panoptic.postprocess import panoptic_map
+from lvt.postprocessing import ClassScore, label_map, top_classes
 from lvt.preprocessing import Preprocessing, Size
+
+Answer = list[ClassScore] | NDArray[np.int64] | PanopticMap
 
 SCHEMA = 1
 """Raised when a reader of the old manifest would misread a new one."""
-
-MEANING = {
-    "logits/classification": "class scores before softmax",
-    "logits/semantic": "class scores before softmax at a quarter of the input size",
-    "features": "backbone feature map",
-}
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,21 @@ class Artifact:
         """Height and width of the network's input."""
         _, _, height, width = self.manifest["inputs"][0]["shape"]
         return int(height), int(width)
+
+    def answer(self, outputs: Outputs, original: Size) -> Answer | None:
+        """What the outputs say of a picture of the `original` size; None for a bare backbone.
+
+        Classes for classification, labels (H, W) for semantic, a map for panoptic segmentation.
+        """
+        spec = self.spec
+        if spec.task == "classification":
+            return top_classes(outputs["logits"])
+        if spec.task == "semantic":
+            return label_map(outputs["logits"], self.size, original)
+        if spec.panoptic is not None:
+            content = self.preprocessing.content_size(original)
+            return panoptic_map(outputs, spec.panoptic, self.size, content, original)
+        return None
 
 
 def manifest_path(model: Path) -> Path:

@@ -36,7 +36,7 @@ def onnx(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="backbone, classification or semantic; told by the checkpoint."),
+        typer.Option(help=f"{', '.join(TASKS)}; told by the checkpoint."),
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Input size; if the checkpoint has none.")
@@ -44,6 +44,12 @@ def onnx(
     out: Annotated[Path | None, typer.Option(help="File or folder to write to.")] = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder of further pictures to check parity on.")
+    ] = None,
+    proposals: Annotated[
+        int | None, typer.Option(help="Panoptic: most boxes looked at; fewer is faster.")
+    ] = None,
+    detections: Annotated[
+        int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")
     ] = None,
     preset: Annotated[
         str, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")
@@ -71,6 +77,8 @@ def onnx(
             ema=ema,
             rewrite=rewrite,
             images=images,
+            proposals=proposals,
+            detections=detections,
         )
         try:
             with terminal.steps() as progress:

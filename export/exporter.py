@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,19 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from export.artifact import MEANING, SCHEMA, TensorInfo, manifest_path, write_manifest
+from export.artifact import SCHEMA, TensorInfo, manifest_path, write_manifest
 from export.localise import first_deviation
+from export.panoptic.graph import PanopticGraph, bounded, check_size
 from export.parity import TOLERANCES, ParityReport, compare
+from export.reference import reference_session
 from export.rewrite import rewrite
-from export.session import Outputs, TorchSession
-from export.targets import Target, check_task, load_target, target_info
+from export.session import Outputs
+from export.targets import Target, load_target, target_info
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.complexity import count_macs, count_parameters
-from lvt.config import Task, preset
+from lvt.config import Task
 from lvt.errors import UserError
 from lvt.files import atomic_folder, file_sha256, publish
 from lvt.labels import Labels, make_labels
-from lvt.models import ModelSpec, build_random, min_side
+from lvt.models import ModelSpec, build_random, default_spec, min_side
+from lvt.panoptic.config import PanopticConfig
+from lvt.panoptic.model import LVTPanoptic
 from lvt.preprocessing import (
     Preprocessing,
     Size,
@@ -60,6 +64,8 @@ class ExportRequest:
         ema: use the checkpoint's EMA weights.
         rewrite: False exports the reference as it is, for comparison.
         images: folder of further pictures to check parity on.
+        proposals: panoptic only; most boxes that are looked at. None: the model's own number.
+        detections: panoptic only; most instances. None: the model's own number.
     """
 
     target: str
@@ -71,6 +77,8 @@ class ExportRequest:
     ema: bool = False
     rewrite: bool = True
     images: Path | None = None
+    proposals: int | None = None
+    detections: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,9 +111,7 @@ def load_source(request: ExportRequest) -> Source:
         checkpoint = read_checkpoint(request.checkpoint, ema=request.ema)
         spec = identify(checkpoint, task=request.task, name=request.preset)
         return Source(load_model(checkpoint, spec), spec, checkpoint.meta, checkpoint)
-    task = request.task or "classification"
-    classes = {"classification": 1000, "semantic": 150, "backbone": 0}[task]
-    spec = ModelSpec(task, preset(request.preset), classes)
+    spec = default_spec(request.task or "classification", request.preset)
     return Source(build_random(spec), spec)
 
 
@@ -123,6 +129,8 @@ def choose_size(request: ExportRequest, source: Source) -> Size:
             f"the checkpoint does not say which input size its {source.spec.task} model is for: "
             "give --size HxW, for example --size 512x512"
         )
+    if source.spec.task == "panoptic":
+        check_size(size)
     least = min_side(source.spec)
     if min(size) < least:
         raise UserError(
@@ -145,53 +153,85 @@ def export_artifact(
         ParityError: names the outputs that are off, by how much, and where the deviation starts.
     """
     info = target_info(request.target)
-    if request.task is not None:
-        check_task(info, request.task)
     progress("reading the checkpoint" if request.checkpoint else "making a random model")
-    source = load_source(request)
-    check_task(info, source.spec.task)
-    size = choose_size(request, source)
-    spec = source.spec
+    job = prepare(request)
     out = request.out or Path()
     if out.is_dir():
-        out = out / (default_name(request, source, size) + info.suffix)
-    preprocessing = fixed_size(spec.task, size, source.meta.mean, source.meta.std)
-    labels = _labels(source)
+        out = out / (default_name(request, job) + info.suffix)
     pictures = packaged_photos() + (list_images(request.images) if request.images else [])
 
     progress(f"converting to {info.name}")
     target = load_target(info.name)
-    exported = rewrite(source.model) if request.rewrite else source.model
+    exported = _exported(job, target, rewritten=request.rewrite)
     with atomic_folder(out.parent) as scratch:
         file = scratch / out.name
-        target.write(exported, spec, size, file, _embedded_metadata(spec, preprocessing, labels))
+        target.write(exported, job.spec, job.size, file, _embedded_metadata(job))
         progress(f"comparing {info.runtime} with the reference on {len(pictures)} images")
-        reference = TorchSession(source.model, spec)
         parity = compare(
-            reference,
+            reference_session(job.source.model, job.spec),
             target.open_session(file),
-            _tensors(preprocessing, pictures),
-            spec.task,
+            _tensors(job.preprocessing, pictures),
+            job.spec,
             TOLERANCES["fp32"],
         )
         if not parity.passed:
             progress("looking for the first module that deviates")
-            image = next(_tensors(preprocessing, pictures))
-            raise ParityError(_explain(parity, target, file, source.model, exported, image))
-        manifest = _manifest(
-            request, source, size, preprocessing, labels, parity, target, exported, file
-        )
+            image = next(_tensors(job.preprocessing, pictures))
+            raise ParityError(_explain(parity, target, file, job.source.model, exported, image))
+        manifest = _manifest(request, job, parity, target, exported, file)
         write_manifest(manifest_path(file), manifest)
         publish(manifest_path(file), manifest_path(out))
         publish(file, out)
-    return ExportResult(out, manifest, parity, source.meta.notes)
+    return ExportResult(out, manifest, parity, job.source.meta.notes)
 
 
-def default_name(request: ExportRequest, source: Source, size: Size) -> str:
+@dataclass(frozen=True)
+class Job:
+    """A source with everything decided that an artifact needs.
+
+    Attributes:
+        spec: the source's; for panoptic, bounded as the request asks.
+    """
+
+    source: Source
+    spec: ModelSpec
+    size: Size
+    preprocessing: Preprocessing
+    labels: Labels | None
+
+
+def prepare(request: ExportRequest) -> Job:
+    """Loads the source and settles size, bounds, preprocessing and labels.
+
+    Raises:
+        UserError: see `load_source` and `choose_size`; bounds without a panoptic model.
+    """
+    source = load_source(request)
+    size = choose_size(request, source)
+    spec, meta = source.spec, source.meta
+    if spec.panoptic is not None:
+        panoptic = bounded(spec.panoptic, request.proposals, request.detections)
+        spec = replace(spec, panoptic=panoptic)
+    elif request.proposals or request.detections:
+        raise UserError(f"--proposals and --detections are for panoptic models, not {spec.task}")
+    preprocessing = fixed_size(spec.task, size, meta.mean, meta.std)
+    return Job(source, spec, size, preprocessing, _labels(source))
+
+
+def _exported(job: Job, target: Target, *, rewritten: bool) -> nn.Module:
+    """The module to convert."""
+    model = rewrite(job.source.model) if rewritten else job.source.model
+    if job.spec.panoptic is not None:
+        assert isinstance(model, LVTPanoptic)
+        return PanopticGraph(model, job.spec.panoptic, job.size, target.roi_align)
+    return model
+
+
+def default_name(request: ExportRequest, job: Job) -> str:
     """Checkpoint (or preset), task, size, and what is out of the ordinary."""
-    stem = request.checkpoint.name.split(".")[0] if request.checkpoint else source.spec.name
-    parts = [stem] if source.spec.task in stem else [stem, source.spec.task]
-    parts.append(f"{size[0]}x{size[1]}")
+    stem = request.checkpoint.name.split(".")[0] if request.checkpoint else job.spec.name
+    parts = [stem] if job.spec.task in stem else [stem, job.spec.task]
+    parts.append(f"{job.size[0]}x{job.size[1]}")
     return "_".join(parts if request.rewrite else [*parts, "unrewritten"])
 
 
@@ -209,17 +249,15 @@ def _tensors(preprocessing: Preprocessing, pictures: list[Path]) -> Iterator[NDA
         yield preprocessing(read_image(path))
 
 
-def _embedded_metadata(
-    spec: ModelSpec, preprocessing: Preprocessing, labels: Labels | None
-) -> dict[str, str]:
+def _embedded_metadata(job: Job) -> dict[str, str]:
     """The essentials, for those who get the model file without its manifest."""
     entries = {
-        "lvt.task": spec.task,
-        "lvt.model": json.dumps(spec.to_dict()),
-        "lvt.preprocessing": json.dumps(preprocessing.to_dict()),
+        "lvt.task": job.spec.task,
+        "lvt.model": json.dumps(job.spec.to_dict()),
+        "lvt.preprocessing": json.dumps(job.preprocessing.to_dict()),
     }
-    if labels is not None:
-        entries["lvt.labels"] = json.dumps(labels.to_dict(), ensure_ascii=False)
+    if job.labels is not None:
+        entries["lvt.labels"] = json.dumps(job.labels.to_dict(), ensure_ascii=False)
     return entries
 
 
@@ -245,30 +283,59 @@ def _outputs(spec: ModelSpec, size: Size) -> list[TensorInfo]:
 
     if spec.task == "backbone":
         return [
-            TensorInfo(name, (1, dim, *at_stride(4 << depth)), "NCHW", MEANING["features"])
+            TensorInfo(name, (1, dim, *at_stride(4 << depth)), "NCHW", "backbone feature map")
             for depth, (name, dim) in enumerate(zip(spec.outputs, spec.config.dims, strict=True))
         ]
+    if spec.panoptic is not None:
+        return _panoptic_outputs(spec.panoptic, at_stride(4))
     if spec.task == "semantic":
-        shape = (1, spec.classes, *at_stride(4))
-        return [TensorInfo("logits", shape, "NCHW", MEANING["logits/semantic"])]
-    return [TensorInfo("logits", (1, spec.classes), "NC", MEANING["logits/classification"])]
+        meaning = "class scores before softmax at a quarter of the input size"
+        return [TensorInfo("logits", (1, spec.classes, *at_stride(4)), "NCHW", meaning)]
+    return [TensorInfo("logits", (1, spec.classes), "NC", "class scores before softmax")]
+
+
+def _panoptic_outputs(config: PanopticConfig, quarter: Size) -> list[TensorInfo]:
+    slots = config.detection.count
+    cells = 2 * config.roi.mask_size
+    return [
+        TensorInfo("boxes", (slots, 4), "N4", "x1, y1, x2, y2 in network pixels, best first"),
+        TensorInfo("scores", (slots,), "N", "probabilities; 0 marks an empty slot"),
+        TensorInfo("labels", (slots,), "N", "thing classes", dtype="int32"),
+        TensorInfo("masks", (slots, cells, cells), "NHW", "probabilities inside the box"),
+        TensorInfo(
+            "semantic",
+            (1, config.stuff + 1, *quarter),
+            "NCHW",
+            "scores of the stuff classes, then of 'some thing', at a quarter of the input size",
+        ),
+    ]
+
+
+def _macs(job: Job, exported: nn.Module) -> dict[str, int]:
+    """Multiply-accumulates of the reference and of what was exported."""
+    model = job.source.model
+    if job.spec.panoptic is not None:
+        assert isinstance(model, LVTPanoptic)
+        # The reference's lists have no fixed length; it is counted with all slots filled.
+        model = PanopticGraph(model, job.spec.panoptic, job.size)
+    return {
+        "reference": count_macs(model, job.size),
+        "artifact": count_macs(exported, job.size),
+    }
 
 
 def _manifest(
     request: ExportRequest,
-    source: Source,
-    size: Size,
-    preprocessing: Preprocessing,
-    labels: Labels | None,
+    job: Job,
     parity: ParityReport,
     target: Target,
     exported: nn.Module,
     file: Path,
 ) -> dict[str, Any]:
-    checkpoint = source.checkpoint
+    checkpoint = job.source.checkpoint
     return {
         "schema": SCHEMA,
-        "task": source.spec.task,
+        "task": job.spec.task,
         "target": request.target,
         "precision": "fp32",
         "file": {
@@ -276,17 +343,16 @@ def _manifest(
             "bytes": file.stat().st_size,
             "sha256": file_sha256(file),
         },
-        "model": source.spec.to_dict(),
-        "model_name": source.spec.name,
-        "parameters": count_parameters(source.model),
-        "macs": {
-            "reference": count_macs(source.model, size),
-            "artifact": count_macs(exported, size),
-        },
-        "inputs": [TensorInfo("image", (1, 3, *size), "NCHW", "preprocessed picture").to_dict()],
-        "outputs": [output.to_dict() for output in _outputs(source.spec, size)],
-        "preprocessing": preprocessing.to_dict(),
-        "labels": labels.to_dict() if labels else None,
+        "model": job.spec.to_dict(),
+        "model_name": job.spec.name,
+        "parameters": count_parameters(job.source.model),
+        "macs": _macs(job, exported),
+        "inputs": [
+            TensorInfo("image", (1, 3, *job.size), "NCHW", "preprocessed picture").to_dict()
+        ],
+        "outputs": [output.to_dict() for output in _outputs(job.spec, job.size)],
+        "preprocessing": job.preprocessing.to_dict(),
+        "labels": job.labels.to_dict() if job.labels else None,
         "parity": parity.to_dict(),
         "accuracy": None,  # not measured
         "rewritten": request.rewrite,

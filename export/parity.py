@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.session import Session
+from export.panoptic.align import aligned, same_segments
+from export.session import Outputs, Session
 from lvt.config import Task
 from lvt.metrics import decibels, max_abs_error, power
+from lvt.models import ModelSpec
+from lvt.panoptic.postprocess import panoptic_map
 from lvt.postprocessing import label_map
+from lvt.preprocessing import Size
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class ParityReport:
     agreement_measure: str | None
     agreement: float | None
     """Share of equal answers; None for outputs that answer nothing (features)."""
+    unpaired_detections: int | None
+    """Detections of one side without a partner on the other; None where there are none."""
     tolerance: Tolerance
 
     @property
@@ -105,6 +111,7 @@ class ParityReport:
                 for o in self.outputs
             ],
             "agreement": {"measure": self.agreement_measure, "value": self.agreement},
+            "unpaired_detections": self.unpaired_detections,
             "tolerance": {
                 "relative_error": self.tolerance.relative_error,
                 "sqnr_db": self.tolerance.sqnr_db,
@@ -122,10 +129,14 @@ class _Accumulator:
         self.max_error = 0.0
         self.low, self.high = math.inf, -math.inf
         self.signal = self.noise = 0.0
+        self.values = 0
 
     def add(self, actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
         if actual.shape != expected.shape:
             raise ValueError(f"{self.name}: shape {actual.shape}, reference {expected.shape}")
+        self.values += expected.size
+        if not expected.size:
+            return  # an image without detections
         self.max_error = max(self.max_error, max_abs_error(actual, expected))
         self.low = min(self.low, float(expected.min()))
         self.high = max(self.high, float(expected.max()))
@@ -137,47 +148,68 @@ class _Accumulator:
         return OutputParity(self.name, self.max_error, self.high - self.low, sqnr)
 
 
-def _answers(task: Task, logits: NDArray[np.float32]) -> NDArray[np.int64]:
-    """What the user would read off the output: classes, or labels at the network's input size."""
-    if task == "classification":
-        return logits.argmax(axis=1)
-    height, width = logits.shape[-2] * 4, logits.shape[-1] * 4
-    return label_map(logits, (height, width), (height, width))
+def _agreement(spec: ModelSpec, actual: Outputs, expected: Outputs, size: Size) -> _Agreement:
+    """Equal and all answers of one image: what the user reads off the outputs."""
+    if spec.task == "classification":
+        same = actual["logits"].argmax(axis=1) == expected["logits"].argmax(axis=1)
+    elif spec.task == "semantic":
+        same = label_map(actual["logits"], size, size) == label_map(expected["logits"], size, size)
+    elif spec.panoptic is not None:
+        left, right = (
+            panoptic_map(outputs, spec.panoptic, size, size, size) for outputs in (actual, expected)
+        )
+        return _Agreement(same_segments(left, right) * right.ids.size, right.ids.size)
+    else:
+        return _Agreement(0, 0)
+    return _Agreement(int(same.sum()), same.size)
 
 
-_MEASURES: dict[Task, str] = {"classification": "top-1", "semantic": "pixel label"}
+class _Agreement(NamedTuple):
+    same: float
+    total: int
+
+
+_MEASURES: dict[Task, str] = {
+    "classification": "top-1",
+    "semantic": "pixel label",
+    "panoptic": "pixel segment",
+}
 
 
 def compare(
     reference: Session,
     candidate: Session,
     images: Iterable[NDArray[np.float32]],
-    task: Task,
+    spec: ModelSpec,
     tolerance: Tolerance,
 ) -> ParityReport:
     """Runs both sessions on preprocessed images (1, 3, H, W) and measures the difference.
+
+    Detections are paired by class and overlap first; see `export.panoptic.align`.
 
     Raises:
         ValueError: the sessions' outputs differ in name or shape, or there are no images.
     """
     gathered: dict[str, _Accumulator] = {}
-    same = total = count = 0
+    same, total, count, unpaired = 0.0, 0, 0, 0
     for count, image in enumerate(images, start=1):  # noqa: B007 (used after the loop)
         expected, actual = reference.run(image), candidate.run(image)
         if list(expected) != list(actual):
             raise ValueError(f"outputs are {list(actual)}, the reference's {list(expected)}")
+        agreement = _agreement(spec, actual, expected, (image.shape[2], image.shape[3]))
+        same, total = same + agreement.same, total + agreement.total
+        if spec.task == "panoptic":
+            actual, expected, alone = aligned(actual, expected)
+            unpaired += alone
         for name, value in expected.items():
             gathered.setdefault(name, _Accumulator(name)).add(actual[name], value)
-        if task in _MEASURES:
-            left, right = _answers(task, actual["logits"]), _answers(task, expected["logits"])
-            same += int((left == right).sum())
-            total += left.size
     if not count:
         raise ValueError("no images to compare on")
     return ParityReport(
         images=count,
-        outputs=tuple(accumulator.result() for accumulator in gathered.values()),
-        agreement_measure=_MEASURES.get(task),
+        outputs=tuple(entry.result() for entry in gathered.values() if entry.values),
+        agreement_measure=_MEASURES.get(spec.task),
         agreement=same / total if total else None,
+        unpaired_detections=unpaired if spec.task == "panoptic" else None,
         tolerance=tolerance,
     )

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from lvt.backbone import LVT
 from lvt.classification import LVTClassifier, LVTPooledClassifier
-from lvt.config import PRESETS, TASKS, LVTConfig, Task
+from lvt.config import PRESETS, TASKS, LVTConfig, Task, preset
 from lvt.errors import UserError
 from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.semantic import DECODER_DIM, LVTSegFormer
 
 BACKBONE_OUTPUTS = ("stride4", "stride8", "stride16", "stride32")
+PANOPTIC_OUTPUTS = ("boxes", "scores", "labels", "masks", "semantic")
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,9 @@ class ModelSpec:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the model's output tensors, in order.
-
-        Raises:
-            UserError: a panoptic model's outputs are not a plain list of tensors.
-        """
+        """Names of the output tensors of a session, in order."""
         if self.task == "panoptic":
-            raise UserError(
-                "a panoptic model cannot be exported or run as one graph yet; "
-                "use LVTPanoptic.predict"
-            )
+            return PANOPTIC_OUTPUTS
         return BACKBONE_OUTPUTS if self.task == "backbone" else ("logits",)
 
     def with_recursion(self, depth: int) -> ModelSpec:
@@ -115,6 +109,22 @@ class ModelSpec:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"not a model description: {error!r}") from error
+
+
+DEFAULT_CLASSES = {"classification": 1000, "semantic": 150}
+"""ImageNet-1k and ADE20K, as in the paper."""
+
+
+def default_spec(task: Task, preset_name: str = "lvt") -> ModelSpec:
+    """The paper's model for a task.
+
+    Raises:
+        UserError: there is no such preset.
+    """
+    config = preset(preset_name)
+    if task == "panoptic":
+        return ModelSpec.for_panoptic(config, PanopticConfig())
+    return ModelSpec(task, config, DEFAULT_CLASSES.get(task, 0))
 
 
 def build(spec: ModelSpec) -> nn.Module:

@@ -33,19 +33,30 @@ def top_classes(logits: NDArray[np.float32], count: int = 5) -> list[ClassScore]
 
 
 def label_map(
-    logits: NDArray[np.float32], network_size: Size, original_size: Size
+    logits: NDArray[np.float32],
+    network_size: Size,
+    original_size: Size,
+    content_size: Size | None = None,
 ) -> NDArray[np.int64]:
     """Semantic logits (1, K, h, w) to class indices (H, W) at the picture's size.
 
-    As in the official evaluation: bilinear to the network's input size, bilinear again to the
-    original size, argmax.
+    As in the official evaluation: bilinear to the network's input size, padding cut off, bilinear
+    again to the original size, argmax.
+
+    Args:
+        logits: at a quarter of the network's input size.
+        network_size: (height, width) of the network's input.
+        original_size: of the picture the labels are wanted for.
+        content_size: of the picture in the network's input; None where it has no padding.
     """
     scores = torch.from_numpy(logits)
+    rows, columns = content_size or network_size
     best = torch.full(original_size, -torch.inf)
     labels = torch.zeros(original_size, dtype=torch.int64)
     for start in range(0, scores.shape[1], _CLASSES_AT_ONCE):
         part = resize_bilinear(scores[:, start : start + _CLASSES_AT_ONCE], network_size)
-        if network_size != original_size:
+        part = part[:, :, :rows, :columns]
+        if (rows, columns) != original_size:
             part = resize_bilinear(part, original_size)
         value, index = part[0].max(dim=0)
         better = value > best

@@ -58,6 +58,15 @@ class FitWithin:
 
 
 @dataclass(frozen=True)
+class FitInto:
+    """Resize, keeping the ratio, to the largest size inside `size`; sides rounded half up."""
+
+    op: ClassVar[str] = "fit_into"
+    size: Size
+    filter: Filter
+
+
+@dataclass(frozen=True)
 class AlignUp:
     """Resize each side up to the next multiple."""
 
@@ -84,9 +93,37 @@ class Normalise:
     std: tuple[float, ...]
 
 
-Step = Stretch | ShorterSide | FitWithin | AlignUp | CenterCrop | Normalise
+@dataclass(frozen=True)
+class PadTo:
+    """Zeros to the right and at the bottom, up to a fixed size."""
+
+    op: ClassVar[str] = "pad_to"
+    size: Size
+
+
+@dataclass(frozen=True)
+class PadUp:
+    """Zeros to the right and at the bottom, up to the next multiple on each side."""
+
+    op: ClassVar[str] = "pad_up"
+    multiple: int
+
+
+Resize = Stretch | ShorterSide | FitWithin | FitInto | AlignUp
+Step = Resize | CenterCrop | Normalise | PadTo | PadUp
 _STEPS: dict[str, Callable[..., Step]] = {
-    step.op: step for step in (Stretch, ShorterSide, FitWithin, AlignUp, CenterCrop, Normalise)
+    step.op: step
+    for step in (
+        Stretch,
+        ShorterSide,
+        FitWithin,
+        FitInto,
+        AlignUp,
+        CenterCrop,
+        Normalise,
+        PadTo,
+        PadUp,
+    )
 }
 
 
@@ -102,6 +139,17 @@ class Preprocessing:
         for step in self.steps:
             x = _apply(step, x)
         return np.ascontiguousarray(x.transpose(2, 0, 1)[None])
+
+    def content_size(self, original: Size) -> Size:
+        """Which part of the network input, from its upper left corner, shows the picture.
+
+        The rest is padding. Only for transforms without a crop.
+        """
+        size = original
+        for step in self.steps:
+            if isinstance(step, Resize):
+                size = _resized(step, size)
+        return size
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in manifests, with the golden tensor's hash."""
@@ -162,31 +210,49 @@ def _half_up(value: float) -> int:
     return int(value + 0.5)
 
 
+def _resized(step: Resize, size: Size) -> Size:
+    """The size a resize gives to a picture of `size`."""
+    height, width = size
+    match step:
+        case Stretch():
+            return step.size
+        case ShorterSide():
+            if height <= width:
+                return step.side, max(1, int(step.side * width / height))
+            return max(1, int(step.side * height / width)), step.side
+        case FitWithin():
+            factor = min(step.long / max(height, width), step.short / min(height, width))
+            return max(1, _half_up(height * factor)), max(1, _half_up(width * factor))
+        case FitInto():
+            factor = min(step.size[0] / height, step.size[1] / width)
+            return max(1, _half_up(height * factor)), max(1, _half_up(width * factor))
+        case AlignUp():
+            return _round_up(height, step.multiple), _round_up(width, step.multiple)
+
+
+def _round_up(side: int, multiple: int) -> int:
+    return -(-side // multiple) * multiple
+
+
 def _apply(step: Step, x: NDArray[Any]) -> NDArray[Any]:
     height, width = x.shape[:2]
     match step:
-        case Stretch():
-            return resize_uint8(x, step.size, step.filter)
-        case ShorterSide():
-            if height <= width:
-                size = (step.side, max(1, int(step.side * width / height)))
-            else:
-                size = (max(1, int(step.side * height / width)), step.side)
-            return resize_uint8(x, size, step.filter)
-        case FitWithin():
-            factor = min(step.long / max(height, width), step.short / min(height, width))
-            size = (max(1, _half_up(height * factor)), max(1, _half_up(width * factor)))
-            return resize_uint8(x, size, step.filter)
-        case AlignUp():
-            multiple = step.multiple
-            size = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
-            return resize_uint8(x, size, step.filter)
         case CenterCrop():
             top, left = round((height - step.size[0]) / 2), round((width - step.size[1]) / 2)
             return x[top : top + step.size[0], left : left + step.size[1]]
         case Normalise():
             scaled = x.astype(np.float32) / np.float32(step.scale)
             return (scaled - np.array(step.mean, np.float32)) / np.array(step.std, np.float32)
+        case PadTo():
+            return _padded(x, step.size)
+        case PadUp():
+            return _padded(x, (_round_up(height, step.multiple), _round_up(width, step.multiple)))
+        case _:
+            return resize_uint8(x, _resized(step, (height, width)), step.filter)
+
+
+def _padded(x: NDArray[Any], size: Size) -> NDArray[Any]:
+    return np.pad(x, ((0, size[0] - x.shape[0]), (0, size[1] - x.shape[1]), (0, 0)))
 
 
 def official(task: Task) -> Preprocessing:
@@ -200,6 +266,14 @@ def official(task: Task) -> Preprocessing:
                 FitWithin(2048, 512, "opencv_bilinear"),
                 AlignUp(32, "opencv_bilinear"),
                 Normalise(1.0, IMAGENET_MEAN_255, IMAGENET_STD_255),
+            )
+        )
+    if task == "panoptic":
+        return Preprocessing(
+            (
+                FitWithin(1333, 800, "opencv_bilinear"),
+                Normalise(1.0, IMAGENET_MEAN_255, IMAGENET_STD_255),
+                PadUp(32),
             )
         )
     return fixed_size(task, (224, 224))
@@ -219,15 +293,14 @@ def fixed_size(
 
     Classification keeps its resize and centre crop, at the crop fraction of the official size.
     Semantic segmentation replaces its two resizes by one to `size`, so that the aspect ratio is
-    that of `size`. `mean` and `std` are on the 0..255 scale; ImageNet's by default.
+    that of `size`. Panoptic segmentation keeps the ratio and pads to `size` instead of to a
+    multiple of 32. `mean` and `std` are on the 0..255 scale; ImageNet's by default.
     """
+    normalise = Normalise(1.0, mean or IMAGENET_MEAN_255, std or IMAGENET_STD_255)
     if task == "semantic":
-        return Preprocessing(
-            (
-                Stretch(size, "opencv_bilinear"),
-                Normalise(1.0, mean or IMAGENET_MEAN_255, std or IMAGENET_STD_255),
-            )
-        )
+        return Preprocessing((Stretch(size, "opencv_bilinear"), normalise))
+    if task == "panoptic":
+        return Preprocessing((FitInto(size, "opencv_bilinear"), normalise, PadTo(size)))
     return Preprocessing(
         (
             ShorterSide(int(max(size) / CROP_FRACTION), "pillow_bicubic"),

@@ -2,7 +2,8 @@
 
 What the reference does with lists of changing length is done here with fixed numbers of slots:
 top-k instead of sorting and cutting, Cluster-NMS instead of a loop, RoIAlign on all levels with
-empty boxes where a box does not belong. A slot without a detection has score 0, an empty box and label 0.
+empty boxes where a box does not belong. A slot without a detection has score 0, an empty box and
+label 0.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ RoIAlign = Callable[[Tensor, Tensor, int, int], Tensor]
 """(feature (1, C, H, W), boxes (N, 4), size, stride) -> (N, C, size, size)."""
 
 
-def bounded(config: PanopticConfig, proposals: int | None, detections: int | None) -> PanopticConfig:
+def bounded(
+    config: PanopticConfig, proposals: int | None, detections: int | None
+) -> PanopticConfig:
     """The configuration with the work bounded: at most so many proposals and detections.
 
     Raises:
@@ -124,9 +127,7 @@ class PanopticGraph(nn.Module):
             anchors = self.get_buffer(f"anchors{index}")
             count = min(config.per_level, anchors.shape[0])
             score, best = logits.sigmoid().topk(count)
-            decoded = RPN_CODER.decode(
-                anchors.index_select(0, best), deltas.index_select(0, best)
-            )
+            decoded = RPN_CODER.decode(anchors.index_select(0, best), deltas.index_select(0, best))
             decoded = clip_boxes(decoded, self.size)
             sides = decoded[:, 2:] - decoded[:, :2]
             exists = (sides.amin(dim=1) > 0).to(score.dtype)
@@ -169,6 +170,7 @@ class PanopticGraph(nn.Module):
         # The last 1x1 convolution only for the class that is wanted: its row of the weights.
         own = _one_hot(labels, self.config.things, x.dtype)
         weight = own @ head.conv_logits.weight.flatten(1)  # (K, C)
+        assert head.conv_logits.bias is not None
         bias = own @ head.conv_logits.bias
         cells = x.shape[-1]
         logits = (weight[:, None, :] @ x.flatten(2))[:, 0] + bias[:, None]

@@ -32,7 +32,9 @@ def sampling_matrix(low: Tensor, high: Tensor, bins: int, cells: int) -> Tensor:
     single = (samples < 1.5).to(low.dtype)
     # With one sample any spacing will do, but zero cannot be divided by.
     spacing = width / samples.clamp(min=1) * (1 - single) + single
-    start = low[:, None, None] + torch.arange(bins, dtype=low.dtype, device=low.device)[:, None] * width
+    start = (
+        low[:, None, None] + torch.arange(bins, dtype=low.dtype, device=low.device)[:, None] * width
+    )
     first_position = start + 0.5 * width / samples.clamp(min=1)  # (N, bins, 1)
     cell = torch.arange(cells, dtype=low.dtype, device=low.device)[:, None]
     first = ((cell - 1 - first_position[..., None]) / spacing[..., None]).ceil()
@@ -40,9 +42,7 @@ def sampling_matrix(low: Tensor, high: Tensor, bins: int, cells: int) -> Tensor:
     number = first + torch.arange(_CANDIDATES, dtype=low.dtype, device=low.device)
     position = first_position[..., None] + number * spacing[..., None]
     # Up to one cell outside the map a sample takes the border cell; beyond, it counts as zero.
-    exists = (
-        (number >= 0) & (number < samples[..., None]) & (position >= -1) & (position <= cells)
-    )
+    exists = (number >= 0) & (number < samples[..., None]) & (position >= -1) & (position <= cells)
     distance = (position.clamp(0, cells - 1) - cell).abs()
     weights = ((1 - distance).clamp(min=0) * exists.to(low.dtype)).sum(dim=-1)
     return weights / samples.clamp(min=1)

@@ -11,15 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from export.panoptic.graph import RoIAlign
 from export.session import Outputs, Session
-from lvt.config import Task
+from lvt.config import TASKS, Task
 from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.preprocessing import Size
 
 
 class Target(Protocol):
-    """What a target's module provides."""
+    """What a target's module provides.
+
+    Attributes:
+        roi_align: the form of RoIAlign that suits the target.
+    """
+
+    roi_align: RoIAlign
 
     def write(
         self, model: nn.Module, spec: ModelSpec, size: Size, path: Path, metadata: dict[str, str]
@@ -59,12 +66,9 @@ class TargetInfo:
     precisions: tuple[str, ...]
 
 
-ONE_GRAPH_TASKS: tuple[Task, ...] = ("backbone", "classification", "semantic")
-"""Tasks whose model is one graph from image to outputs, with static shapes."""
-
 TARGETS: dict[str, TargetInfo] = {
     info.name: info
-    for info in (TargetInfo("onnx", ".onnx", "onnxruntime", ONE_GRAPH_TASKS, precisions=("fp32",)),)
+    for info in (TargetInfo("onnx", ".onnx", "onnxruntime", TASKS, precisions=("fp32",)),)
 }
 
 
@@ -78,18 +82,6 @@ def target_info(name: str) -> TargetInfo:
         return TARGETS[name]
     except KeyError:
         raise UserError(f"unknown target {name!r}; known: {', '.join(TARGETS)}") from None
-
-
-def check_task(info: TargetInfo, task: Task) -> None:
-    """Refuses a task that the target does not take.
-
-    Raises:
-        UserError: names the tasks it does.
-    """
-    if task not in info.tasks:
-        raise UserError(
-            f"{task} models cannot be exported to {info.name} yet; it takes {', '.join(info.tasks)}"
-        )
 
 
 def load_target(name: str) -> Target:
