@@ -18,7 +18,7 @@ from lvt.labels import Labels
 from lvt.models import ModelSpec
 from lvt.panoptic.fusion import PanopticMap
 from lvt.panoptic.postprocess import panoptic_map
-from lvt.postprocessing import ClassScore, label_map, top_classes
+from lvt.postprocessing import ClassScore, label_map, ranked_classes
 from lvt.preprocessing import Preprocessing, Size
 
 Answer = list[ClassScore] | NDArray[np.int64] | PanopticMap
@@ -81,7 +81,7 @@ class Artifact:
         """
         spec = self.spec
         if spec.task == "classification":
-            return top_classes(outputs["logits"])
+            return ranked_classes(outputs["logits"])
         if spec.task == "semantic":
             return label_map(outputs["logits"], self.size, original)
         if spec.panoptic is not None:

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from export.targets import Target, load_target, target_info
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.complexity import count_macs, count_parameters
 from lvt.config import Task
+from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 from lvt.files import atomic_folder, file_sha256, publish
 from lvt.labels import Labels, make_labels
@@ -158,7 +161,7 @@ def export_artifact(
     out = request.out or Path()
     if out.is_dir():
         out = out / (default_name(request, job) + info.suffix)
-    pictures = packaged_photos() + (list_images(request.images) if request.images else [])
+    pictures = _parity_pictures(request, job)
 
     progress(f"converting to {info.name}")
     target = load_target(info.name)
@@ -176,7 +179,7 @@ def export_artifact(
         )
         if not parity.passed:
             progress("looking for the first module that deviates")
-            image = next(_tensors(job.preprocessing, pictures))
+            image = next(_tensors(job.preprocessing, pictures[-1:]))
             raise ParityError(_explain(parity, target, file, job.source.model, exported, image))
         manifest = _manifest(request, job, parity, target, exported, file)
         write_manifest(manifest_path(file), manifest)
@@ -244,9 +247,33 @@ def _labels(source: Source) -> Labels | None:
     return make_labels(spec.classes, meta.class_names, meta.palette, imagenet=imagenet)
 
 
-def _tensors(preprocessing: Preprocessing, pictures: list[Path]) -> Iterator[NDArray[np.float32]]:
-    for path in pictures:
-        yield preprocessing(read_image(path))
+Picture = Callable[[], NDArray[np.uint8]]
+"""Gives (H, W, 3) uint8 RGB when it is wanted."""
+
+_PARITY_SCENES = 4
+
+
+def _parity_pictures(request: ExportRequest, job: Job) -> list[Picture]:
+    """The packaged photos, generated scenes for panoptic models, and the user's own pictures.
+
+    The scenes give the demonstration model something to detect.
+    """
+    paths = packaged_photos() + (list_images(request.images) if request.images else [])
+    pictures: list[Picture] = [partial(read_image, path) for path in paths]
+    if job.spec.panoptic is not None:
+        pictures += [partial(_scene, seed) for seed in HELD_OUT_SEEDS[:_PARITY_SCENES]]
+    return pictures
+
+
+def _scene(seed: int) -> NDArray[np.uint8]:
+    return make_scene(seed, DEMO_SIZE).image
+
+
+def _tensors(
+    preprocessing: Preprocessing, pictures: list[Picture]
+) -> Iterator[NDArray[np.float32]]:
+    for picture in pictures:
+        yield preprocessing(picture())
 
 
 def _embedded_metadata(job: Job) -> dict[str, str]:

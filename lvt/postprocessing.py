@@ -23,12 +23,12 @@ class ClassScore:
     probability: float
 
 
-def top_classes(logits: NDArray[np.float32], count: int = 5) -> list[ClassScore]:
-    """The `count` most probable classes of logits (1, K), best first; ties by index."""
+def ranked_classes(logits: NDArray[np.float32]) -> list[ClassScore]:
+    """All classes of logits (1, K), most probable first; ties by index."""
     row = logits[0].astype(np.float64)
     exp = np.exp(row - row.max())
     probability = exp / exp.sum()
-    best = np.argsort(-row, kind="stable")[:count]
+    best = np.argsort(-row, kind="stable")
     return [ClassScore(int(i), float(probability[i])) for i in best]
 
 

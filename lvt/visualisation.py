@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from lvt.labels import Labels
+from lvt.labels import Colour, Labels
+from lvt.panoptic.fusion import PanopticMap, Segment
 
 OPACITY = 0.55
+STUFF_OPACITY = 0.4
 _LEGEND_SHARE = 0.002
 """Classes that cover less of the picture than this are left out of the legend."""
 
@@ -34,6 +36,73 @@ def semantic_overlay(
     shown = [int(i) for i in np.argsort(-shares, kind="stable") if shares[i] >= _LEGEND_SHARE]
     rows = [(classes.colours[i], f"{classes.names[i]}  {shares[i]:.0%}") for i in shown]
     return _with_legend(Image.fromarray(tinted.round().astype(np.uint8)), rows)
+
+
+def panoptic_overlay(
+    image: NDArray[np.uint8],
+    panoptic: PanopticMap,
+    scores: NDArray[np.floating],
+    classes: Labels,
+) -> Image.Image:
+    """Stuff tinted, instances in shades of their class with outline, name and score, and a legend.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        panoptic: map of the same size.
+        scores: (K,) of the detections the map's segments count.
+        classes: names and colours, things first.
+    """
+    colours = np.array([*classes.colours, (0, 0, 0)], np.float32)
+    stuff = np.where(panoptic.ids <= panoptic.void, panoptic.ids, panoptic.void)
+    opacity = np.where(stuff == panoptic.void, 0.0, STUFF_OPACITY)[..., None]
+    tinted = image * (1 - opacity) + colours[stuff] * opacity
+    instances = [segment for segment in panoptic.segments if segment.detection is not None]
+    for number, segment in enumerate(instances):
+        inside = panoptic.ids == segment.id
+        shade = _shade(classes.colours[segment.label], number)
+        tinted[inside] = tinted[inside] * (1 - OPACITY) + shade * OPACITY
+    tinted[_outline(panoptic.ids, instances)] = 255.0
+    picture = Image.fromarray(tinted.round().astype(np.uint8))
+    _write_names(picture, panoptic, instances, scores, classes)
+    present = sorted({segment.label for segment in panoptic.segments})
+    rows = [(classes.colours[label], classes.names[label]) for label in present]
+    return _with_legend(picture, rows)
+
+
+def _shade(colour: Colour, number: int) -> NDArray[np.float32]:
+    """A class colour, a little lighter or darker for every instance, so that neighbours differ."""
+    factor = (1.0, 0.78, 1.22, 0.9, 1.1)[number % 5]
+    return np.clip(np.array(colour, np.float32) * factor, 0, 255)
+
+
+def _outline(ids: NDArray[np.int32], instances: list[Segment]) -> NDArray[np.bool_]:
+    """Pixels of instances that touch another segment."""
+    things = np.isin(ids, [segment.id for segment in instances])
+    padded = np.pad(ids, 1, mode="edge")
+    neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    border = np.zeros(ids.shape, bool)
+    for neighbour in neighbours:
+        border |= neighbour != ids
+    return border & things
+
+
+def _write_names(
+    picture: Image.Image,
+    panoptic: PanopticMap,
+    instances: list[Segment],
+    scores: NDArray[np.floating],
+    classes: Labels,
+) -> None:
+    draw = ImageDraw.Draw(picture, "RGBA")
+    font = ImageFont.load_default(size=max(10, min(18, picture.height // 30)))
+    for segment in instances:
+        rows, columns = np.nonzero(panoptic.ids == segment.id)
+        text = f"{classes.names[segment.label]} {scores[segment.detection]:.0%}"
+        _, _, right, bottom = draw.textbbox((0, 0), text, font=font)
+        x = min(max(2.0, float(columns.mean()) - right / 2), picture.width - right - 2)
+        y = max(2.0, float(rows.min()) - bottom - 3)
+        draw.rectangle((x - 2, y, x + right + 2, y + bottom + 2), fill=(0, 0, 0, 150))
+        draw.text((x, y), text, fill=(255, 255, 255), font=font)
 
 
 def _with_legend(picture: Image.Image, rows: list[tuple[tuple[int, int, int], str]]) -> Image.Image:

@@ -10,7 +10,7 @@ import pytest
 from lvt.errors import UserError
 from lvt.labels import Labels, imagenet_names, make_labels, spread_colours
 from lvt.metrics import confusion_matrix, max_abs_error, mean_iou, sqnr_db
-from lvt.postprocessing import top_classes
+from lvt.postprocessing import ranked_classes
 from lvt.visualisation import semantic_overlay
 
 
@@ -51,9 +51,9 @@ def test_labels_round_trip_and_refusal() -> None:
         Labels.from_dict({"names": ["a"], "colours": [7]})
 
 
-def test_top_classes() -> None:
+def test_ranked_classes() -> None:
     logits = np.array([[0.0, math.log(3), math.log(4), -1e9]], np.float32)
-    best = top_classes(logits, 2)
+    best = ranked_classes(logits)[:2]
     assert [score.index for score in best] == [2, 1]
     assert best[0].probability == pytest.approx(0.5)
 
