@@ -101,13 +101,16 @@ def collate(
         std: of the same.
     """
     things, some_thing = classes
+    offset, scale = np.array(mean, np.float32), np.array(std, np.float32)
     images = np.zeros((len(examples), *size, 3), np.float32)
     ids = np.zeros((len(examples), *size), np.int64)
     semantic = np.full((len(examples), *size), IGNORED_PIXEL, np.int64)
     for index, example in enumerate(examples):
         height, width = example.image.shape[:2]
         pixels = example.image.astype(np.float32)
-        images[index, :height, :width] = (pixels - np.float32(mean)) / np.float32(std)
+        images[index, :height, :width] = (pixels - np.array(mean, np.float32)) / np.array(
+            std, np.float32
+        )
         values, inverse = np.unique(example.truth.ids, return_inverse=True)
         known = {segment.id: segment for segment in example.truth.segments}
         lookup = np.full((len(values), 2), (0, IGNORED_PIXEL), np.int64)

@@ -154,6 +154,19 @@ def draw(
     return examples
 
 
+@contextmanager
+def drawn_here(
+    source: Source,
+    steps: range,
+    size: Callable[[int], tuple[int, int]],
+    *,
+    seed: int,
+    count: int,
+) -> Iterator[Iterator[list[Example]]]:
+    """As `drawn_ahead`, but in this process, when they are asked for."""
+    yield (draw(source, step, seed=seed, count=count, size=size(step)) for step in steps)
+
+
 _AHEAD = 6
 """Steps that the worker may be ahead of the training."""
 
