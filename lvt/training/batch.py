@@ -108,9 +108,7 @@ def collate(
     for index, example in enumerate(examples):
         height, width = example.image.shape[:2]
         pixels = example.image.astype(np.float32)
-        images[index, :height, :width] = (pixels - np.array(mean, np.float32)) / np.array(
-            std, np.float32
-        )
+        images[index, :height, :width] = (pixels - offset) / scale
         values, inverse = np.unique(example.truth.ids, return_inverse=True)
         known = {segment.id: segment for segment in example.truth.segments}
         lookup = np.full((len(values), 2), (0, IGNORED_PIXEL), np.int64)
