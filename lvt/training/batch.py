@@ -88,26 +88,23 @@ def collate(
     examples: Sequence[Example],
     size: tuple[int, int],
     classes: tuple[int, int],
-    mean: tuple[float, ...] = IMAGENET_MEAN_255,
-    std: tuple[float, ...] = IMAGENET_STD_255,
 ) -> Batch:
-    """A batch, padded on the right and at the bottom.
+    """A batch, normalised as the official detectors do, padded on the right and at the bottom.
 
     Args:
         examples: each at most as large as `size`.
         size: (height, width) of the batch, multiples of 32.
         classes: number of thing and of stuff classes.
-        mean: of the red, green and blue values, 0..255.
-        std: of the same.
     """
     things, some_thing = classes
+    mean, std = np.array(IMAGENET_MEAN_255, np.float32), np.array(IMAGENET_STD_255, np.float32)
     images = np.zeros((len(examples), *size, 3), np.float32)
     ids = np.zeros((len(examples), *size), np.int64)
     semantic = np.full((len(examples), *size), IGNORED_PIXEL, np.int64)
     for index, example in enumerate(examples):
         height, width = example.image.shape[:2]
         pixels = example.image.astype(np.float32)
-        images[index, :height, :width] = (pixels - np.float32(mean)) / np.float32(std)
+        images[index, :height, :width] = (pixels - mean) / std
         values, inverse = np.unique(example.truth.ids, return_inverse=True)
         known = {segment.id: segment for segment in example.truth.segments}
         lookup = np.full((len(values), 2), (0, IGNORED_PIXEL), np.int64)

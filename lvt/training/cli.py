@@ -88,11 +88,12 @@ def train(
         )
         with terminal.progress() as bar:
             task = bar.add_task("training", total=None, detail="")
-            first: list[StepReport] = []
+            first: StepReport | None = None
 
             def report(step: StepReport, total: int) -> None:
-                first.append(step) if not first else None
-                pace = (step.seconds - first[0].seconds) / max(1, step.step - first[0].step)
+                nonlocal first
+                first = first or step
+                pace = (step.seconds - first.seconds) / max(1, step.step - first.step)
                 left = pace * (total - step.step)
                 losses = "  ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
                 bar.update(

@@ -154,6 +154,31 @@ def draw(
     return examples
 
 
+@contextmanager
+def drawn_here(
+    source: Source,
+    steps: range,
+    size: Callable[[int], tuple[int, int]],
+    *,
+    seed: int,
+    count: int,
+) -> Iterator[Iterator[list[Example]]]:
+    """As `drawn_ahead`, but in this process, when they are asked for."""
+    yield (draw(source, step, seed=seed, count=count, size=size(step)) for step in steps)
+
+
+_worker_source: list[Source] = []
+"""In the worker: the one source, sent when it starts instead of with every step."""
+
+
+def _keep(source: Source) -> None:
+    _worker_source.append(source)
+
+
+def _draw_kept(step: int, *, seed: int, count: int, size: tuple[int, int]) -> list[Example]:
+    return draw(_worker_source[0], step, seed=seed, count=count, size=size)
+
+
 _AHEAD = 6
 """Steps that the worker may be ahead of the training."""
 
@@ -176,14 +201,15 @@ def drawn_ahead(
         seed: of the choice.
         count: examples a step.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    start = get_context("spawn")
+    with ProcessPoolExecutor(1, start, initializer=_keep, initargs=(source,)) as pool:
 
         def examples() -> Iterator[list[Example]]:
             waiting: list[Future[list[Example]]] = []
             for step in steps:
                 for later in range(step + len(waiting), min(step + _AHEAD, steps.stop)):
                     waiting.append(
-                        pool.submit(draw, source, later, seed=seed, count=count, size=size(later))
+                        pool.submit(_draw_kept, later, seed=seed, count=count, size=size(later))
                     )
                 yield waiting.pop(0).result()
 

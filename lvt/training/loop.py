@@ -22,7 +22,7 @@ from lvt.files import atomic_folder, publish
 from lvt.panoptic.config import PADDING_MULTIPLE
 from lvt.panoptic.model import LVTPanoptic
 from lvt.training.batch import collate
-from lvt.training.data import Source, drawn_ahead
+from lvt.training.data import Source, drawn_ahead, drawn_here
 from lvt.training.losses import LossConfig, panoptic_losses
 
 STATE_SCHEMA = 1
@@ -108,9 +108,13 @@ class Trainer:
         model: trained in place.
         source: of examples.
         config: of the run.
+        worker: draw examples in a process of their own, ahead of time.
     """
 
-    def __init__(self, model: LVTPanoptic, source: Source, config: TrainConfig):
+    def __init__(
+        self, model: LVTPanoptic, source: Source, config: TrainConfig, *, worker: bool = True
+    ):
+        self._draw = drawn_ahead if worker else drawn_here
         self.model = model
         self.source = source
         self.config = config
@@ -131,9 +135,7 @@ class Trainer:
         steps = range(self.step, end)
         begin = time.perf_counter()
         self.model.train()
-        ahead = drawn_ahead(
-            self.source, steps, config.size_at, seed=config.seed, count=config.batch
-        )
+        ahead = self._draw(self.source, steps, config.size_at, seed=config.seed, count=config.batch)
         with ahead as batches:
             for examples in batches:
                 classes = (self.model.config.things, self.model.config.stuff)

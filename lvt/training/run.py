@@ -189,6 +189,8 @@ def _tuning_job(request: TrainRequest) -> _Job:
     size = request.size or checkpoint.meta.input_size
     if size is None:
         raise UserError("the checkpoint does not say which size it is for: give --size HxW")
+    assert spec.panoptic is not None
+    compact = spec.panoptic.proposals.count <= DEMO_PANOPTIC.proposals.count
     config = TrainConfig(
         steps=request.steps or TUNING_STEPS,
         batch=request.batch or TUNING_BATCH,
@@ -196,10 +198,9 @@ def _tuning_job(request: TrainRequest) -> _Job:
         size=size,
         crop=size,
         learning_rate=request.learning_rate or TUNING_RATE,
-        losses=COMPACT_LOSSES,
+        losses=COMPACT_LOSSES if compact else LossConfig(),
     )
     source = CocoFolder(request.data, size)
-    assert spec.panoptic is not None
     spec = ModelSpec.for_panoptic(
         spec.config, replace(spec.panoptic, things=source.things, stuff=source.stuff)
     )

@@ -22,11 +22,12 @@ from export.rewrite.mlp import PointwiseMlp
 from export.session import Outputs, TorchSession
 from export.targets import TARGETS, load_target
 from export.targets import onnx as onnx_target
-from lvt.checkpoint import identify, load_model, read_checkpoint
+from lvt.checkpoint import identify, load_model, read_checkpoint, write_checkpoint
 from lvt.config import LVT, Task
 from lvt.errors import UserError
 from lvt.files import file_sha256
 from lvt.models import ModelSpec, build_random
+from lvt.panoptic.config import PanopticConfig
 from lvt.preprocessing import Preprocessing, fixed_size, packaged_photos, read_image
 from tests.conftest import TINY
 
@@ -120,6 +121,20 @@ def test_capability_table_is_true() -> None:
         target = load_target(info.name)
         assert target.versions()
         assert info.suffix.startswith(".")
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_task_that_a_target_does_not_take(from_file: bool, tmp_path: Path) -> None:
+    """Refused by name before anything is converted, not by a failure inside a converter."""
+    request = ExportRequest("onnx", task="panoptic", size=(64, 64), out=tmp_path / "p.onnx")
+    if from_file:
+        spec = ModelSpec.for_panoptic(TINY, PanopticConfig(things=2, stuff=1))
+        path = tmp_path / "p.safetensors"
+        write_checkpoint(path, build_random(spec), spec)
+        request = dataclasses.replace(request, task=None, checkpoint=path)
+    with pytest.raises(UserError, match="panoptic models cannot be exported to onnx yet; it takes"):
+        export_artifact(request)
+    assert not (tmp_path / "p.onnx").exists()
 
 
 def test_unwritable_place(tiny_checkpoint: Path, tmp_path: Path) -> None:

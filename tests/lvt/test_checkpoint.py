@@ -23,6 +23,7 @@ from lvt.checkpoint import (
 from lvt.config import LVT
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
+from lvt.panoptic.config import AnchorConfig, PanopticConfig
 from tests.conftest import TINY
 
 CLASSIFIER = ModelSpec("classification", LVT, 1000)
@@ -229,6 +230,48 @@ def test_another_task(segformer: nn.Module, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(save(segformer.state_dict(), tmp_path / "s.pth"))
     with pytest.raises(UserError, match="is a semantic checkpoint, not classification"):
         identify(checkpoint, task="classification")
+
+
+def panoptic(things: int = 80, stuff: int = 53) -> ModelSpec:
+    return ModelSpec.for_panoptic(LVT, PanopticConfig(things=things, stuff=stuff))
+
+
+def test_panoptic_classes_are_told_by_shapes(tmp_path: Path) -> None:
+    """The official container of a model trained on other classes than COCO's."""
+    model = build_random(panoptic(3, 4))
+    content = {"meta": {"CLASSES": list("abcdefg")}, "state_dict": model.state_dict()}
+    checkpoint = read_checkpoint(save(content, tmp_path / "panoptic.pth"))
+    spec = identify(checkpoint)
+    assert spec == panoptic(3, 4)
+    assert same(load_model(checkpoint, spec), model)
+    assert checkpoint.meta.class_names == tuple("abcdefg")
+
+
+def test_panoptic_description_survives_our_container(tmp_path: Path) -> None:
+    """Thresholds and anchors are in no shape; only the description keeps them."""
+    config = PanopticConfig(
+        things=2,
+        stuff=1,
+        channels=16,
+        semantic_channels=8,
+        semantic_groups=2,
+        anchors=AnchorConfig(scale=4.0),
+    )
+    spec = ModelSpec.for_panoptic(TINY, config)
+    model = build_random(spec)
+    write_checkpoint(tmp_path / "p.safetensors", model, spec)
+    checkpoint = read_checkpoint(tmp_path / "p.safetensors")
+    assert identify(checkpoint, task="panoptic") == spec
+    assert same(load_model(checkpoint, spec), model)
+
+
+def test_panoptic_description_must_fit_the_task() -> None:
+    with pytest.raises(UserError, match="do not go together"):
+        ModelSpec("panoptic", LVT, 133)
+    with pytest.raises(UserError, match="do not go together"):
+        ModelSpec("semantic", LVT, 133, panoptic=PanopticConfig())
+    with pytest.raises(UserError, match="100 classes, but the panoptic model has 133"):
+        ModelSpec("panoptic", LVT, 100, panoptic=PanopticConfig())
 
 
 def test_another_model(tmp_path: Path) -> None:

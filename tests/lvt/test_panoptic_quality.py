@@ -1,0 +1,128 @@
+"""Panoptic quality against cases worked by hand; each is a way in which such counts go wrong."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lvt.panoptic.fusion import PanopticMap, Segment
+from lvt.panoptic.quality import PanopticQuality, PanopticTruth, Quality, TrueSegment
+
+# Labels: things 0 and 1, stuff 2 and 3, void 4 (in predictions).
+VOID = 4
+
+
+def predicted(ids: list[list[int]]) -> PanopticMap:
+    """A map in the model's ids: label + 1000 k, stuff label, or void."""
+    array = np.array(ids, np.int32)
+    segments = tuple(
+        Segment(int(i), int(i) % 1000, int((array == i).sum()), 0 if i >= 1000 else None)
+        for i in np.unique(array)
+        if i != VOID
+    )
+    return PanopticMap(array, segments, VOID)
+
+
+def measure(
+    prediction: list[list[int]], ids: list[list[int]], *segments: TrueSegment
+) -> dict[int, Quality]:
+    quality = PanopticQuality(2, 2)
+    quality.add(predicted(prediction), PanopticTruth(np.array(ids), segments))
+    return dict(quality.report().per_class)
+
+
+def test_perfect_map_scores_one() -> None:
+    found = measure([[1000, 1000, 2, 2]], [[7, 7, 9, 9]], TrueSegment(7, 0), TrueSegment(9, 2))
+    assert found == {0: Quality(1.0, 1.0, 1.0, 1), 2: Quality(1.0, 1.0, 1.0, 1)}
+
+
+def test_overlap_of_exactly_one_half_is_no_match() -> None:
+    """True 4 pixels, found 2 of them: IoU 0.5, so one missed and one spurious."""
+    found = measure([[1000, 1000, 4, 4]], [[1, 1, 1, 1]], TrueSegment(1, 0))
+    assert found[0] == Quality(0.0, 0.0, 0.0, 1)
+
+
+def test_partial_match() -> None:
+    """IoU 3/4 and one missed instance: SQ 3/4, RQ 1/(1 + 1/2), PQ their product."""
+    found = measure(
+        [[1000, 1000, 1000, 4, 4, 4]],
+        [[1, 1, 1, 1, 2, 2]],
+        TrueSegment(1, 0),
+        TrueSegment(2, 0),
+    )
+    assert found[0].sq == pytest.approx(0.75)
+    assert found[0].rq == pytest.approx(2 / 3)
+    assert found[0].pq == pytest.approx(0.5)
+
+
+def test_right_pixels_of_the_wrong_class() -> None:
+    """Counts against both classes: missed in one, spurious in the other."""
+    found = measure([[1001, 1001]], [[1, 1]], TrueSegment(1, 0))
+    assert found == {0: Quality(0.0, 0.0, 0.0, 1), 1: Quality(0.0, 0.0, 0.0, 1)}
+
+
+def test_true_void_is_not_part_of_the_union() -> None:
+    """Two of four found pixels lie on void: without them the match is perfect."""
+    found = measure([[1000, 1000, 1000, 1000]], [[1, 1, 0, 0]], TrueSegment(1, 0))
+    assert found[0] == Quality(1.0, 1.0, 1.0, 1)
+
+
+def test_predicted_void_is_part_of_the_union() -> None:
+    found = measure([[1000, 1000, 1000, VOID]], [[1, 1, 1, 1]], TrueSegment(1, 0))
+    assert found[0].pq == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(("void", "spurious"), [(3, False), (2, True)])
+def test_prediction_mostly_on_void_is_ignored(void: int, spurious: bool) -> None:
+    """Exactly half on void is still spurious; more is not."""
+    ids = [[0] * void + [9] * (4 - void) + [9] * 12]
+    found = measure([[1001] * 4 + [3] * 12], ids, TrueSegment(9, 3))
+    assert (1 in found) == spurious
+
+
+def test_crowd_is_neither_missed_nor_matched() -> None:
+    crowd = TrueSegment(1, 0, crowd=True)
+    assert measure([[4, 4, 4]], [[1, 1, 1]], crowd) == {}
+    assert measure([[1000, 1000, 1000]], [[1, 1, 1]], crowd) == {}
+
+
+def test_crowd_excuses_only_its_own_class() -> None:
+    found = measure([[1001, 1001, 1001]], [[1, 1, 1]], TrueSegment(1, 0, crowd=True))
+    assert found == {1: Quality(0.0, 0.0, 0.0, 1)}
+
+
+def test_crowd_and_void_excuse_together() -> None:
+    """Two pixels on crowd, one on void, one on another thing: three quarters are excused."""
+    found = measure(
+        [[1000, 1000, 1000, 1000]],
+        [[1, 1, 0, 2]],
+        TrueSegment(1, 0, crowd=True),
+        TrueSegment(2, 1),
+    )
+    assert 0 not in found
+    assert found[1].pq == 0
+
+
+def test_means_are_over_classes_that_occur_and_over_all_images() -> None:
+    quality = PanopticQuality(2, 2)
+    truth = PanopticTruth(np.array([[1, 1, 2, 2]]), (TrueSegment(1, 0), TrueSegment(2, 2)))
+    quality.add(predicted([[1000, 1000, 2, 2]]), truth)
+    quality.add(predicted([[VOID, VOID, 2, 2]]), truth)
+    report = quality.report()
+    assert report.things.pq == pytest.approx(1 / 1.5)  # 1 matched, 1 missed
+    assert report.stuff == Quality(1.0, 1.0, 1.0, 1)
+    assert report.all.pq == pytest.approx((1 / 1.5 + 1) / 2)
+    assert report.all.classes == 2
+
+
+def test_nothing_measured_is_not_a_score() -> None:
+    report = PanopticQuality(2, 2).report()
+    assert math.isnan(report.all.pq)
+    assert report.all.classes == 0
+
+
+def test_maps_of_different_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="differ in size"):
+        measure([[4, 4]], [[0]])

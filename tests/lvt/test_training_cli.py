@@ -1,0 +1,50 @@
+"""`lvt-train`: one line and exit code 2 for what the user can put right."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lvt.training.cli import app
+
+RUN = CliRunner()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give either --demo, or --ckpt and --data"),
+        (["--demo", "--data", "x", "--ckpt", "y"], "give either --demo, or --ckpt and --data"),
+        (["--demo", "--ckpt", "y"], "starts from scratch"),
+        (["--data", "x"], "--data needs --ckpt"),
+        (["--demo", "--learning-rate", "3"], "between 0 and 1"),
+        (["--demo", "--size", "64x64"], "trained at 256x320 only"),
+        (["--demo", "--size", "large"], "not a size"),
+        (["--demo", "--resume"], "no training state"),
+        (["--data", "x", "--ckpt", "none.pth"], "no checkpoint at none.pth"),
+    ],
+)
+def test_one_line_and_exit_code(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = RUN.invoke(app, ["--out", str(tmp_path / "o.safetensors"), "--verbose", *arguments])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert result.output.startswith("error: ")
+    assert result.output.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """A help text that takes seconds is not read."""
+    code = (
+        "import sys; from lvt.training.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print('HEAVY' if {'torch', 'numpy', 'rich'} & sys.modules.keys() else 'LIGHT')"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--demo" in out.stdout
+    assert out.stdout.endswith("LIGHT\n")
