@@ -8,20 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from export.answers import Answer, answer
 from export.session import Outputs
 from lvt.errors import UserError
 from lvt.files import file_sha256
 from lvt.labels import Labels
 from lvt.models import ModelSpec
-from lvt.panoptic.fusion import PanopticMap
-from lvt.panoptic.postprocess import panoptic_map
-from lvt.postprocessing import ClassScore, label_map, ranked_classes
 from lvt.preprocessing import Preprocessing, Size
-
-Answer = list[ClassScore] | NDArray[np.int64] | PanopticMap
 
 SCHEMA = 1
 """Raised when a reader of the old manifest would misread a new one."""
@@ -75,19 +68,8 @@ class Artifact:
         return int(height), int(width)
 
     def answer(self, outputs: Outputs, original: Size) -> Answer | None:
-        """What the outputs say of a picture of the `original` size; None for a bare backbone.
-
-        Classes for classification, labels (H, W) for semantic, a map for panoptic segmentation.
-        """
-        spec = self.spec
-        if spec.task == "classification":
-            return ranked_classes(outputs["logits"])
-        if spec.task == "semantic":
-            return label_map(outputs["logits"], self.size, original)
-        if spec.panoptic is not None:
-            content = self.preprocessing.content_size(original)
-            return panoptic_map(outputs, spec.panoptic, self.size, content, original)
-        return None
+        """What the outputs say of a picture of the `original` size; None for a bare backbone."""
+        return answer(self.spec, self.preprocessing, outputs, self.size, original)
 
 
 def manifest_path(model: Path) -> Path:

@@ -55,10 +55,19 @@ def spread_colours(count: int) -> tuple[Colour, ...]:
     return tuple(colours)
 
 
+def _imagenet_column(column: int) -> tuple[str, ...]:
+    table = Path(__file__).parent / "data" / "imagenet_classes.tsv"
+    return tuple(line.split("\t")[column] for line in table.read_text("utf-8").splitlines())
+
+
+def imagenet_wordnet_ids() -> tuple[str, ...]:
+    """WordNet ids of the 1000 ImageNet classes in label order."""
+    return _imagenet_column(0)
+
+
 def imagenet_names() -> tuple[str, ...]:
     """The 1000 ImageNet classes in label order, by their first WordNet lemma."""
-    table = Path(__file__).parent / "data" / "imagenet_classes.tsv"
-    return tuple(line.split("\t")[1] for line in table.read_text("utf-8").splitlines())
+    return _imagenet_column(1)
 
 
 def make_labels(

@@ -44,9 +44,14 @@ def confusion_matrix(
     return np.bincount(index, minlength=classes**2).reshape(classes, classes)
 
 
-def mean_iou(confusion: NDArray[np.int64]) -> float:
-    """Mean over the classes that occur of intersection over union, 0..1; NaN if none occurs."""
+def class_iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Intersection over union of each class, 0..1; NaN where neither side has it."""
     intersection = np.diag(confusion).astype(np.float64)
     union = confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
-    present = union > 0
-    return float((intersection[present] / union[present]).mean()) if present.any() else math.nan
+    return np.divide(intersection, union, out=np.full(len(union), np.nan), where=union > 0)
+
+
+def mean_iou(confusion: NDArray[np.int64]) -> float:
+    """Mean over the classes that occur of intersection over union, 0..1; NaN if none occurs."""
+    iou = class_iou(confusion)
+    return float(np.nanmean(iou)) if not np.isnan(iou).all() else math.nan

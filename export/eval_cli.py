@@ -1,0 +1,103 @@
+"""`lvt-eval`: how good is it, on labelled pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lvt.console import command, parse_size
+from lvt.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from export.evaluation import Evaluation
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        Path, typer.Argument(help="An artifact, or a checkpoint to evaluate the reference with.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Panoptic: COCO panoptic JSON, PNGs and pictures. Semantic: images/ with masks/ "
+            "(or ADE20K's annotations/). Classification: one folder a class."
+        ),
+    ] = None,
+    demo_scenes: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="Instead of --data: so many held-out scenes."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many pictures.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Checkpoint: input size, if it has none.")
+    ] = None,
+    official: Annotated[
+        bool, typer.Option("--official", help="Checkpoint: the official transform, any size.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=0, help="0: the runtime's choice.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what other libraries say.")
+    ] = False,
+) -> None:
+    """Panoptic quality, mean IoU, or top-1 and top-5 of an artifact or of the reference."""
+    with command(verbose) as terminal:
+        if (data is None) == (demo_scenes is None):
+            raise UserError("give either --data DIR or --demo-scenes N")
+        from export.evaluation import DemoScenes, open_data, open_subject
+        from export.evaluation import evaluate as run
+
+        subject = open_subject(
+            model,
+            size=parse_size(size) if size else None,
+            official_transform=official,
+            threads=threads,
+        )
+        if data is not None:
+            samples = open_data(data, subject)
+        else:
+            assert demo_scenes is not None
+            samples = DemoScenes(demo_scenes, subject.labels.names)
+        with terminal.progress() as bar:
+            task = bar.add_task("evaluating", total=None, detail="")
+            result = run(
+                subject,
+                samples,
+                limit=limit,
+                tick=lambda done, total: bar.update(
+                    task, completed=done, total=total, detail=f"{done}/{total}"
+                ),
+            )
+        if as_json:
+            typer.echo(json.dumps(result.to_dict()))
+        else:
+            terminal.out.print(result_table(result))
+
+
+def result_table(result: Evaluation) -> Table:
+    """Main figures first, then each class."""
+    from rich.table import Table
+
+    table = Table(title=f"{result.images} pictures", title_justify="left")
+    table.add_column("figure")
+    table.add_column("%", justify="right")
+    for name, value in result.figures.items():
+        table.add_row(name, f"{value:.2f}")
+    if result.per_class:
+        table.add_section()
+    for name, value in result.per_class.items():
+        table.add_row(name, f"{value:.1f}")
+    return table
