@@ -1,0 +1,77 @@
+"""Cluster-NMS is greedy NMS."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from export.panoptic.nms import SWEEPS, cluster_nms, sweeps_needed
+from lvt.panoptic.nms import nms
+
+
+def random_boxes(count: int, crowd: float, seed: int) -> torch.Tensor:
+    """Boxes in falling score; the smaller `crowd`, the more they overlap."""
+    generator = np.random.default_rng(seed)
+    centre = generator.random((count, 2)) * 100 * crowd
+    side = generator.random((count, 2)) * 40 + 2
+    return torch.from_numpy(np.concatenate([centre, centre + side], axis=1).astype(np.float32))
+
+
+def survivors(boxes: torch.Tensor, threshold: float) -> list[int]:
+    scores = torch.arange(len(boxes), 0, -1).float()
+    return sorted(nms(boxes, scores, threshold).tolist())
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    st.integers(1, 60),
+    st.sampled_from([0.05, 0.3, 1.0, 3.0]),
+    st.sampled_from([0.3, 0.5, 0.7]),
+    st.integers(0, 2**32 - 1),
+)
+def test_equals_greedy_nms(count: int, crowd: float, threshold: float, seed: int) -> None:
+    """Thousands of random sets (eight an example), crowded ones included."""
+    for shift in range(8):
+        boxes = random_boxes(count, crowd, seed + shift)
+        alive = cluster_nms(boxes, torch.ones(count), threshold)
+        assert alive.nonzero().flatten().tolist() == survivors(boxes, threshold)
+
+
+def test_sweeps_are_enough_with_room() -> None:
+    """What SWEEPS is set by: the longest chain in large crowds of random boxes."""
+    longest = max(
+        sweeps_needed(random_boxes(300, crowd, seed), threshold)
+        for crowd in (0.3, 1.0, 3.0)
+        for threshold in (0.5, 0.7)
+        for seed in range(3)
+    )
+    assert longest <= SWEEPS // 2
+
+
+def test_a_longer_chain_than_sweeps_goes_wrong() -> None:
+    """The bound is real: a staircase of boxes, each overlapping the next, needs a sweep a step."""
+    steps = 3 * SWEEPS
+    x = torch.arange(steps).float() * 3
+    zero = torch.zeros_like(x)
+    boxes = torch.stack([x, zero, x + 10, zero + 10], dim=1)
+    expected = survivors(boxes, 0.5)
+    enough = sweeps_needed(boxes, 0.5)
+    assert enough > SWEEPS
+    few = cluster_nms(boxes, torch.ones(steps), 0.5, SWEEPS // 2)
+    many = cluster_nms(boxes, torch.ones(steps), 0.5, enough)
+    assert few.nonzero().flatten().tolist() != expected
+    assert many.nonzero().flatten().tolist() == expected
+
+
+def test_invalid_boxes_neither_survive_nor_suppress() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 10]])
+    alive = cluster_nms(boxes, torch.tensor([0.0, 1.0, 1.0]), 0.5)
+    assert alive.tolist() == [0.0, 1.0, 0.0]
+
+
+def test_boxes_without_area_do_not_poison_others() -> None:
+    """0/0 is NaN; a NaN in the product would kill every box."""
+    boxes = torch.tensor([[5.0, 5, 5, 5], [0, 0, 10, 10], [5, 5, 5, 5]])
+    assert cluster_nms(boxes, torch.ones(3), 0.5).tolist() == [1.0, 1.0, 1.0]
