@@ -140,9 +140,10 @@ class CocoPanoptic:
         if unknown:
             raise UserError(f"{description}: {unknown[0]} is no class of the model")
         self._labels = {number: label for number, label in labels.items() if label is not None}
-        self._images = _folder_of(folder, self._entries[0][0])
         beside = description.with_suffix("")
-        self._pngs = beside if beside.is_dir() else _folder_of(folder, self._entries[0][1])
+        self._pngs = beside if beside.is_dir() else description.parent / "panoptic"
+        # A picture may have the name of its PNG.
+        self._images = _folder_of(folder, self._entries[0][0], other_than=self._pngs)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -208,9 +209,10 @@ def _find_panoptic_json(folder: Path) -> Path:
     raise UserError(f"no COCO panoptic JSON (annotations with segments_info) in {folder}")
 
 
-def _folder_of(root: Path, name: str) -> Path:
+def _folder_of(root: Path, name: str, *, other_than: Path) -> Path:
     """The first folder below `root` that holds a file of that name."""
-    found = next(iter(sorted(root.rglob(name))), None)
+    folders = (path.parent for path in sorted(root.rglob(name)))
+    found = next((folder for folder in folders if folder != other_than), None)
     if found is None:
         raise UserError(f"{name} is listed in the JSON but is nowhere in {root}")
-    return found.parent
+    return found

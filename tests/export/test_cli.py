@@ -186,7 +186,10 @@ def test_noise_is_held_back_unless_verbose(
     assert quiet.stderr.strip() == ""
 
 
-@pytest.mark.parametrize("module", ["export.cli", "export.run_cli", "device_bench.cli"])
+@pytest.mark.parametrize(
+    "module",
+    ["export.cli", "export.run_cli", "export.eval_cli", "lvt.training.cli", "device_bench.cli"],
+)
 def test_help_imports_nothing_heavy(module: str) -> None:
     """--help must answer at once; importing torch alone takes seconds."""
     code = (

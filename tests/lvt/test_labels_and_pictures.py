@@ -10,8 +10,9 @@ import pytest
 from lvt.errors import UserError
 from lvt.labels import Labels, imagenet_names, make_labels, spread_colours
 from lvt.metrics import confusion_matrix, max_abs_error, mean_iou, sqnr_db
+from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.postprocessing import ranked_classes
-from lvt.visualisation import semantic_overlay
+from lvt.visualisation import panoptic_overlay, semantic_overlay
 
 
 def test_imagenet_names_are_in_label_order() -> None:
@@ -89,3 +90,22 @@ def test_overlay_shows_classes_in_their_colours_with_a_legend() -> None:
     legend = overlay[:, 80:].reshape(-1, 3)
     assert (legend == (255, 0, 0)).all(1).any()
     assert not (legend == (0, 255, 0)).all(1).any()
+
+
+def test_panoptic_overlay_shows_instances_stuff_and_leaves_void_alone() -> None:
+    image = np.full((80, 100, 3), 120, np.uint8)
+    ids = np.full((80, 100), 3, np.int32)  # void: 2 things + 1 stuff
+    ids[40:] = 2
+    ids[50:70, 20:50] = 1001
+    segments = (Segment(1001, 1, 600, 0), Segment(2, 2, 3400))
+    labels = Labels(("person", "car", "road"), ((255, 0, 0), (0, 0, 255), (0, 255, 0)))
+    overlay = panoptic_overlay(image, PanopticMap(ids, segments, 3), np.array([0.9]), labels)
+    pixels = np.asarray(overlay).astype(int)
+    assert pixels.shape[1] > 100
+    assert (pixels[5, 90] == 120).all()  # void
+    assert pixels[75, 90, 1] > pixels[75, 90, 0] + 40  # road is green
+    assert pixels[65, 35, 2] > pixels[65, 35, 0] + 60  # the car is blue
+    assert (pixels[50, 25] == 255).all()  # its outline is white
+    legend = pixels[:, 100:].reshape(-1, 3)
+    assert (legend == (0, 255, 0)).all(1).any()
+    assert not (legend == (255, 0, 0)).all(1).any()  # no person
