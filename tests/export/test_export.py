@@ -26,7 +26,7 @@ from lvt.checkpoint import identify, load_model, read_checkpoint, write_checkpoi
 from lvt.config import LVT, Task
 from lvt.errors import UserError
 from lvt.files import file_sha256
-from lvt.models import ModelSpec, build_random
+from lvt.models import ModelSpec, build_random, default_spec
 from lvt.panoptic.config import PanopticConfig
 from lvt.preprocessing import Preprocessing, fixed_size, packaged_photos, read_image
 from tests.conftest import TINY
@@ -347,3 +347,17 @@ def test_pointwise_mlp_is_what_the_backbone_uses() -> None:
     rewritten = rewrite(build_random(ModelSpec("semantic", TINY, 3, decoder_dim=24)))
     mlp = rewritten.get_submodule("backbone.backbone.0.1.0.mlp")
     assert isinstance(mlp, PointwiseMlp)
+
+
+def test_panoptic_macs_are_the_paper_s() -> None:
+    """Table 5: 5.4 M parameters, 56.4 GFLOPs (at 800x1216, all 1000 proposals, 100 masks)."""
+    spec = default_spec("panoptic")
+    request = ExportRequest("onnx", task="panoptic", size=(800, 1216))
+    job = exporter.prepare(request)
+    assert job.spec.panoptic == spec.panoptic
+    graph = exporter.PanopticGraph(
+        job.source.model, spec.panoptic, job.size, exporter._uncounted_roi_align
+    )
+    counted = exporter._macs(job, graph)
+    assert counted["reference"] / 1e9 == pytest.approx(56.4, abs=0.05)
+    assert sum(p.numel() for p in job.source.model.parameters()) == 5_349_770

@@ -1,4 +1,4 @@
-"""Parameters and multiply-accumulates are the paper's (Tables 3 and 4)."""
+"""Parameters and multiply-accumulates are the paper's (Tables 3, 4 and 5)."""
 
 from __future__ import annotations
 
