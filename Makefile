@@ -7,9 +7,12 @@ OUT := out
 .PHONY: demo test lint format clean
 
 demo: $(VENV)/.ready
-	$(BIN)/lvt-export onnx --task classification --out $(OUT)/
-	$(BIN)/lvt-run $(OUT)/lvt_classification_224x224.onnx lvt/data/photos/chelsea.jpg
-	$(BIN)/lvt-bench $(OUT)/lvt_classification_224x224.onnx
+	mkdir -p $(OUT)
+	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)/demo.onnx
+	$(BIN)/python -m lvt.demo 7 -o $(OUT)/scene.png
+	$(BIN)/lvt-run $(OUT)/demo.onnx $(OUT)/scene.png -o $(OUT)/panoptic.png
+	$(BIN)/lvt-bench $(OUT)/demo.onnx
+	@echo "The picture: $(OUT)/panoptic.png"
 
 test: $(VENV)/.ready
 	$(BIN)/pytest -n 2

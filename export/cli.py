@@ -32,7 +32,9 @@ def main() -> None:
 def onnx(
     ckpt: Annotated[
         Path | None,
-        typer.Option(help="Checkpoint: .pth, .pth.tar or .safetensors. Without: random weights."),
+        typer.Option(
+            help="Checkpoint (.pth, .pth.tar, .safetensors) or `demo`. Without: random weights."
+        ),
     ] = None,
     task: Annotated[
         str | None,

@@ -27,7 +27,8 @@ app = typer.Typer(
 @app.command()
 def evaluate(
     model: Annotated[
-        Path, typer.Argument(help="An artifact, or a checkpoint to evaluate the reference with.")
+        Path,
+        typer.Argument(help="An artifact, or a checkpoint (or `demo`) to evaluate the reference."),
     ],
     data: Annotated[
         Path | None,

@@ -28,7 +28,7 @@ from export.targets import Target, load_target, target_info
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.complexity import count_macs, count_parameters
 from lvt.config import Task
-from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo import DEMO_CHECKPOINT, DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 from lvt.files import atomic_folder, file_sha256, publish
@@ -61,7 +61,7 @@ class ExportRequest:
         target: name of the target format.
         out: the file to write; in a folder (the current one by default) the name is made from
             the checkpoint's.
-        checkpoint: file with the weights; None for reproducible random ones.
+        checkpoint: file with the weights, or `demo`; None for reproducible random ones.
         task: checked against the checkpoint; the model's task if there is no checkpoint.
         size: input height and width; None to take the checkpoint's.
         preset: what shapes cannot tell (recursion depth).
@@ -105,6 +105,14 @@ class Source:
     checkpoint: Checkpoint | None = None
 
 
+DEMO = Path("demo")
+"""As a checkpoint, this name means the demonstration model that ships with the package."""
+
+
+def _checkpoint_path(given: Path) -> Path:
+    return DEMO_CHECKPOINT if given == DEMO and not given.exists() else given
+
+
 def load_source(request: ExportRequest) -> Source:
     """Loads the checkpoint, or makes the random model.
 
@@ -112,7 +120,7 @@ def load_source(request: ExportRequest) -> Source:
         UserError: see `read_checkpoint`, `identify` and `load_model`.
     """
     if request.checkpoint is not None:
-        checkpoint = read_checkpoint(request.checkpoint, ema=request.ema)
+        checkpoint = read_checkpoint(_checkpoint_path(request.checkpoint), ema=request.ema)
         spec = identify(checkpoint, task=request.task, name=request.preset)
         return Source(load_model(checkpoint, spec), spec, checkpoint.meta, checkpoint)
     spec = default_spec(request.task or "classification", request.preset)

@@ -19,7 +19,7 @@ from lvt.panoptic.coco import CATEGORIES
 from lvt.panoptic.coco_export import to_coco
 from lvt.panoptic.fusion import PanopticMap
 from lvt.postprocessing import ClassScore
-from lvt.visualisation import panoptic_overlay, semantic_overlay
+from lvt.visualisation import panoptic_overlay, save_picture, semantic_overlay
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def show_semantic(
     picture: NDArray[np.uint8], answer: NDArray[np.int64], labels: Labels, destination: Path
 ) -> Shown:
     """Shares of the classes, and the overlay written to `destination`."""
-    _save(semantic_overlay(picture, answer, labels), destination)
+    save_picture(semantic_overlay(picture, answer, labels), destination)
     counts = np.bincount(answer.ravel(), minlength=len(labels.names))
     shares = {labels.names[i]: float(counts[i] / answer.size) for i in np.flatnonzero(counts)}
     table = Table("class")
@@ -65,7 +65,7 @@ def show_panoptic(
     destination: Path,
 ) -> Shown:
     """The segments, and the overlay written to `destination`."""
-    _save(panoptic_overlay(picture, answer, scores, labels), destination)
+    save_picture(panoptic_overlay(picture, answer, scores, labels), destination)
     table = Table("segment")
     table.add_column("score", justify="right")
     table.add_column("share", justify="right")
@@ -98,19 +98,10 @@ def write_coco(answer: PanopticMap, labels: Labels, destination: Path) -> str:
             {"id": number, "name": name} for number, name in zip(ids, labels.names, strict=True)
         ],
     }
-    _save(Image.fromarray(pixels), destination)
+    save_picture(Image.fromarray(pixels), destination)
     sidecar = destination.with_suffix(".json")
     with atomic_folder(sidecar.parent) as scratch:
         text = json.dumps(description, indent=1, ensure_ascii=False)
         (scratch / sidecar.name).write_text(text + "\n", "utf-8")
         publish(scratch / sidecar.name, sidecar)
     return str(destination)
-
-
-def _save(picture: Image.Image, destination: Path) -> None:
-    with atomic_folder(destination.parent) as scratch:
-        try:
-            picture.save(scratch / destination.name)
-        except ValueError as error:
-            raise UserError(f"cannot write {destination}: {error}") from error
-        publish(scratch / destination.name, destination)

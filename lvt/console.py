@@ -26,6 +26,8 @@ FAILED = 1
 MISUSED = 2
 """Exit code: something the user can put right."""
 INTERRUPTED = 130
+WIDTH_OF_FILES = 120
+"""Columns of tables that go to a file or a pipe."""
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -63,7 +65,9 @@ class Terminal:
         """For results."""
         from rich.console import Console
 
-        return Console(soft_wrap=False, highlight=False)
+        # A file or a pipe has no width of its own; 80 columns would break most tables.
+        width = None if sys.stdout.isatty() else WIDTH_OF_FILES
+        return Console(highlight=False, width=width)
 
     def note(self, text: str) -> None:
         """One line on stderr."""

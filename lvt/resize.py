@@ -46,10 +46,10 @@ def _positions(length: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.
     return left.astype(np.int64), centre - left
 
 
-def _weights(right: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _weights(right: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     one = np.float32(_WEIGHT_ONE)
-    left = np.rint((np.float32(1) - right) * one).astype(np.int64)
-    return left, np.rint(right * one).astype(np.int64)
+    left = np.rint((np.float32(1) - right) * one).astype(np.int32)
+    return left, np.rint(right * one).astype(np.int32)
 
 
 def _opencv_bilinear(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -60,7 +60,7 @@ def _opencv_bilinear(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray
     x0 = x0.clip(0, width - 1)
     x1 = (x0 + 1).clip(max=width - 1)
     a0, a1 = _weights(fx)
-    wide = image.astype(np.int64)
+    wide = image.astype(np.int32)  # 255 * 2048 * 2048 / 16 still fits
     rows = wide[:, x0] * a0[:, None] + wide[:, x1] * a1[:, None]
     # Rows: outside the image both neighbours are the border row, with their own weights.
     y0, fy = _positions(height, size[0])

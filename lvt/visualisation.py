@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from lvt.errors import UserError
+from lvt.files import atomic_folder, publish
 from lvt.labels import Colour, Labels
 from lvt.panoptic.fusion import PanopticMap, Segment
 
@@ -122,3 +126,17 @@ def _with_legend(picture: Image.Image, rows: list[tuple[tuple[int, int, int], st
         draw.rectangle((left, top, left + text, top + text), fill=colour, outline=(60, 60, 60))
         draw.text((left + line, top), name, fill=(30, 30, 30), font=font)
     return canvas
+
+
+def save_picture(picture: Image.Image, destination: Path) -> None:
+    """Writes a picture file, whole or not at all; the format is told by the name.
+
+    Raises:
+        UserError: no such format, or the folder cannot be written to.
+    """
+    with atomic_folder(destination.parent) as scratch:
+        try:
+            picture.save(scratch / destination.name)
+        except ValueError as error:
+            raise UserError(f"cannot write {destination}: {error}") from error
+        publish(scratch / destination.name, destination)

@@ -1,0 +1,33 @@
+"""`python -m lvt.demo SEED -o scene.png`: one generated scene as a picture file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lvt.console import command, parse_size
+from lvt.errors import UserError
+
+
+def scene(
+    seed: Annotated[int, typer.Argument(min=0, help="0-9999 were never trained on.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")],
+    size: Annotated[str, typer.Option(metavar="HxW", help="At least 128x160.")] = "512x640",
+) -> None:
+    """Draw one scene of the demonstration."""
+    with command(verbose=False):
+        from PIL import Image
+
+        from lvt.demo.scenes import make_scene
+        from lvt.visualisation import save_picture
+
+        height, width = parse_size(size)
+        if height < 128 or width < 160:
+            raise UserError(f"--size {size} is too small for a scene; at least 128x160")
+        save_picture(Image.fromarray(make_scene(seed, (height, width)).image), out)
+
+
+if __name__ == "__main__":
+    typer.run(scene)
