@@ -28,7 +28,7 @@ app = typer.Typer(
 def evaluate(
     model: Annotated[
         Path,
-        typer.Argument(help="An artifact, or a checkpoint (or `demo`) to evaluate the reference."),
+        typer.Argument(help="An artifact; or a checkpoint (or `demo`): the reference."),
     ],
     data: Annotated[
         Path | None,

@@ -34,6 +34,7 @@ from lvt.errors import UserError
 from lvt.files import atomic_folder, file_sha256, publish
 from lvt.labels import Labels, make_labels
 from lvt.models import ModelSpec, build_random, default_spec, min_side
+from lvt.panoptic.coco import CATEGORIES
 from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.preprocessing import (
@@ -248,12 +249,14 @@ def default_name(request: ExportRequest, job: Job) -> str:
 
 
 def _labels(source: Source) -> Labels | None:
-    spec = source.spec
+    spec, meta = source.spec, source.meta
     if not spec.classes:
         return None
-    meta = source.meta
-    imagenet = spec.task == "classification"
-    return make_labels(spec.classes, meta.class_names, meta.palette, imagenet=imagenet)
+    names, palette = meta.class_names, meta.palette
+    if spec.panoptic is not None and spec.classes == len(CATEGORIES) and names is None:
+        names = tuple(category.name for category in CATEGORIES)
+        palette = tuple(category.colour for category in CATEGORIES)
+    return make_labels(spec.classes, names, palette, imagenet=spec.task == "classification")
 
 
 Picture = Callable[[], NDArray[np.uint8]]
