@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import Terminal, command
+from lvt.console import Terminal, Verbose, command, new_app
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
     from device_bench.host import Measurement
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+app = new_app()
 
 
 @app.command()
@@ -43,9 +38,7 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write results, raw samples too.")
     ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what other libraries say.")
-    ] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Time artifacts on this machine.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lvt.config import PRESETS, TASKS, Task
-from lvt.console import FAILED, command, new_app, parse_size
+from lvt.console import FAILED, Verbose, command, new_app, parse_size
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ def onnx(
         bool, typer.Option("--rewrite/--no-rewrite", help="Export the reference as it is.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what other libraries say.")
-    ] = False,
+    verbose: Verbose = False,
 ) -> None:
     """ONNX, checked in ONNX Runtime."""
     with command(verbose) as terminal:

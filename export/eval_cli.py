@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import command, parse_size
+from lvt.console import AsJson, RuntimeThreads, Verbose, command, new_app, parse_size
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
     from export.evaluation import Evaluation
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+app = new_app()
 
 
 @app.command()
@@ -48,11 +43,9 @@ def evaluate(
     official: Annotated[
         bool, typer.Option("--official", help="Checkpoint: the official transform, any size.")
     ] = False,
-    threads: Annotated[int, typer.Option(min=0, help="0: the runtime's choice.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what other libraries say.")
-    ] = False,
+    threads: RuntimeThreads = 0,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Panoptic quality, mean IoU, or top-1 and top-5 of an artifact or of the reference."""
     with command(verbose) as terminal:

@@ -8,15 +8,10 @@ from typing import Annotated
 
 import typer
 
-from lvt.console import command
+from lvt.console import AsJson, RuntimeThreads, Verbose, command, new_app
 from lvt.errors import UserError
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+app = new_app()
 
 
 @app.command()
@@ -32,11 +27,9 @@ def run(
         typer.Option(help="Panoptic: write the map as COCO's PNG, and a JSON beside it."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Classification: classes to show.")] = 5,
-    threads: Annotated[int, typer.Option(min=0, help="0: the runtime's choice.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what other libraries say.")
-    ] = False,
+    threads: RuntimeThreads = 0,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run an artifact on a picture: best classes, or a segmentation overlay.
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,11 +30,16 @@ WIDTH_OF_FILES = 120
 """Columns of tables that go to a file or a pipe."""
 
 
-def new_app(help_text: str) -> typer.Typer:
-    """A Typer application in the house style."""
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what other libraries say.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+RuntimeThreads = Annotated[int, typer.Option(min=0, help="0: the runtime's choice.")]
+
+
+def new_app(help_text: str | None = None) -> typer.Typer:
+    """A Typer application in the house style; a help text is for several subcommands."""
     return typer.Typer(
         help=help_text,
-        no_args_is_help=True,
+        no_args_is_help=help_text is not None,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import command, new_app, parse_size
+from lvt.console import AsJson, Verbose, command, new_app, parse_size
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,10 +48,8 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the state beside --out.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what other libraries say.")
-    ] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Trains to the end, writes a float16 checkpoint, and measures it as written."""
     with command(verbose) as terminal:
