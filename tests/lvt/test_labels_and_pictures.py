@@ -60,7 +60,7 @@ def test_ranked_classes() -> None:
 
 
 def test_mean_iou_by_hand() -> None:
-    truth = np.array([[0, 0, 1, 1], [2, 2, 255, 255]])
+    truth = np.array([[0, 0, 1, 1], [2, 2, 255, -1]])
     predicted = np.array([[0, 1, 1, 1], [2, 0, 0, 1]])
     matrix = confusion_matrix(predicted, truth, 4)
     assert matrix.sum() == 6  # void is ignored
