@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.panoptic.nms import SWEEPS, cluster_nms, sweeps_needed
+from lvt.checkpoint import identify, load_model, read_checkpoint
+from lvt.config import LVT
+from lvt.demo import DEMO_CHECKPOINT, DEMO_SIZE
+from lvt.demo.scenes import make_scene
+from lvt.panoptic.anchors import grid_anchors
+from lvt.panoptic.boxes import RPN_CODER, clip_boxes
+from lvt.panoptic.config import PanopticConfig
+from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.nms import nms
+from lvt.preprocessing import fixed_size
+from tests.oracles import load_oracle
 
 
 def random_boxes(count: int, crowd: float, seed: int) -> torch.Tensor:
@@ -75,3 +86,32 @@ def test_boxes_without_area_do_not_poison_others() -> None:
     """0/0 is NaN; a NaN in the product would kill every box."""
     boxes = torch.tensor([[5.0, 5, 5, 5], [0, 0, 10, 10], [5, 5, 5, 5]])
     assert cluster_nms(boxes, torch.ones(3), 0.5).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.slow
+def test_real_chains_are_far_shorter_than_sweeps() -> None:
+    """RPN boxes of pictures: 1000 a level of the oracle model, 200 of the trained demo model."""
+    oracle = load_oracle("panoptic_fpn_lvt")
+    big = LVTPanoptic(LVT, PanopticConfig()).eval()
+    big.load_state_dict(oracle.state_dict())
+    demo = read_checkpoint(DEMO_CHECKPOINT)
+    small = load_model(demo, identify(demo))
+    assert isinstance(small, LVTPanoptic)
+    pictures = [(big, oracle.arrays["synth/resized_rgb"])]
+    pictures += [(small, make_scene(seed, DEMO_SIZE).image) for seed in range(8)]
+    longest = 0
+    for model, picture in pictures:
+        image = torch.from_numpy(fixed_size("panoptic", DEMO_SIZE)(picture))
+        config = model.config
+        with torch.inference_mode():
+            maps = model(image)
+        for index, (logits, deltas) in enumerate(maps.rpn.flat(0)):
+            cells = maps.rpn.objectness[index].shape[-2:]
+            anchors = grid_anchors(
+                (cells[0], cells[1]), config.anchors.strides[index], config.anchors
+            )
+            best = logits.argsort(descending=True)[: config.proposals.per_level]
+            boxes = clip_boxes(RPN_CODER.decode(anchors[best], deltas[best]), DEMO_SIZE)
+            longest = max(longest, sweeps_needed(boxes, config.proposals.iou_threshold))
+    print(f"\nlongest chain: {longest} sweeps of {SWEEPS}")
+    assert longest <= SWEEPS // 2
