@@ -8,7 +8,7 @@ from pathlib import Path
 from export.artifact import Artifact, open_artifact
 from export.reference import reference_session
 from export.session import Session
-from export.targets import TARGETS, load_target
+from export.targets import TARGETS, load_target, target_info
 from lvt.errors import UserError
 from lvt.models import build_random
 
@@ -29,13 +29,20 @@ class Contestant:
         name = self.artifact.path.name
         return f"{name} (PyTorch reference)" if self.backend == TORCH else name
 
+    @property
+    def caveat(self) -> str | None:
+        """Why its figures are not quite those of the artifact; None if they are."""
+        if self.backend == TORCH:
+            return "the PyTorch reference runs with random weights, which can be faster or slower"
+        return None
+
     def open(self, threads: int) -> Session:
         """Loads it; `threads` is at least 1."""
         if self.backend == TORCH:
             import torch
 
             torch.set_num_threads(threads)
-            # Latency does not depend on the weights, which an artifact no longer has as PyTorch.
+            # An artifact no longer has its weights as PyTorch; see `caveat`.
             spec = self.artifact.spec
             return reference_session(build_random(spec), spec)
         return load_target(self.artifact.target).open_session(self.artifact.path, threads=threads)
@@ -50,7 +57,7 @@ def contestant(path: Path, backend: str) -> Contestant:
     if backend not in BACKENDS:
         raise UserError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     artifact = open_artifact(path)
-    runtime = TARGETS[artifact.target].runtime
+    runtime = target_info(artifact.target).runtime
     if backend not in (TORCH, runtime):
         raise UserError(f"{path.name} is for {runtime}, not for {backend}")
     return Contestant(artifact, backend)

@@ -49,9 +49,13 @@ def bench(
     with command(verbose) as terminal:
         from device_bench.protocol import PRESETS
         from device_bench.results import cost_table, latency_table, to_json
+        from lvt.files import atomic_folder, publish
 
         if preset not in PRESETS:
             raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+        if json_file is not None:
+            with atomic_folder(json_file.parent):
+                pass  # better told now than after minutes of measuring
         rule = PRESETS[preset]
         measurements = _measure(
             terminal,
@@ -70,8 +74,6 @@ def bench(
             for reason in m.reasons:
                 terminal.note(f"not valid: {m.contestant.label}: {reason}")
         if json_file is not None:
-            from lvt.files import atomic_folder, publish
-
             with atomic_folder(json_file.parent) as scratch:
                 content = json.dumps(to_json(measurements, threads=threads, rule=rule), indent=1)
                 (scratch / json_file.name).write_text(content + "\n", "utf-8")

@@ -5,6 +5,7 @@ Run as a module by `measure`; in the parent, caches and allocators are warm and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def measure(entry: Contestant, threads: int) -> ColdStart:
     """
     arguments = [str(entry.artifact.path), entry.backend, str(threads)]
     child = subprocess.run(
-        [sys.executable, "-m", "device_bench.coldstart", *arguments],
+        [sys.executable, "-P", "-m", "device_bench.coldstart", *arguments],  # not from the cwd
         capture_output=True,
         text=True,
         check=False,
@@ -61,11 +62,18 @@ def _peak_bytes() -> int:
     """Peak resident memory of this process."""
     try:
         status = Path("/proc/self/status").read_text()
-    except OSError:  # no procfs: macOS, Windows
+    except OSError:  # no procfs: Windows knows its peak, macOS only the present value
         info = psutil.Process().memory_info()
         return int(getattr(info, "peak_wset", info.rss))
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
+
+
+def _reset_peak() -> int:
+    """Forgets the peak so far, where Linux allows it, and returns the present one."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _peak_bytes()
 
 
 def _main(path: str, backend: str, threads: str) -> None:
@@ -77,7 +85,7 @@ def _main(path: str, backend: str, threads: str) -> None:
         from export.targets import load_target
 
         load_target(entry.artifact.target)
-    before = _peak_bytes()
+    before = _reset_peak()
     start = time.perf_counter()
     session = entry.open(int(threads))
     loaded = time.perf_counter()

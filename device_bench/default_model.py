@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from importlib.metadata import version
 from pathlib import Path
 
+import export
+import lvt
 from export.artifact import open_artifact
 from export.exporter import ExportRequest, Progress, export_artifact
 from export.targets import TARGETS
@@ -17,12 +20,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lvt-mobile"
 
 
+def _code_version() -> str:
+    """Changes with any code or library that shapes the exported file."""
+    digest = hashlib.sha256()
+    for package in (lvt, export):
+        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
+            digest.update(path.read_bytes())
+    for library in ("torch", "onnx", "onnxscript"):
+        digest.update(version(library).encode())
+    return digest.hexdigest()[:12]
+
+
 def default_artifact(target: str, progress: Progress) -> Path:
     """The classifier at 224x224 with reproducible random weights, for `target`.
 
     A file in the cache that is missing, damaged or of another version is made again.
     """
-    name = f"lvt_classification_224x224_{version('lvt-mobile')}{TARGETS[target].suffix}"
+    name = f"lvt_classification_224x224_{_code_version()}{TARGETS[target].suffix}"
     path = cache_folder() / name
     try:
         open_artifact(path)

@@ -131,7 +131,7 @@ def _measurement(
         ratio=None if baseline is None else speedup(baseline, samples),
         preprocess_ms=stages[0],
         postprocess_ms=stages[1],
-        reasons=tuple(reasons),
+        reasons=(*reasons, *([entry.caveat] if entry.caveat else [])),
     )
 
 
@@ -154,9 +154,10 @@ def _interleave(
     totals = [0.0] * len(sessions)
     done = 0
     while done < runs or min(totals) < seconds:
-        for index, (session, image) in enumerate(zip(sessions, inputs, strict=True)):
+        order = range(len(sessions))
+        for index in order if done % 2 == 0 else reversed(order):  # no one always runs second
             start = time.perf_counter()
-            session.run(image)
+            sessions[index].run(inputs[index])
             elapsed = time.perf_counter() - start
             series[index].append(elapsed * 1e3)
             totals[index] += elapsed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ Samples = NDArray[np.float64]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+_ROWS_AT_ONCE = 50
 _SEED = 20220601
 """Fixed, so that the same samples always give the same interval."""
 
@@ -52,9 +54,11 @@ def _interval(value: float, resampled: Samples) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def _resamples(count: int) -> NDArray[np.int64]:
-    """Indices of bootstrap samples, (RESAMPLES, count)."""
-    return np.random.default_rng(_SEED).integers(0, count, (RESAMPLES, count))
+def _resamples(count: int) -> Iterator[NDArray[np.int64]]:
+    """Indices of bootstrap samples, RESAMPLES rows of (., count), in parts that fit in memory."""
+    generator = np.random.default_rng(_SEED)
+    for _ in range(RESAMPLES // _ROWS_AT_ONCE):
+        yield generator.integers(0, count, (_ROWS_AT_ONCE, count))
 
 
 def summarise(milliseconds: Samples) -> Summary:
@@ -65,7 +69,9 @@ def summarise(milliseconds: Samples) -> Summary:
     """
     if not len(milliseconds):
         raise ValueError("no samples")
-    medians = np.median(milliseconds[_resamples(len(milliseconds))], axis=1)
+    medians = np.concatenate(
+        [np.median(milliseconds[rounds], axis=1) for rounds in _resamples(len(milliseconds))]
+    )
     return Summary(
         runs=len(milliseconds),
         median=_interval(float(np.median(milliseconds)), medians),
@@ -87,8 +93,12 @@ def speedup(baseline: Samples, samples: Samples) -> Interval:
     """
     if len(baseline) != len(samples) or not len(samples):
         raise ValueError("interleaved series have the same number of rounds, at least one")
-    rounds = _resamples(len(samples))
-    ratios = np.median(baseline[rounds], axis=1) / np.median(samples[rounds], axis=1)
+    ratios = np.concatenate(
+        [
+            np.median(baseline[rounds], axis=1) / np.median(samples[rounds], axis=1)
+            for rounds in _resamples(len(samples))
+        ]
+    )
     return _interval(float(np.median(baseline) / np.median(samples)), ratios)
 
 

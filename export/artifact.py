@@ -89,8 +89,8 @@ def open_artifact(path: Path) -> Artifact:
         UserError: no file, no manifest, one that is damaged or of another schema, or a file that
             is not the one the manifest was written for.
     """
-    if not path.exists():
-        raise UserError(f"no artifact at {path}")
+    if not path.is_file():
+        raise UserError(f"no artifact at {path}" + (" (a folder)" if path.is_dir() else ""))
     sidecar = manifest_path(path)
     if not sidecar.is_file():
         raise UserError(

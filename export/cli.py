@@ -54,8 +54,8 @@ def onnx(
         int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")
     ] = None,
     preset: Annotated[
-        str, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")
-    ] = "lvt",
+        str | None, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")
+    ] = None,
     ema: Annotated[bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")] = False,
     rewrite: Annotated[
         bool, typer.Option("--rewrite/--no-rewrite", help="Export the reference as it is.")
@@ -130,4 +130,6 @@ def parity_table(result: ExportResult) -> Table:
             f"{output.sqnr_db:.1f} dB",
         ]
         table.add_row(*row, *([agreement] if agreement else []))
+    for name in parity.not_measured:
+        table.add_row(name, "no detections", "", "", *([""] if agreement else []))
     return table

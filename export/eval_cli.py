@@ -51,15 +51,26 @@ def evaluate(
     with command(verbose) as terminal:
         if (data is None) == (demo_scenes is None):
             raise UserError("give either --data DIR or --demo-scenes N")
-        from export.evaluation import DemoScenes, open_data, open_subject
+        from export.artifact import manifest_path
+        from export.evaluation import (
+            DemoScenes,
+            Subject,
+            open_artifact_subject,
+            open_data,
+            open_reference_subject,
+        )
         from export.evaluation import evaluate as run
 
-        subject = open_subject(
-            model,
-            size=parse_size(size) if size else None,
-            official_transform=official,
-            threads=threads,
-        )
+        subject: Subject
+        if manifest_path(model).is_file():
+            if size or official:
+                raise UserError(
+                    "--size and --official are for checkpoints; an artifact's are fixed"
+                )
+            subject = open_artifact_subject(model, threads=threads)
+        else:
+            parsed = parse_size(size) if size else None
+            subject = open_reference_subject(model, size=parsed, official_transform=official)
         if data is not None:
             samples = open_data(data, subject)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import islice
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from export.answers import Answer, answer
-from export.artifact import manifest_path, open_artifact
-from export.exporter import ExportRequest, prepare
-from export.reference import reference_session
-from export.session import Session
+from export.artifact import Artifact, open_artifact
+from export.exporter import ExportRequest, choose_size, load_source, source_labels
+from export.session import Session, TorchSession
 from export.targets import load_target
 from lvt.datasets import (
     ClassSample,
@@ -29,11 +31,12 @@ from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import CLASSES, make_scene
 from lvt.errors import UserError
 from lvt.labels import Labels, imagenet_wordnet_ids
-from lvt.metrics import class_iou, confusion_matrix
+from lvt.metrics import class_iou, confusion_matrix, mean_iou
 from lvt.models import ModelSpec
 from lvt.panoptic.fusion import PanopticMap
+from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.quality import PanopticQuality, PanopticTruth, TrueSegment
-from lvt.preprocessing import Preprocessing, Size, official
+from lvt.preprocessing import Preprocessing, Size, fixed_size, official
 
 Sample = ClassSample | MaskSample | PanopticSample
 
@@ -42,60 +45,110 @@ class Samples(Sized, Iterable[Sample], Protocol):
     """Labelled pictures."""
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Protocol):
     """A model to evaluate."""
 
-    spec: ModelSpec
-    labels: Labels
-    preprocessing: Preprocessing
-    session: Session
+    @property
+    def spec(self) -> ModelSpec:
+        """The model."""
+        ...
+
+    @property
+    def labels(self) -> Labels:
+        """Names and colours of its classes."""
+        ...
 
     def answer(self, picture: NDArray[np.uint8]) -> Answer:
         """What the model says of a picture (H, W, 3) uint8 RGB."""
-        image = self.preprocessing(picture)
-        network, original = image.shape[2:], picture.shape[:2]
-        outputs = self.session.run(image)
-        said = answer(
-            self.spec,
-            self.preprocessing,
-            outputs,
-            (network[0], network[1]),
-            (original[0], original[1]),
-        )
+        ...
+
+
+@dataclass(frozen=True)
+class ArtifactSubject:
+    """An artifact in its runtime."""
+
+    artifact: Artifact
+    session: Session
+    labels: Labels
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model."""
+        return self.artifact.spec
+
+    def answer(self, picture: NDArray[np.uint8]) -> Answer:
+        """See `Subject.answer`."""
+        outputs = self.session.run(self.artifact.preprocessing(picture))
+        said = self.artifact.answer(outputs, (picture.shape[0], picture.shape[1]))
         assert said is not None
         return said
 
 
-def open_subject(
-    path: Path, *, size: Size | None = None, official_transform: bool = False, threads: int = 0
-) -> Subject:
-    """An artifact in its runtime, or the reference with a checkpoint's weights.
+@dataclass(frozen=True)
+class ReferenceSubject:
+    """The reference model itself; a panoptic one with nothing bounded or approximated."""
 
-    Args:
-        path: artifact (a manifest stands beside it) or checkpoint.
-        size: checkpoints only; the input size if the checkpoint has none.
-        official_transform: checkpoints only; the official transform instead of the fixed size.
-        threads: of an artifact's runtime.
+    model: nn.Module
+    spec: ModelSpec
+    labels: Labels
+    preprocessing: Preprocessing
+
+    def answer(self, picture: NDArray[np.uint8]) -> Answer:
+        """See `Subject.answer`."""
+        image = self.preprocessing(picture)
+        network, original = (image.shape[2], image.shape[3]), (picture.shape[0], picture.shape[1])
+        if isinstance(self.model, LVTPanoptic):
+            content = self.preprocessing.content_size(original)
+            result = self.model.predict(
+                torch.from_numpy(image),
+                image_size=content,
+                original_size=original,
+                scale_factor=(content[1] / original[1], content[0] / original[0]),
+            )
+            return result.panoptic
+        outputs = TorchSession(self.model, self.spec).run(image)
+        said = answer(self.spec, self.preprocessing, outputs, network, original)
+        assert said is not None
+        return said
+
+
+def open_artifact_subject(path: Path, *, threads: int = 0) -> ArtifactSubject:
+    """An artifact for evaluation; 0 threads leaves the choice to the runtime.
 
     Raises:
-        UserError: neither, or a bare backbone, which answers nothing.
+        UserError: see `open_artifact`; or a bare backbone, which answers nothing.
     """
-    if manifest_path(path).is_file():
-        if size or official_transform:
-            raise UserError("--size and --official are for checkpoints; an artifact's are fixed")
-        artifact = open_artifact(path)
-        session = load_target(artifact.target).open_session(path, threads=threads)
-        spec, labels, preprocessing = artifact.spec, artifact.labels, artifact.preprocessing
-    else:
-        job = prepare(ExportRequest("onnx", checkpoint=path, size=size))
-        session = reference_session(job.source.model, job.spec)
-        spec, labels, preprocessing = job.spec, job.labels, job.preprocessing
-        if official_transform:
-            preprocessing = official(spec.task)
+    artifact = open_artifact(path)
+    if artifact.labels is None:
+        raise UserError(f"{path.name} is a bare backbone; there is nothing to evaluate")
+    session = load_target(artifact.target).open_session(path, threads=threads)
+    return ArtifactSubject(artifact, session, artifact.labels)
+
+
+def open_reference_subject(
+    path: Path, *, size: Size | None = None, official_transform: bool = False
+) -> ReferenceSubject:
+    """The reference with a checkpoint's weights, for evaluation.
+
+    Args:
+        path: a checkpoint, or `demo`.
+        size: the input size if the checkpoint has none.
+        official_transform: the official transform instead of the fixed size.
+
+    Raises:
+        UserError: see `load_source`; or a bare backbone, which answers nothing.
+    """
+    request = ExportRequest("onnx", checkpoint=path, size=size)
+    source = load_source(request)
+    labels = source_labels(source)
     if labels is None:
         raise UserError(f"{path.name} is a bare backbone; there is nothing to evaluate")
-    return Subject(spec, labels, preprocessing, session)
+    mean, std = source.meta.mean, source.meta.std
+    if official_transform:
+        preprocessing = official(source.spec.task, mean, std)
+    else:
+        preprocessing = fixed_size(source.spec.task, choose_size(request, source), mean, std)
+    return ReferenceSubject(source.model, source.spec, labels, preprocessing)
 
 
 class DemoScenes:
@@ -154,10 +207,17 @@ class Evaluation:
         """Plain data."""
         return {
             "images": self.images,
-            "figures": self.figures,
-            "per_class": self.per_class,
-            "details": self.details,
+            "figures": _without_nan(self.figures),
+            "per_class": _without_nan(self.per_class),
+            "details": _without_nan(self.details),
         }
+
+
+def _without_nan(value: Any) -> Any:
+    """NaN, of a mean over no classes, as None: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 class _Tally(Protocol):
@@ -190,7 +250,7 @@ class _IoUTally:
     def result(self, images: int) -> Evaluation:
         iou = class_iou(self._matrix)
         accuracy = float(np.diag(self._matrix).sum() / max(1, self._matrix.sum()))
-        figures = {"mIoU": 100 * float(np.nanmean(iou)), "pixel accuracy": 100 * accuracy}
+        figures = {"mIoU": 100 * mean_iou(self._matrix), "pixel accuracy": 100 * accuracy}
         per_class = {
             name: 100 * float(value)
             for name, value in zip(self._names, iou, strict=True)

@@ -24,7 +24,7 @@ from export.parity import TOLERANCES, ParityReport, compare
 from export.reference import reference_session
 from export.rewrite import rewrite
 from export.session import Outputs
-from export.targets import Target, load_target, target_info
+from export.targets import Target, check_task, load_target, target_info
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.complexity import count_macs, count_parameters
 from lvt.config import Task
@@ -34,7 +34,7 @@ from lvt.errors import UserError
 from lvt.files import atomic_folder, file_sha256, publish
 from lvt.labels import Labels, make_labels
 from lvt.models import ModelSpec, build_random, default_spec, min_side
-from lvt.panoptic.coco import CATEGORIES
+from lvt.panoptic.coco import CATEGORIES, STUFF, THINGS
 from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.preprocessing import (
@@ -65,7 +65,7 @@ class ExportRequest:
         checkpoint: file with the weights, or `demo`; None for reproducible random ones.
         task: checked against the checkpoint; the model's task if there is no checkpoint.
         size: input height and width; None to take the checkpoint's.
-        preset: what shapes cannot tell (recursion depth).
+        preset: for what shapes cannot tell (recursion depth); None to take the model's.
         ema: use the checkpoint's EMA weights.
         rewrite: False exports the reference as it is, for comparison.
         images: folder of further pictures to check parity on.
@@ -78,7 +78,7 @@ class ExportRequest:
     checkpoint: Path | None = None
     task: Task | None = None
     size: Size | None = None
-    preset: str = "lvt"
+    preset: str | None = None
     ema: bool = False
     rewrite: bool = True
     images: Path | None = None
@@ -122,9 +122,9 @@ def load_source(request: ExportRequest) -> Source:
     """
     if request.checkpoint is not None:
         checkpoint = read_checkpoint(_checkpoint_path(request.checkpoint), ema=request.ema)
-        spec = identify(checkpoint, task=request.task, name=request.preset)
+        spec = identify(checkpoint, task=request.task, preset_name=request.preset)
         return Source(load_model(checkpoint, spec), spec, checkpoint.meta, checkpoint)
-    spec = default_spec(request.task or "classification", request.preset)
+    spec = default_spec(request.task or "classification", request.preset or "lvt")
     return Source(build_random(spec), spec)
 
 
@@ -168,9 +168,8 @@ def export_artifact(
     info = target_info(request.target)
     progress("reading the checkpoint" if request.checkpoint else "making a random model")
     job = prepare(request)
-    out = request.out or Path()
-    if out.is_dir():
-        out = out / (default_name(request, job) + info.suffix)
+    check_task(info, job.spec.task)
+    out = _destination(request, job, info.suffix)
     pictures = _parity_pictures(request, job)
 
     progress(f"converting to {info.name}")
@@ -180,16 +179,19 @@ def export_artifact(
         file = scratch / out.name
         target.write(exported, job.spec, job.size, file, _embedded_metadata(job))
         progress(f"comparing {info.runtime} with the reference on {len(pictures)} images")
-        parity = compare(
-            reference_session(job.source.model, job.spec),
-            target.open_session(file),
-            _tensors(job.preprocessing, pictures),
-            job.spec,
-            TOLERANCES["fp32"],
-        )
+        try:
+            parity = compare(
+                reference_session(job.source.model, job.spec),
+                target.open_session(file),
+                _tensors(job.preprocessing, pictures),
+                job.spec,
+                TOLERANCES["fp32"],
+            )
+        except ValueError as error:
+            raise ParityError(f"parity failed: {error}") from error
         if not parity.passed:
             progress("looking for the first module that deviates")
-            image = next(_tensors(job.preprocessing, pictures[-1:]))
+            image = job.preprocessing(pictures[parity.worst_image]())
             raise ParityError(_explain(parity, target, file, job.source.model, exported, image))
         manifest = _manifest(request, job, parity, target, exported, file)
         write_manifest(manifest_path(file), manifest)
@@ -228,7 +230,7 @@ def prepare(request: ExportRequest) -> Job:
     elif request.proposals or request.detections:
         raise UserError(f"--proposals and --detections are for panoptic models, not {spec.task}")
     preprocessing = fixed_size(spec.task, size, meta.mean, meta.std)
-    return Job(source, spec, size, preprocessing, _labels(source))
+    return Job(source, spec, size, preprocessing, source_labels(source))
 
 
 def _exported(job: Job, target: Target, *, rewritten: bool) -> nn.Module:
@@ -242,18 +244,45 @@ def _exported(job: Job, target: Target, *, rewritten: bool) -> nn.Module:
 
 def default_name(request: ExportRequest, job: Job) -> str:
     """Checkpoint (or preset), task, size, and what is out of the ordinary."""
-    stem = request.checkpoint.name.split(".")[0] if request.checkpoint else job.spec.name
+    stem = job.spec.name
+    if request.checkpoint:
+        stem = request.checkpoint.name
+        for suffix in (".tar", ".pth", ".pt", ".safetensors"):
+            stem = stem.removesuffix(suffix)
     parts = [stem] if job.spec.task in stem else [stem, job.spec.task]
     parts.append(f"{job.size[0]}x{job.size[1]}")
+    if request.checkpoint and request.preset:
+        parts.append(f"r{job.spec.config.recursion}")
+    if request.proposals:
+        parts.append(f"p{request.proposals}")
+    if request.detections:
+        parts.append(f"d{request.detections}")
+    parts += [word for word, said in (("ema", request.ema),) if said]
     return "_".join(parts if request.rewrite else [*parts, "unrewritten"])
 
 
-def _labels(source: Source) -> Labels | None:
+def _destination(request: ExportRequest, job: Job, suffix: str) -> Path:
+    """The file to write: the request's, or a name of ours in the request's folder.
+
+    Raises:
+        UserError: a name with another suffix, or that of the checkpoint.
+    """
+    out = request.out or Path()
+    if out.is_dir() or not out.suffix:
+        return out / (default_name(request, job) + suffix)
+    if out.suffix != suffix:
+        raise UserError(f"--out {out}: the name of a {request.target} file ends in {suffix}")
+    return out
+
+
+def source_labels(source: Source) -> Labels | None:
+    """Class names and colours, of the checkpoint where it has them; None for a backbone."""
     spec, meta = source.spec, source.meta
     if not spec.classes:
         return None
     names, palette = meta.class_names, meta.palette
-    if spec.panoptic is not None and spec.classes == len(CATEGORIES) and names is None:
+    split = (spec.panoptic.things, spec.panoptic.stuff) if spec.panoptic else None
+    if names is None and split == (len(THINGS), len(STUFF)):
         names = tuple(category.name for category in CATEGORIES)
         palette = tuple(category.colour for category in CATEGORIES)
     return make_labels(spec.classes, names, palette, imagenet=spec.task == "classification")
@@ -312,7 +341,7 @@ def _explain(
         return target.module_outputs(file, image, names)
 
     start = first_deviation(reference, exported, file_outputs, image, parity.tolerance.sqnr_db)
-    where = str(start) if start else "no single module deviates; the error builds up gradually"
+    where = str(start) if start else "no single module could be made out where it starts"
     return "parity failed: " + "; ".join([*parity.failures, where])
 
 

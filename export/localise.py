@@ -15,6 +15,8 @@ from export.rewrite import registered
 from export.session import Outputs
 from lvt.layers import PatchEmbed
 from lvt.metrics import sqnr_db
+from lvt.panoptic.fpn import NamedConv
+from lvt.panoptic.semantic_head import ConvUpsample
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,11 @@ class Deviation:
 
 
 def landmarks(reference: nn.Module) -> list[str]:
-    """Modules whose output the rewrite keeps: those with a rewrite, and patch embeddings."""
-    types = (*registered(), PatchEmbed)
+    """Modules whose output the rewrite keeps, in PyTorch and in the file.
+
+    Those with a rewrite, patch embeddings, and the pyramid and semantic branch of a panoptic model.
+    """
+    types = (*registered(), PatchEmbed, NamedConv, ConvUpsample)
     return [name for name, module in reference.named_modules() if type(module) in types]
 
 

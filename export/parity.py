@@ -53,7 +53,9 @@ class OutputParity:
 
     @property
     def relative_error(self) -> float:
-        """Largest error over the reference's range."""
+        """Largest error over the reference's range; 0 for equal outputs, whatever the range."""
+        if self.max_abs_error == 0:
+            return 0.0
         return self.max_abs_error / self.range if self.range > 0 else math.inf
 
 
@@ -63,6 +65,10 @@ class ParityReport:
 
     images: int
     outputs: tuple[OutputParity, ...]
+    not_measured: tuple[str, ...]
+    """Outputs that had nothing to compare: no detection in any image."""
+    worst_image: int
+    """Index of the image with the largest error."""
     agreement_measure: str | None
     agreement: float | None
     """Share of equal answers; None for outputs that answer nothing (features)."""
@@ -110,6 +116,7 @@ class ParityReport:
                 }
                 for o in self.outputs
             ],
+            "not_measured": list(self.not_measured),
             "agreement": {"measure": self.agreement_measure, "value": self.agreement},
             "unpaired_detections": self.unpaired_detections,
             "tolerance": {
@@ -131,21 +138,25 @@ class _Accumulator:
         self.signal = self.noise = 0.0
         self.values = 0
 
-    def add(self, actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    def add(self, actual: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+        """Takes one image in and returns its largest error."""
         if actual.shape != expected.shape:
             raise ValueError(f"{self.name}: shape {actual.shape}, reference {expected.shape}")
         self.values += expected.size
         if not expected.size:
-            return  # an image without detections
-        self.max_error = max(self.max_error, max_abs_error(actual, expected))
+            return 0.0  # an image without detections
+        error = max_abs_error(actual, expected)
+        self.max_error = max(self.max_error, error)
         self.low = min(self.low, float(expected.min()))
         self.high = max(self.high, float(expected.max()))
         self.signal += power(expected)
         self.noise += power(actual.astype(np.float64) - expected)
+        return error
 
-    def result(self) -> OutputParity:
+    def result(self, natural_range: float | None) -> OutputParity:
         sqnr = decibels(self.signal, self.noise)
-        return OutputParity(self.name, self.max_error, self.high - self.low, sqnr)
+        span = self.high - self.low if natural_range is None else natural_range
+        return OutputParity(self.name, self.max_error, span, sqnr)
 
 
 def _agreement(spec: ModelSpec, actual: Outputs, expected: Outputs, size: Size) -> _Agreement:
@@ -192,7 +203,8 @@ def compare(
     """
     gathered: dict[str, _Accumulator] = {}
     same, total, count, unpaired = 0.0, 0, 0, 0
-    for count, image in enumerate(images, start=1):  # noqa: B007 (used after the loop)
+    worst, worst_error = 0, -1.0
+    for count, image in enumerate(images, start=1):
         expected, actual = reference.run(image), candidate.run(image)
         if list(expected) != list(actual):
             raise ValueError(f"outputs are {list(actual)}, the reference's {list(expected)}")
@@ -201,13 +213,25 @@ def compare(
         if spec.task == "panoptic":
             actual, expected, alone = aligned(actual, expected)
             unpaired += alone
-        for name, value in expected.items():
+        errors = [
             gathered.setdefault(name, _Accumulator(name)).add(actual[name], value)
+            for name, value in expected.items()
+        ]
+        if max(errors) > worst_error:
+            worst, worst_error = count - 1, max(errors)
     if not count:
         raise ValueError("no images to compare on")
+    # A handful of detections spans little of what probabilities and positions can be.
+    side = float(max(image.shape[2:]))
+    detections = {"boxes": side, "scores": 1.0, "masks": 1.0}
+    ranges = detections if spec.task == "panoptic" else {}
     return ParityReport(
         images=count,
-        outputs=tuple(entry.result() for entry in gathered.values() if entry.values),
+        outputs=tuple(
+            entry.result(ranges.get(name)) for name, entry in gathered.items() if entry.values
+        ),
+        not_measured=tuple(name for name, entry in gathered.items() if not entry.values),
+        worst_image=worst,
         agreement_measure=_MEASURES.get(spec.task),
         agreement=same / total if total else None,
         unpaired_detections=unpaired if spec.task == "panoptic" else None,

@@ -57,8 +57,9 @@ def run(
         elif isinstance(answer, PanopticMap):
             scores = outputs["scores"][outputs["scores"] > 0]
             shown = show_panoptic(picture, answer, scores, opened.labels, destination)
-            if png is not None:
-                shown.data["png"] = write_coco(answer, opened.labels, png)
+            if png is not None and opened.spec.panoptic is not None:
+                things = opened.spec.panoptic.things
+                shown.data["png"] = write_coco(answer, opened.labels, things, image, png)
         else:
             assert answer is not None
             shown = show_semantic(picture, answer, opened.labels, destination)

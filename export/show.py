@@ -85,17 +85,29 @@ def _category_ids(labels: Labels) -> list[int]:
     return list(range(1, len(labels.names) + 1))
 
 
-def write_coco(answer: PanopticMap, labels: Labels, destination: Path) -> str:
-    """Writes COCO's panoptic PNG, and beside it `.json` with its segments and categories."""
+def write_coco(
+    answer: PanopticMap, labels: Labels, things: int, image: Path, destination: Path
+) -> str:
+    """Writes COCO's panoptic PNG, and beside it a JSON in COCO's panoptic format.
+
+    Args:
+        answer: the map.
+        labels: of the model, things first.
+        things: how many of them are things.
+        image: the picture's file, for its name.
+        destination: the PNG; the JSON has its name with `.json`.
+    """
     if destination.suffix.lower() != ".png":
         raise UserError(f"--png {destination}: the name must end in .png")
     ids = _category_ids(labels)
     pixels, segments = to_coco(answer, ids)
+    height, width = answer.ids.shape
     description = {
-        "file_name": destination.name,
-        "segments_info": segments,
+        "images": [{"id": 1, "file_name": image.name, "height": height, "width": width}],
+        "annotations": [{"image_id": 1, "file_name": destination.name, "segments_info": segments}],
         "categories": [
-            {"id": number, "name": name} for number, name in zip(ids, labels.names, strict=True)
+            {"id": number, "name": name, "isthing": int(label < things)}
+            for label, (number, name) in enumerate(zip(ids, labels.names, strict=True))
         ],
     }
     save_picture(Image.fromarray(pixels), destination)

@@ -191,19 +191,25 @@ def _clean(path: Path, state: Mapping[str, Any]) -> dict[str, Tensor]:
     return clean
 
 
-def identify(checkpoint: Checkpoint, *, task: Task | None = None, name: str = "lvt") -> ModelSpec:
+def identify(
+    checkpoint: Checkpoint, *, task: Task | None = None, preset_name: str | None = None
+) -> ModelSpec:
     """The model a checkpoint's keys and shapes belong to.
 
     Args:
         checkpoint: what was read.
         task: what the user expects; None to take what the keys say.
-        name: the preset to assume for what shapes cannot tell (recursion depth, heads).
+        preset_name: the preset to assume for what shapes cannot tell; of a file that describes
+            its model, only the recursion depth is changed. None for the paper's.
 
     Raises:
         UserError: the keys belong to another task than `task`, or to no LVT model.
     """
     state = checkpoint.state_dict
-    spec = checkpoint.spec or _spec_from_keys(checkpoint.path, state, preset(name))
+    config = preset(preset_name or "lvt")
+    spec = checkpoint.spec or _spec_from_keys(checkpoint.path, state, config)
+    if preset_name is not None:
+        spec = spec.with_recursion(config.recursion)
     if task is not None and spec.task != task:
         raise UserError(
             f"{checkpoint.path.name} is a {spec.task} checkpoint, not {task}: "

@@ -120,6 +120,8 @@ def command(verbose: bool) -> Iterator[Terminal]:
         try:
             with _outcome(errors):
                 yield Terminal(errors)
+        except typer.Exit:
+            raise  # the user has been told; the noise is not for them
         except Exception:
             noise.seek(0)
             errors.write(noise.read().decode(errors="replace"))

@@ -58,7 +58,7 @@ class ImageFolder:
         index = {name.lower(): i for i, name in reversed(list(enumerate(names)))}
         index |= {wordnet_id: i for i, wordnet_id in enumerate(wordnet_ids)}
         unknown = [p.name for p in folders if p.name.lower() not in index]
-        if unknown and len(folders) == len(names):
+        if len(unknown) == len(folders) == len(names):
             index = {p.name.lower(): i for i, p in enumerate(folders)}
         elif unknown:
             raise UserError(f"{folder}: {unknown[0]} is no class of the model")
@@ -127,11 +127,13 @@ class CocoPanoptic:
             labels = {c["id"]: index.get(c["name"].strip()) for c in data["categories"]}
             category_names = {c["id"]: c["name"].strip() for c in data["categories"]}
             files = {image["id"]: image["file_name"] for image in data["images"]}
+            # Names may bring folders along, or even be absolute; only the last part counts.
             self._entries = [
-                (files[e["image_id"]], e["file_name"], e["segments_info"])
+                (Path(files[e["image_id"]]).name, Path(e["file_name"]).name, e["segments_info"])
                 for e in data["annotations"]
             ]
-            used = {s["category_id"] for _, _, segments in self._entries for s in segments}
+            segments = [s for _, _, entries in self._entries for s in entries]
+            used = {s["category_id"] for s in segments if s["id"] >= 0}
             unknown = [category_names[number] for number in sorted(used) if labels[number] is None]
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{description} is not a COCO panoptic file: {error!r}") from error
@@ -153,6 +155,8 @@ class CocoPanoptic:
             image = read_image(self._images / image_name)
             coded = read_image(self._pngs / png_name).astype(np.int64)
             ids = coded[..., 0] + 256 * coded[..., 1] + 65536 * coded[..., 2]
+            if ids.shape != image.shape[:2]:
+                raise UserError(f"{png_name} and {image_name} differ in size")
             segments = tuple(
                 TrueSegment(s["id"], self._labels[s["category_id"]], bool(s.get("iscrowd")))
                 for s in entries
@@ -200,13 +204,28 @@ def _read_json(path: Path) -> Any:
 
 
 def _find_panoptic_json(folder: Path) -> Path:
-    for path in sorted(folder.rglob("*.json")):
-        data = _read_json(path)
-        if isinstance(data, dict) and data.get("annotations"):
-            first = data["annotations"][0]
-            if isinstance(first, dict) and "segments_info" in first and "categories" in data:
-                return path
-    raise UserError(f"no COCO panoptic JSON (annotations with segments_info) in {folder}")
+    """The one COCO panoptic JSON in the folder; `panoptic*.json` is looked at first.
+
+    Raises:
+        UserError: none, or several.
+    """
+    candidates = sorted(folder.rglob("panoptic*.json")) or sorted(folder.rglob("*.json"))
+    found = [path for path in candidates if _is_panoptic(_read_json(path))]
+    if not found:
+        raise UserError(f"no COCO panoptic JSON (annotations with segments_info) in {folder}")
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise UserError(f"{folder} holds several COCO panoptic JSONs ({names}); leave one")
+    return found[0]
+
+
+def _is_panoptic(data: Any) -> bool:
+    if not isinstance(data, dict) or "categories" not in data:
+        return False
+    annotations = data.get("annotations")
+    if not isinstance(annotations, list) or not annotations:
+        return False
+    return isinstance(annotations[0], dict) and "segments_info" in annotations[0]
 
 
 def _folder_of(root: Path, name: str, *, other_than: Path) -> Path:

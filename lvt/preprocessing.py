@@ -255,28 +255,32 @@ def _padded(x: NDArray[Any], size: Size) -> NDArray[Any]:
     return np.pad(x, ((0, size[0] - x.shape[0]), (0, size[1] - x.shape[1]), (0, 0)))
 
 
-def official(task: Task) -> Preprocessing:
+def official(
+    task: Task, mean: tuple[float, ...] | None = None, std: tuple[float, ...] | None = None
+) -> Preprocessing:
     """The official evaluation transform of a task, whose output size depends on the picture.
 
-    A bare backbone has no transform of its own; it takes classification's.
+    A bare backbone has no transform of its own; it takes classification's. `mean` and `std` are on
+    the 0..255 scale; ImageNet's by default.
     """
+    normalise = Normalise(1.0, mean or IMAGENET_MEAN_255, std or IMAGENET_STD_255)
     if task == "semantic":
         return Preprocessing(
             (
                 FitWithin(2048, 512, "opencv_bilinear"),
                 AlignUp(32, "opencv_bilinear"),
-                Normalise(1.0, IMAGENET_MEAN_255, IMAGENET_STD_255),
+                normalise,
             )
         )
     if task == "panoptic":
         return Preprocessing(
             (
                 FitWithin(1333, 800, "opencv_bilinear"),
-                Normalise(1.0, IMAGENET_MEAN_255, IMAGENET_STD_255),
+                normalise,
                 PadUp(32),
             )
         )
-    return fixed_size(task, (224, 224))
+    return fixed_size(task, (224, 224), mean, std)
 
 
 CROP_FRACTION = 0.96
@@ -305,7 +309,11 @@ def fixed_size(
         (
             ShorterSide(int(max(size) / CROP_FRACTION), "pillow_bicubic"),
             CenterCrop(size),
-            Normalise(255.0, IMAGENET_MEAN, IMAGENET_STD),
+            Normalise(
+                255.0,
+                tuple(m / 255 for m in mean) if mean else IMAGENET_MEAN,
+                tuple(s / 255 for s in std) if std else IMAGENET_STD,
+            ),
         )
     )
 

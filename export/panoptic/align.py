@@ -11,6 +11,7 @@ import torch
 
 from export.session import Outputs
 from lvt.panoptic.boxes import pairwise_iou
+from lvt.panoptic.config import INSTANCE_OFFSET
 from lvt.panoptic.fusion import PanopticMap
 
 SAME_BOX_IOU = 0.9
@@ -50,18 +51,24 @@ def aligned(actual: Outputs, expected: Outputs) -> tuple[Outputs, Outputs, int]:
 def same_segments(actual: PanopticMap, expected: PanopticMap) -> float:
     """Share of pixels that lie in the same segment of both maps.
 
-    Instances are numbered in the order of their scores, so numbers are not compared: an instance
-    is the same as the one of its class that it shares most pixels with.
+    Instances are numbered in the order of their scores, so numbers are not compared: instances of
+    one class are paired one to one, those that share most pixels first.
     """
-    classes = {segment.id: segment.label for segment in actual.segments}
-    renamed = actual.ids.copy()
+    overlaps = []
     for segment in actual.segments:
         if segment.detection is None:
             continue
-        inside = actual.ids == segment.id
-        values, counts = np.unique(expected.ids[inside], return_counts=True)
-        for value in values[np.argsort(-counts)]:
-            if value >= 1000 and value % 1000 == classes[segment.id]:
-                renamed[inside] = value
-                break
-    return float((renamed == expected.ids).mean())
+        values, counts = np.unique(expected.ids[actual.ids == segment.id], return_counts=True)
+        overlaps += [
+            (int(count), segment.id, int(value))
+            for value, count in zip(values, counts, strict=True)
+            if value >= INSTANCE_OFFSET and value % INSTANCE_OFFSET == segment.label
+        ]
+    partner: dict[int, int] = {}
+    for _, left, right in sorted(overlaps, reverse=True):
+        if left not in partner and right not in partner.values():
+            partner[left] = right
+    same = (actual.ids == expected.ids) & (actual.ids < INSTANCE_OFFSET)
+    for left, right in partner.items():
+        same |= (actual.ids == left) & (expected.ids == right)
+    return float(same.mean())

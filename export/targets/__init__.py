@@ -56,19 +56,16 @@ class TargetInfo:
         suffix: of the files it writes.
         runtime: what runs them, as `lvt-bench --backend` calls it.
         tasks: what can be exported to it.
-        precisions: of the weights and activations it writes.
     """
 
     name: str
     suffix: str
     runtime: str
     tasks: tuple[Task, ...]
-    precisions: tuple[str, ...]
 
 
 TARGETS: dict[str, TargetInfo] = {
-    info.name: info
-    for info in (TargetInfo("onnx", ".onnx", "onnxruntime", TASKS, precisions=("fp32",)),)
+    info.name: info for info in (TargetInfo("onnx", ".onnx", "onnxruntime", TASKS),)
 }
 
 
@@ -82,6 +79,16 @@ def target_info(name: str) -> TargetInfo:
         return TARGETS[name]
     except KeyError:
         raise UserError(f"unknown target {name!r}; known: {', '.join(TARGETS)}") from None
+
+
+def check_task(info: TargetInfo, task: Task) -> None:
+    """Refuses a task that the target does not take.
+
+    Raises:
+        UserError: names the tasks it does.
+    """
+    if task not in info.tasks:
+        raise UserError(f"{info.name} does not take {task} models; only {', '.join(info.tasks)}")
 
 
 def load_target(name: str) -> Target:

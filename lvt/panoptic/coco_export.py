@@ -41,7 +41,16 @@ def to_coco(
             "category_id": category_ids[segment.label],
             "isthing": int(segment.detection is not None),
             "area": segment.area,
+            "bbox": _bounding_box(panoptic.ids == segment.id),
+            "iscrowd": 0,
         }
         for segment in panoptic.segments
     ]
     return png, segments_info
+
+
+def _bounding_box(inside: NDArray[np.bool_]) -> list[int]:
+    """x, y, width, height of the pixels."""
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    width, height = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
+    return [int(columns[0]), int(rows[0]), int(width), int(height)]

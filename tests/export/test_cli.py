@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from PIL import Image
 from export import cli, exporter, run_cli
 from export.exporter import ExportRequest, ExportResult, ParityError, export_artifact
 from lvt.config import LVT
+from lvt.console import command
+from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
 from lvt.preprocessing import packaged_photos
 
@@ -203,6 +206,26 @@ def test_help_imports_nothing_heavy(module: str) -> None:
     ).stdout
     assert "Usage:" in output
     assert output.strip().splitlines()[-1] == "[]"
+
+
+def noisy_command(error: Exception) -> None:
+    """A command in which a library writes to the descriptor itself, then something goes wrong."""
+    with command(verbose=False):
+        os.write(2, b"LIBRARY NOISE")
+        raise error
+
+
+def test_noise_is_not_shown_with_a_user_s_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """One line means one line, whatever a library wrote before."""
+    with pytest.raises(typer.Exit):
+        noisy_command(UserError("what to do"))
+    assert capfd.readouterr().err == "error: what to do\n"
+
+
+def test_noise_is_shown_when_we_crash(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        noisy_command(ZeroDivisionError())
+    assert "LIBRARY NOISE" in capfd.readouterr().err
 
 
 def test_interrupt_leaves_nothing(

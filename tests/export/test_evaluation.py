@@ -9,13 +9,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import eval_cli
-from export.evaluation import DemoScenes, evaluate, open_data, open_subject
-from export.exporter import ExportResult
-from lvt.datasets import MaskFolder
+from export import eval_cli, run_cli
+from export.evaluation import (
+    DemoScenes,
+    evaluate,
+    open_artifact_subject,
+    open_data,
+    open_reference_subject,
+)
+from export.exporter import ExportRequest, ExportResult, export_artifact
+from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.datasets import CocoPanoptic, MaskFolder
+from lvt.demo import DEMO_SIZE
+from lvt.demo.scenes import CLASSES, make_scene
 from lvt.errors import UserError
 from lvt.metrics import confusion_matrix, mean_iou
+from lvt.models import ModelSpec, build_random
+from lvt.panoptic.quality import PanopticQuality
+from tests.conftest import TINY
 from tests.export.test_cli import one_line_error, run
+from tests.lvt.test_datasets import as_prediction
 
 
 @pytest.fixture
@@ -33,7 +46,8 @@ def test_reference_and_artifact_agree(
     tiny_export: ExportResult, tiny_checkpoint: Path, mask_folder: Path
 ) -> None:
     """The same figures from the checkpoint in PyTorch and from the file in its runtime."""
-    artifact, reference = open_subject(tiny_export.path), open_subject(tiny_checkpoint)
+    artifact = open_artifact_subject(tiny_export.path)
+    reference = open_reference_subject(tiny_checkpoint)
     data = open_data(mask_folder, artifact)
     left, right = evaluate(artifact, data), evaluate(reference, data)
     assert left.images == right.images == 3
@@ -45,7 +59,7 @@ def test_mean_iou_is_that_of_one_confusion_matrix(
     tiny_export: ExportResult, mask_folder: Path
 ) -> None:
     """Averaging over pictures instead of pooling them would give another figure."""
-    subject = open_subject(tiny_export.path)
+    subject = open_artifact_subject(tiny_export.path)
     matrix = sum(
         confusion_matrix(subject.answer(sample.image), sample.labels, 3)  # type: ignore[arg-type]
         for sample in MaskFolder(mask_folder, 3)
@@ -57,7 +71,7 @@ def test_mean_iou_is_that_of_one_confusion_matrix(
 
 
 def test_limit_and_progress(tiny_export: ExportResult, mask_folder: Path) -> None:
-    subject = open_subject(tiny_export.path)
+    subject = open_artifact_subject(tiny_export.path)
     seen: list[tuple[int, int]] = []
     data = open_data(mask_folder, subject)
     result = evaluate(subject, data, limit=2, tick=lambda *now: seen.append(now))
@@ -106,8 +120,66 @@ def test_demo_scenes_need_the_demo_classes() -> None:
 
 def test_official_transform_of_a_checkpoint(tiny_checkpoint: Path) -> None:
     """Any size goes through the reference; the answer has the picture's size."""
-    subject = open_subject(tiny_checkpoint, official_transform=True)
+    subject = open_reference_subject(tiny_checkpoint, official_transform=True)
     picture = np.zeros((60, 200, 3), np.uint8)
     labels = subject.answer(picture)
     assert isinstance(labels, np.ndarray)
     assert labels.shape == (60, 200)
+
+
+def test_panoptic_reference_and_artifact_agree(tmp_path: Path) -> None:
+    """PQ of the file against PQ of `LVTPanoptic.predict`, which knows no slots or bounds."""
+    result = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=Path("demo")))
+    artifact = open_artifact_subject(result.path)
+    reference = open_reference_subject(Path("demo"))
+    scenes = DemoScenes(6, artifact.labels.names)
+    left, right = evaluate(artifact, scenes), evaluate(reference, scenes)
+    assert left.figures["PQ"] == pytest.approx(right.figures["PQ"], abs=0.2)
+    assert left.figures["PQ"] > 60
+
+
+def test_png_is_coco_s_format(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What lvt-run writes with --png is read back and scores 100 against itself."""
+    result = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=Path("demo")))
+    scene, folder = make_scene(11, DEMO_SIZE), tmp_path / "coco"
+    folder.mkdir()
+    Image.fromarray(scene.image).save(folder / "scene.png")
+    (folder / "panoptic").mkdir()
+    png = folder / "panoptic" / "map.png"
+    overlay = tmp_path / "o.png"
+    arguments = [result.path, folder / "scene.png", "-o", overlay, "--png", png]
+    assert run(run_cli.app, *arguments, "--json") == 0
+    shown = json.loads(capfd.readouterr().out)
+    assert len([s for s in shown["segments"] if s["score"]]) >= 4
+    data = json.loads(png.with_suffix(".json").read_text())
+    things = len([c for c in data["categories"] if c["isthing"]])
+    (folder / "panoptic" / "map.json").rename(folder / "panoptic.json")
+    sample = next(iter(CocoPanoptic(folder, CLASSES)))
+    quality = PanopticQuality(things, len(CLASSES) - things)
+    quality.add(as_prediction(sample.truth, things), sample.truth)
+    assert quality.report().all.pq == 1
+    assert len(sample.truth.segments) == len(shown["segments"])
+    for entry in data["annotations"][0]["segments_info"]:
+        inside = sample.truth.ids == entry["id"]
+        x, y, width, height = entry["bbox"]
+        assert inside[y : y + height, x : x + width].sum() == inside.sum() == entry["area"]
+
+
+def test_classification_counts_hits(tmp_path: Path) -> None:
+    """Top-1 and top-5 by hand: folders named by what the model itself says, and by what not."""
+    spec = ModelSpec("classification", TINY, 7)
+    checkpoint = tmp_path / "tiny.safetensors"
+    names = tuple(f"c{i}" for i in range(7))
+    meta = CheckpointMeta(class_names=names, input_size=(32, 32))
+    write_checkpoint(checkpoint, build_random(spec), spec, meta)
+    subject = open_reference_subject(checkpoint)
+    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    ranked = subject.answer(picture)
+    assert isinstance(ranked, list)
+    for place in (0, 3, 6):  # best, among the first five, last
+        folder = tmp_path / "data" / names[ranked[place].index]
+        folder.mkdir(parents=True)
+        Image.fromarray(picture).save(folder / "a.png")
+    result = evaluate(subject, open_data(tmp_path / "data", subject))
+    assert result.figures["top-1"] == pytest.approx(100 / 3)
+    assert result.figures["top-5"] == pytest.approx(200 / 3)

@@ -22,12 +22,11 @@ from export.rewrite.mlp import PointwiseMlp
 from export.session import Outputs, TorchSession
 from export.targets import TARGETS, load_target
 from export.targets import onnx as onnx_target
-from lvt.checkpoint import identify, load_model, read_checkpoint, write_checkpoint
+from lvt.checkpoint import identify, load_model, read_checkpoint
 from lvt.config import LVT, Task
 from lvt.errors import UserError
 from lvt.files import file_sha256
 from lvt.models import ModelSpec, build_random, default_spec
-from lvt.panoptic.config import PanopticConfig
 from lvt.preprocessing import Preprocessing, fixed_size, packaged_photos, read_image
 from tests.conftest import TINY
 
@@ -109,7 +108,7 @@ def test_every_task_in_the_runtime(
         TorchSession(model, spec),
         onnx_target.open_session(path),
         [image],
-        spec.task,
+        spec,
         TOLERANCES["fp32"],
     )
     assert report.passed, report.failures
@@ -123,26 +122,33 @@ def test_capability_table_is_true() -> None:
         assert info.suffix.startswith(".")
 
 
-@pytest.mark.parametrize("from_file", [True, False])
-def test_task_that_a_target_does_not_take(from_file: bool, tmp_path: Path) -> None:
-    """Refused by name before anything is converted, not by a failure inside a converter."""
-    request = ExportRequest("onnx", task="panoptic", size=(64, 64), out=tmp_path / "p.onnx")
-    if from_file:
-        spec = ModelSpec.for_panoptic(TINY, PanopticConfig(things=2, stuff=1))
-        path = tmp_path / "p.safetensors"
-        write_checkpoint(path, build_random(spec), spec)
-        request = dataclasses.replace(request, task=None, checkpoint=path)
-    with pytest.raises(UserError, match="panoptic models cannot be exported to onnx yet; it takes"):
-        export_artifact(request)
-    assert not (tmp_path / "p.onnx").exists()
-
-
 def test_unwritable_place(tiny_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write to"):
         export_artifact(
             ExportRequest("onnx", out=tmp_path / "file" / "m.onnx", checkpoint=tiny_checkpoint)
         )
+
+
+def test_destination_is_what_the_user_means(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """A folder that is not there yet is a folder; a wrong suffix is a mistake."""
+    folder = tmp_path / "new"
+    result = export_artifact(ExportRequest("onnx", out=folder, checkpoint=tiny_checkpoint))
+    assert result.path.parent == folder
+    with pytest.raises(UserError, match=r"ends in \.onnx"):
+        export_artifact(
+            ExportRequest("onnx", out=tmp_path / "m.tflite", checkpoint=tiny_checkpoint)
+        )
+
+
+def test_recursion_depth_of_a_described_checkpoint_can_be_changed(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """--preset must not be ignored where the file names its own model."""
+    request = ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint, preset="lvt_r3")
+    result = export_artifact(request)
+    assert result.manifest["model"]["backbone"]["recursion"] == 3
+    assert "_r3" in result.path.name
 
 
 def test_size_must_come_from_somewhere(tmp_path: Path) -> None:
@@ -252,7 +258,7 @@ def test_each_tolerance_can_fail(change: object, phrase: str) -> None:
         FixedSession(logits=logits),
         FixedSession(logits=change(logits)),  # type: ignore[operator]
         [np.zeros((1, 3, 32, 32), np.float32)],
-        "semantic",
+        ModelSpec("semantic", TINY, 4),
         TOLERANCES["fp32"],
     )
     assert not report.passed
@@ -266,7 +272,7 @@ def test_parity_numbers_by_hand() -> None:
         FixedSession(logits=expected),
         FixedSession(logits=actual),
         [np.zeros((1, 3, 8, 8), np.float32)] * 2,
-        "classification",
+        ModelSpec("classification", TINY, 3),
         Tolerance(0.2, 15.0, 1.0),
     )
     output = report.outputs[0]

@@ -46,6 +46,9 @@ def test_image_folder_errors(tmp_path: Path) -> None:
     save(tmp_path / "unicorn" / "a.png", GREY)
     with pytest.raises(UserError, match="unicorn is no class"):
         ImageFolder(tmp_path, ["a", "b"])
+    save(tmp_path / "a" / "a.png", GREY)
+    with pytest.raises(UserError, match="unicorn is no class"):
+        ImageFolder(tmp_path, ["a", "b"])  # one stray folder must not reorder the others
     with pytest.raises(UserError, match="not a folder"):
         ImageFolder(tmp_path / "absent", ["a"])
 

@@ -82,6 +82,8 @@ def test_own_mean_and_std_are_used() -> None:
     white = np.full((40, 40, 3), 255, np.uint8)
     spec = fixed_size("semantic", (32, 32), mean=(5.0, 5.0, 5.0), std=(10.0, 50.0, 125.0))
     assert spec(white)[0, :, 0, 0].tolist() == [25.0, 5.0, 2.0]
+    other = fixed_size("classification", (32, 32), mean=(5.0, 5.0, 5.0), std=(10.0, 50.0, 125.0))
+    np.testing.assert_allclose(other(white)[0, :, 0, 0], [25.0, 5.0, 2.0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("task", ["classification", "semantic"])

@@ -164,7 +164,15 @@ def test_instance_numbers_do_not_count_but_segments_do() -> None:
     other_class = make_map(
         [[1002, 1002, 1001, 5]], [Segment(1002, 2, 2, 0), Segment(1001, 1, 1, 1)]
     )
-    assert same_segments(other_class, first) == 0.5
+    assert same_segments(other_class, first) == 0.5  # the small car and the stuff
+
+
+def test_split_instance_is_not_the_same() -> None:
+    """Over-segmentation must cost agreement: only one part can be the instance."""
+    whole = make_map([[1001, 1001, 1001, 1001]], [Segment(1001, 1, 4, 0)])
+    split = make_map([[1001, 1001, 1001, 2001]], [Segment(1001, 1, 3, 0), Segment(2001, 1, 1, 1)])
+    assert same_segments(split, whole) == 0.75
+    assert same_segments(whole, split) == 0.75
 
 
 @pytest.mark.slow
