@@ -105,6 +105,7 @@ class _Job:
     meta: CheckpointMeta
     source: Source
     validation: Source | None
+    measured_on: str
     config: TrainConfig
 
 
@@ -156,7 +157,7 @@ def train(request: TrainRequest, report: Callable[[StepReport, int], None]) -> T
     if job.validation is not None and request.measure:
         count = min(request.measure, len(job.validation))
         quality = evaluate(_written(request.out), (job.validation[i] for i in range(count)))
-        measured_on = f"{count} pictures that were not trained on"
+        measured_on = f"{count} {job.measured_on}"
         if request.log:
             _append(request.log, {"quality": quality.to_dict(), "pictures": count})
     return TrainResult(request.out, job.meta.class_names or (), quality, measured_on, seconds)
@@ -171,7 +172,9 @@ def _demo_job(request: TrainRequest) -> _Job:
         config = replace(config, learning_rate=request.learning_rate)
     meta = CheckpointMeta(CLASSES, PALETTE, DEMO_SIZE, IMAGENET_MEAN_255, IMAGENET_STD_255)
     validation = DemoScenes(seeds=HELD_OUT_SEEDS)
-    return _Job(_fresh(spec, request.seed), spec, meta, DemoScenes(), validation, config)
+    return _Job(
+        _fresh(spec, request.seed), spec, meta, DemoScenes(), validation, "held-out scenes", config
+    )
 
 
 def _fresh(spec: ModelSpec, seed: int) -> LVTPanoptic:
@@ -212,7 +215,8 @@ def _tuning_job(request: TrainRequest) -> _Job:
         validation = CocoFolder(request.validation, size)
         if validation.names != source.names:
             raise UserError(f"{request.validation} has other classes than {request.data}")
-    return _Job(model, spec, meta, source, validation, config)
+    measured_on = f"pictures of {request.validation}"
+    return _Job(model, spec, meta, source, validation, measured_on, config)
 
 
 def _fitting(given: dict[str, Tensor], fresh: dict[str, Tensor]) -> dict[str, Tensor]:
