@@ -9,7 +9,7 @@ OUT := out
 demo: $(VENV)/.ready
 	mkdir -p $(OUT)
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)/demo.onnx
-	$(BIN)/python -m lvt.demo 11 -o $(OUT)/scene.png
+	$(BIN)/python -m lvt.demo 7 -o $(OUT)/scene.png
 	$(BIN)/lvt-run $(OUT)/demo.onnx $(OUT)/scene.png -o $(OUT)/panoptic.png
 	$(BIN)/lvt-bench $(OUT)/demo.onnx
 	@echo "The picture: $(OUT)/panoptic.png"
