@@ -257,15 +257,18 @@ def default_name(request: ExportRequest, job: Job) -> str:
         parts.append(f"p{request.proposals}")
     if request.detections:
         parts.append(f"d{request.detections}")
-    parts += [word for word, said in (("ema", request.ema),) if said]
-    return "_".join(parts if request.rewrite else [*parts, "unrewritten"])
+    if request.ema:
+        parts.append("ema")
+    if not request.rewrite:
+        parts.append("unrewritten")
+    return "_".join(parts)
 
 
 def _destination(request: ExportRequest, job: Job, suffix: str) -> Path:
     """The file to write: the request's, or a name of ours in the request's folder.
 
     Raises:
-        UserError: a name with another suffix, or that of the checkpoint.
+        UserError: a name with another suffix.
     """
     out = request.out or Path()
     if out.is_dir() or not out.suffix:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -82,6 +83,8 @@ def test_onnx_runtime_equals_the_reference(
     graph = PanopticGraph(rewritten, config, (256, 320), onnx_target.roi_align)
     path = tmp_path / "panoptic.onnx"
     onnx_target.write(graph, spec, (256, 320), path, {})
+    domains = {node.domain for node in onnx.load(path).graph.node}
+    assert domains == {""}, "the file needs a custom operator"
     report = compare(
         PanopticReferenceSession(oracle_model, config),
         onnx_target.open_session(path),
