@@ -154,10 +154,11 @@ def test_coco_export_writes_ids_that_read_back() -> None:
     png, segments_info = to_coco(panoptic, category_ids)
     read_back = png.astype(np.int64) @ [1, 256, 256**2]
     np.testing.assert_array_equal(read_back, [[0, 1041, 92], [80, 92, 80]])
+    common = {"iscrowd": 0}
     assert segments_info == [
-        {"id": 1041, "category_id": 47, "isthing": 1, "area": 1},
-        {"id": 80, "category_id": 92, "isthing": 0, "area": 2},
-        {"id": 92, "category_id": 130, "isthing": 0, "area": 2},
+        {"id": 1041, "category_id": 47, "isthing": 1, "area": 1, "bbox": [1, 0, 1, 1], **common},
+        {"id": 80, "category_id": 92, "isthing": 0, "area": 2, "bbox": [0, 1, 3, 1], **common},
+        {"id": 92, "category_id": 130, "isthing": 0, "area": 2, "bbox": [1, 0, 2, 2], **common},
     ]
     large, _ = to_coco(PanopticMap(ids, (), 133), category_ids)  # 99016 needs the third byte
     np.testing.assert_array_equal(
