@@ -74,7 +74,7 @@ class Artifact:
 
 def manifest_path(model: Path) -> Path:
     """Where the manifest of a model file stands: `<file>.json`."""
-    return model.with_name(model.name + ".json")
+    return model.parent / f"{model.name}.json"
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:

@@ -138,8 +138,9 @@ def choose_size(request: ExportRequest, source: Source) -> Size:
     if size is None and source.spec.task == "classification":
         size = CLASSIFICATION_SIZE
     if size is None:
+        who = request.checkpoint.name if request.checkpoint else "a model without a checkpoint"
         raise UserError(
-            f"the checkpoint does not say which input size its {source.spec.task} model is for: "
+            f"{who} does not say which input size its {source.spec.task} task is for: "
             "give --size HxW, for example --size 512x512"
         )
     if source.spec.task == "panoptic":

@@ -47,6 +47,8 @@ def run(
             raise UserError(f"{artifact.name} is a bare backbone; there is nothing to show of it")
         if png is not None and opened.spec.panoptic is None:
             raise UserError(f"--png is for panoptic models; {artifact.name} is {opened.spec.task}")
+        if png is not None and png.suffix.lower() != ".png":
+            raise UserError(f"--png {png}: the name must end in .png")
         picture = read_image(image)
         session = load_target(opened.target).open_session(artifact, threads=threads)
         outputs = session.run(opened.preprocessing(picture))

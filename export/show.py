@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.table import Table
 
-from lvt.errors import UserError
 from lvt.files import atomic_folder, publish
 from lvt.labels import Labels
 from lvt.panoptic.coco import CATEGORIES
@@ -97,8 +96,6 @@ def write_coco(
         image: the picture's file, for its name.
         destination: the PNG; the JSON has its name with `.json`.
     """
-    if destination.suffix.lower() != ".png":
-        raise UserError(f"--png {destination}: the name must end in .png")
     ids = _category_ids(labels)
     pixels, segments = to_coco(answer, ids)
     height, width = answer.ids.shape

@@ -98,6 +98,7 @@ def test_command(
         (["ARTIFACT", "--demo-scenes", "3"], "demonstration model's classes"),
         (["ARTIFACT", "--data", "DATA", "--official"], "are for checkpoints"),
         (["absent.onnx", "--data", "DATA"], "no checkpoint at absent.onnx"),
+        ([".", "--data", "DATA"], "no checkpoint at . (a folder)"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
