@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from lvt.errors import UserError
+from lvt.labels import Colour
 from lvt.panoptic.quality import PanopticTruth, TrueSegment
 from lvt.preprocessing import IMAGE_SUFFIXES, list_images, read_image
 
@@ -115,15 +116,31 @@ class CocoPanoptic:
     The PNGs are in the folder named like the JSON, or in `panoptic`; the pictures are wherever in
     the data folder the first of them is found. Categories are told by name.
 
+    Args:
+        folder: of all three.
+        names: classes in label order; None for the folder's own categories, things first.
+
+    Attributes:
+        names: classes in label order.
+        things: how many categories of the JSON are things.
+        palette: colours of the folder's own categories, where it has them.
+
     Raises:
         UserError: a part is missing, not understood, or names a category the model lacks.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str]):
+    def __init__(self, folder: Path, names: Sequence[str] | None = None):
         description = _find_panoptic_json(_existing(folder))
         data = _read_json(description)
-        index = {name.strip(): i for i, name in enumerate(names)}
         try:
+            categories = sorted(data["categories"], key=lambda c: not c["isthing"])
+            own = tuple(str(c["name"]).strip() for c in categories)
+            self.names = own if names is None else tuple(names)
+            self.things = sum(bool(c["isthing"]) for c in categories)
+            self.palette: tuple[Colour, ...] | None = None
+            if names is None and all("color" in c for c in categories):
+                self.palette = tuple((r, g, b) for r, g, b in (c["color"] for c in categories))
+            index = {name.strip(): i for i, name in enumerate(self.names)}
             labels = {c["id"]: index.get(c["name"].strip()) for c in data["categories"]}
             category_names = {c["id"]: c["name"].strip() for c in data["categories"]}
             files = {image["id"]: image["file_name"] for image in data["images"]}
@@ -135,7 +152,7 @@ class CocoPanoptic:
             segments = [s for _, _, entries in self._entries for s in entries]
             used = {s["category_id"] for s in segments if s["id"] >= 0}
             unknown = [category_names[number] for number in sorted(used) if labels[number] is None]
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{description} is not a COCO panoptic file: {error!r}") from error
         if not self._entries:
             raise UserError(f"{description} lists no annotated picture")
@@ -150,18 +167,21 @@ class CocoPanoptic:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __getitem__(self, index: int) -> PanopticSample:
+        image_name, png_name, entries = self._entries[index]
+        image = read_image(self._images / image_name)
+        coded = read_image(self._pngs / png_name).astype(np.int64)
+        ids = coded[..., 0] + 256 * coded[..., 1] + 65536 * coded[..., 2]
+        if ids.shape != image.shape[:2]:
+            raise UserError(f"{png_name} and {image_name} differ in size")
+        segments = tuple(
+            TrueSegment(s["id"], self._labels[s["category_id"]], bool(s.get("iscrowd")))
+            for s in entries
+        )
+        return PanopticSample(image, PanopticTruth(ids, segments))
+
     def __iter__(self) -> Iterator[PanopticSample]:
-        for image_name, png_name, entries in self._entries:
-            image = read_image(self._images / image_name)
-            coded = read_image(self._pngs / png_name).astype(np.int64)
-            ids = coded[..., 0] + 256 * coded[..., 1] + 65536 * coded[..., 2]
-            if ids.shape != image.shape[:2]:
-                raise UserError(f"{png_name} and {image_name} differ in size")
-            segments = tuple(
-                TrueSegment(s["id"], self._labels[s["category_id"]], bool(s.get("iscrowd")))
-                for s in entries
-            )
-            yield PanopticSample(image, PanopticTruth(ids, segments))
+        return (self[index] for index in range(len(self)))
 
 
 def _existing(folder: Path) -> Path:

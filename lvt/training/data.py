@@ -6,23 +6,20 @@ alone, so that a run can stop and go on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from lvt.datasets import CocoPanoptic
 from lvt.demo import DEMO_SIZE, TRAINING_SEEDS
 from lvt.demo.scenes import make_scene
-from lvt.errors import UserError
-from lvt.labels import Colour
 from lvt.panoptic.quality import PanopticTruth, TrueSegment
-from lvt.preprocessing import read_image
 from lvt.resize import resize_uint8
 from lvt.training.batch import Example, crop, flip
 
@@ -56,20 +53,11 @@ class DemoScenes:
         return Example(scene.image, PanopticTruth(scene.ids, segments))
 
 
-@dataclass(frozen=True)
-class _Picture:
-    image: Path
-    panoptic: Path
-    segments: tuple[TrueSegment, ...]
-
-
 class CocoFolder:
-    """A folder with `images/`, `panoptic/` (PNGs) and `panoptic.json`, in COCO's format.
-
-    Labels follow the order of `categories` in the JSON, things first.
+    """A folder in COCO's panoptic format, with its own categories, things first.
 
     Args:
-        folder: of the three.
+        folder: see `lvt.datasets.CocoPanoptic`.
         size: (height, width) that pictures are shrunk or enlarged to fit in, keeping their ratio.
 
     Raises:
@@ -78,66 +66,26 @@ class CocoFolder:
 
     def __init__(self, folder: Path, size: tuple[int, int]):
         self.size = size
-        data = _read_json(folder / "panoptic.json")
-        try:
-            categories = sorted(data["categories"], key=lambda c: not c["isthing"])
-            self.names = tuple(str(c["name"]).strip() for c in categories)
-            self.palette: tuple[Colour, ...] | None = None
-            if all("color" in c for c in categories):
-                self.palette = tuple(
-                    (c["color"][0], c["color"][1], c["color"][2]) for c in categories
-                )
-            self.things = sum(bool(c["isthing"]) for c in categories)
-            self.stuff = len(categories) - self.things
-            label_of = {c["id"]: label for label, c in enumerate(categories)}
-            images = {image["id"]: image["file_name"] for image in data["images"]}
-            self._pictures = [
-                _Picture(
-                    folder / "images" / images[entry["image_id"]],
-                    folder / "panoptic" / entry["file_name"],
-                    tuple(
-                        TrueSegment(s["id"], label_of[s["category_id"]], bool(s.get("iscrowd")))
-                        for s in entry["segments_info"]
-                    ),
-                )
-                for entry in data["annotations"]
-            ]
-        except (KeyError, TypeError, IndexError) as error:
-            raise UserError(
-                f"{folder / 'panoptic.json'} is not a COCO panoptic file: {error!r}"
-            ) from error
-        if not self._pictures:
-            raise UserError(f"{folder / 'panoptic.json'} lists no annotated picture")
+        self._data = CocoPanoptic(folder)
+        self.names = self._data.names
+        self.palette = self._data.palette
+        self.things = self._data.things
+        self.stuff = len(self.names) - self.things
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._data)
 
     def __getitem__(self, index: int) -> Example:
-        picture = self._pictures[index]
-        image = read_image(picture.image)
-        coded = read_image(picture.panoptic).astype(np.int64)
-        ids = coded[..., 0] + 256 * coded[..., 1] + 65536 * coded[..., 2]
-        if ids.shape != image.shape[:2]:
-            raise UserError(f"{picture.panoptic} and {picture.image} differ in size")
+        sample = self._data[index]
+        image, ids = sample.image, sample.truth.ids
         factor = min(self.size[0] / image.shape[0], self.size[1] / image.shape[1])
         height, width = (max(1, int(side * factor + 0.5)) for side in image.shape[:2])
         rows = ((np.arange(height) + 0.5) * ids.shape[0] / height).astype(np.int64)
         columns = ((np.arange(width) + 0.5) * ids.shape[1] / width).astype(np.int64)
         return Example(
             resize_uint8(image, (height, width), "opencv_bilinear"),
-            PanopticTruth(ids[np.ix_(rows, columns)], picture.segments),
+            PanopticTruth(ids[np.ix_(rows, columns)], sample.truth.segments),
         )
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"no {path}: a data folder holds images/, panoptic/ and panoptic.json"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
 
 
 def draw(

@@ -219,10 +219,11 @@ def test_categories_in_any_order_become_things_then_stuff(folder: Path) -> None:
 
 
 def test_folders_that_are_none(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(UserError, match=r"holds images/, panoptic/ and panoptic\.json"):
-        CocoFolder(tmp_path, SIZE)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no COCO panoptic JSON"):
+        CocoFolder(tmp_path / "empty", SIZE)
     (folder / "panoptic.json").write_text("{}")
-    with pytest.raises(UserError, match="not a COCO panoptic file"):
+    with pytest.raises(UserError, match="no COCO panoptic JSON"):
         CocoFolder(folder, SIZE)
     (folder / "panoptic.json").write_text("no JSON")
     with pytest.raises(UserError, match="cannot read"):
