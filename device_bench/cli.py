@@ -49,7 +49,7 @@ def bench(
     with command(verbose) as terminal:
         from device_bench.protocol import PRESETS
         from device_bench.results import cost_table, latency_table, to_json
-        from lvt.files import atomic_folder, publish
+        from lvt.files import atomic_folder, write_text
 
         if preset not in PRESETS:
             raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
@@ -74,10 +74,8 @@ def bench(
             for reason in m.reasons:
                 terminal.note(f"not valid: {m.contestant.label}: {reason}")
         if json_file is not None:
-            with atomic_folder(json_file.parent) as scratch:
-                content = json.dumps(to_json(measurements, threads=threads, rule=rule), indent=1)
-                (scratch / json_file.name).write_text(content + "\n", "utf-8")
-                publish(scratch / json_file.name, json_file)
+            content = json.dumps(to_json(measurements, threads=threads, rule=rule), indent=1)
+            write_text(json_file, content + "\n")
 
 
 def _measure(

@@ -26,16 +26,17 @@ from lvt.datasets import (
     MaskFolder,
     MaskSample,
     PanopticSample,
+    scene_sample,
 )
-from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
-from lvt.demo.scenes import CLASSES, make_scene
+from lvt.demo import HELD_OUT_SEEDS
+from lvt.demo.scenes import CLASSES
 from lvt.errors import UserError
 from lvt.labels import Labels, imagenet_wordnet_ids
 from lvt.metrics import class_iou, confusion_matrix, mean_iou
 from lvt.models import ModelSpec
 from lvt.panoptic.fusion import PanopticMap
 from lvt.panoptic.model import LVTPanoptic
-from lvt.panoptic.quality import PanopticQuality, PanopticTruth, TrueSegment
+from lvt.panoptic.quality import PanopticQuality
 from lvt.preprocessing import Preprocessing, Size, fixed_size, official
 
 Sample = ClassSample | MaskSample | PanopticSample
@@ -167,10 +168,7 @@ class DemoScenes:
         return len(self._seeds)
 
     def __iter__(self) -> Iterator[PanopticSample]:
-        for seed in self._seeds:
-            scene = make_scene(seed, DEMO_SIZE)
-            segments = tuple(TrueSegment(s.id, s.category) for s in scene.segments)
-            yield PanopticSample(scene.image, PanopticTruth(scene.ids, segments))
+        return map(scene_sample, self._seeds)
 
 
 def open_data(folder: Path, subject: Subject) -> Samples:

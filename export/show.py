@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.table import Table
 
-from lvt.files import atomic_folder, publish
+from lvt.files import write_text
 from lvt.labels import Labels
 from lvt.panoptic.coco import CATEGORIES
 from lvt.panoptic.coco_export import to_coco
@@ -108,9 +108,6 @@ def write_coco(
         ],
     }
     save_picture(Image.fromarray(pixels), destination)
-    sidecar = destination.with_suffix(".json")
-    with atomic_folder(sidecar.parent) as scratch:
-        text = json.dumps(description, indent=1, ensure_ascii=False)
-        (scratch / sidecar.name).write_text(text + "\n", "utf-8")
-        publish(scratch / sidecar.name, sidecar)
+    text = json.dumps(description, indent=1, ensure_ascii=False)
+    write_text(destination.with_suffix(".json"), text + "\n")
     return str(destination)

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from lvt.demo import DEMO_SIZE
+from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 from lvt.labels import Colour
 from lvt.panoptic.quality import PanopticTruth, TrueSegment
-from lvt.preprocessing import IMAGE_SUFFIXES, list_images, read_image
+from lvt.preprocessing import IMAGE_SUFFIXES, Size, list_images, read_image
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ class PanopticSample:
 
     image: NDArray[np.uint8]
     truth: PanopticTruth
+
+
+def scene_sample(seed: int, size: Size = DEMO_SIZE) -> PanopticSample:
+    """A generated scene of the demonstration, of `size` (height, width), with its truth."""
+    scene = make_scene(seed, size)
+    segments = tuple(TrueSegment(segment.id, segment.category) for segment in scene.segments)
+    return PanopticSample(scene.image, PanopticTruth(scene.ids, segments))
 
 
 class ImageFolder:

@@ -53,3 +53,14 @@ def publish(source: Path, destination: Path) -> None:
     os.umask(umask)
     source.chmod(0o666 & ~umask)  # scratch files are private, results are ordinary files
     source.replace(destination)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file, whole or not at all.
+
+    Raises:
+        UserError: see `atomic_folder` and `publish`.
+    """
+    with atomic_folder(path.parent) as scratch:
+        (scratch / path.name).write_text(text, "utf-8")
+        publish(scratch / path.name, path)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from lvt.preprocessing import Size
-from lvt.semantic import resize_bilinear
+from lvt.semantic import logits_at_original_size
 
 _CLASSES_AT_ONCE = 16
 """Full-size logits of 150 classes would take gigabytes; a running maximum does not."""
@@ -50,14 +50,12 @@ def label_map(
         content_size: of the picture in the network's input; None where it has no padding.
     """
     scores = torch.from_numpy(logits)
-    rows, columns = content_size or network_size
+    content = content_size or network_size
     best = torch.full(original_size, -torch.inf)
     labels = torch.zeros(original_size, dtype=torch.int64)
     for start in range(0, scores.shape[1], _CLASSES_AT_ONCE):
-        part = resize_bilinear(scores[:, start : start + _CLASSES_AT_ONCE], network_size)
-        part = part[:, :, :rows, :columns]
-        if (rows, columns) != original_size:
-            part = resize_bilinear(part, original_size)
+        part = scores[:, start : start + _CLASSES_AT_ONCE]
+        part = logits_at_original_size(part, network_size, content, original_size)
         value, index = part[0].max(dim=0)
         better = value > best
         best = torch.where(better, value, best)

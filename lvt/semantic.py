@@ -17,6 +17,28 @@ def resize_bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
+def logits_at_original_size(
+    logits: Tensor,
+    network_size: tuple[int, int],
+    content_size: tuple[int, int],
+    original_size: tuple[int, int],
+) -> Tensor:
+    """Logits (B, K, H/4, W/4) at the size of the original picture, as in the official evaluation.
+
+    Two bilinear resizes with the padding cut off between them.
+
+    Args:
+        logits: at a quarter of the network's input size.
+        network_size: (height, width) of the network's input.
+        content_size: of the picture in it, without padding.
+        original_size: of the picture itself.
+    """
+    rows, columns = content_size
+    content = resize_bilinear(logits, network_size)[:, :, :rows, :columns]
+    # A resize to the same size changes nothing but takes its time.
+    return content if content_size == original_size else resize_bilinear(content, original_size)
+
+
 class LevelProjection(nn.Module):
     """One feature level (B, C, H, W) to tokens of the decoder's width (B, H*W, D)."""
 

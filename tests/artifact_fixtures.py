@@ -27,3 +27,10 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_export(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
     folder = tmp_path_factory.mktemp("artifact")
     return export_artifact(ExportRequest("onnx", out=folder, checkpoint=tiny_checkpoint))
+
+
+@pytest.fixture(scope="session")
+def demo_export(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
+    """The demonstration model as an artifact; the export takes half a minute."""
+    folder = tmp_path_factory.mktemp("demo")
+    return export_artifact(ExportRequest("onnx", out=folder, checkpoint=Path("demo")))

@@ -20,11 +20,8 @@ from lvt.panoptic.fusion import PanopticMap, fuse
 from lvt.panoptic.paste import paste_masks
 from lvt.panoptic.roi_heads import RoIHead, as_rois
 from lvt.panoptic.rpn import Proposals, RPNHead, RPNMaps, propose
-from lvt.panoptic.semantic_head import (
-    SEMANTIC_LEVELS,
-    SemanticHead,
-    semantic_at_original_size,
-)
+from lvt.panoptic.semantic_head import SEMANTIC_LEVELS, SemanticHead
+from lvt.semantic import logits_at_original_size
 
 
 @dataclass(frozen=True)
@@ -157,7 +154,7 @@ class LVTPanoptic(nn.Module):
 
         Sizes are (height, width): of the network's input, of the image in it, of the original.
         """
-        logits = semantic_at_original_size(maps.semantic, padded_size, image_size, original_size)
+        logits = logits_at_original_size(maps.semantic, padded_size, image_size, original_size)
         return logits.argmax(dim=1)
 
     @torch.inference_mode()

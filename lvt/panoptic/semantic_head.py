@@ -78,18 +78,3 @@ class SemanticHead(nn.Module):
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         return self.conv_logits(self.features(levels))
-
-
-def semantic_at_original_size(
-    logits: Tensor,
-    padded_size: tuple[int, int],
-    image_size: tuple[int, int],
-    original_size: tuple[int, int],
-) -> Tensor:
-    """Semantic logits (B, stuff+1, H/4, W/4) at the size of the original image.
-
-    Two bilinear resizes with the padding cut off between them; sizes are (height, width).
-    """
-    height, width = image_size
-    padded = resize_bilinear(logits, padded_size)
-    return resize_bilinear(padded[:, :, :height, :width], original_size)

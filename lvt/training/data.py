@@ -16,10 +16,9 @@ from typing import Protocol
 
 import numpy as np
 
-from lvt.datasets import CocoPanoptic
+from lvt.datasets import CocoPanoptic, scene_sample
 from lvt.demo import DEMO_SIZE, TRAINING_SEEDS
-from lvt.demo.scenes import make_scene
-from lvt.panoptic.quality import PanopticTruth, TrueSegment
+from lvt.panoptic.quality import PanopticTruth
 from lvt.resize import resize_uint8
 from lvt.training.batch import Example, crop, flip
 
@@ -48,9 +47,8 @@ class DemoScenes:
         return len(self.seeds)
 
     def __getitem__(self, index: int) -> Example:
-        scene = make_scene(self.seeds[index], self.size)
-        segments = tuple(TrueSegment(segment.id, segment.category) for segment in scene.segments)
-        return Example(scene.image, PanopticTruth(scene.ids, segments))
+        sample = scene_sample(self.seeds[index], self.size)
+        return Example(sample.image, sample.truth)
 
 
 class CocoFolder:

@@ -17,7 +17,7 @@ from export.evaluation import (
     open_data,
     open_reference_subject,
 )
-from export.exporter import ExportRequest, ExportResult, export_artifact
+from export.exporter import ExportResult
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.datasets import CocoPanoptic, MaskFolder
 from lvt.demo import DEMO_SIZE
@@ -128,10 +128,9 @@ def test_official_transform_of_a_checkpoint(tiny_checkpoint: Path) -> None:
     assert labels.shape == (60, 200)
 
 
-def test_panoptic_reference_and_artifact_agree(tmp_path: Path) -> None:
+def test_panoptic_reference_and_artifact_agree(demo_export: ExportResult) -> None:
     """PQ of the file against PQ of `LVTPanoptic.predict`, which knows no slots or bounds."""
-    result = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=Path("demo")))
-    artifact = open_artifact_subject(result.path)
+    artifact = open_artifact_subject(demo_export.path)
     reference = open_reference_subject(Path("demo"))
     scenes = DemoScenes(6, artifact.labels.names)
     left, right = evaluate(artifact, scenes), evaluate(reference, scenes)
@@ -139,16 +138,17 @@ def test_panoptic_reference_and_artifact_agree(tmp_path: Path) -> None:
     assert left.figures["PQ"] > 60
 
 
-def test_png_is_coco_s_format(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_png_is_coco_s_format(
+    demo_export: ExportResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """What lvt-run writes with --png is read back and scores 100 against itself."""
-    result = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=Path("demo")))
     scene, folder = make_scene(11, DEMO_SIZE), tmp_path / "coco"
     folder.mkdir()
     Image.fromarray(scene.image).save(folder / "scene.png")
     (folder / "panoptic").mkdir()
     png = folder / "panoptic" / "map.png"
     overlay = tmp_path / "o.png"
-    arguments = [result.path, folder / "scene.png", "-o", overlay, "--png", png]
+    arguments = [demo_export.path, folder / "scene.png", "-o", overlay, "--png", png]
     assert run(run_cli.app, *arguments, "--json") == 0
     shown = json.loads(capfd.readouterr().out)
     assert len([s for s in shown["segments"] if s["score"]]) >= 4

@@ -7,12 +7,11 @@ within 1.02e-5 of the stored float32 numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lvt import backbone
 from lvt.attention import CSA, RASA, MultiScaleQuery
@@ -21,7 +20,7 @@ from lvt.classification import ClassBlock, LVTClassifier, LVTPooledClassifier
 from lvt.config import LVT, StageConfig, preset
 from lvt.layers import ConvMlp, PatchEmbed
 from lvt.preprocessing import official
-from tests.oracles import Oracle, load_oracle, sha256
+from tests.oracles import Oracle, load_oracle, run_with_taps, sha256
 
 TOLERANCE = 1e-4
 
@@ -52,21 +51,8 @@ def test_logits_and_every_stored_stage(
     spec = oracle.spec["cases"][case]
     image = oracle.generate(spec["input"]["key"], spec["input"]["shape"])
     assert sha256(image) == spec["input"]["sha256"]
-    recorded: dict[str, Tensor] = {}
-    modules = dict(classifier.named_modules())
-
-    def keep(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            recorded[name] = output
-
-        return hook
-
-    handles = [modules[name].register_forward_hook(keep(name)) for name in spec["taps"]]
     batch = 2 if spec["input"]["use"] == "[:2]" else 1
-    with torch.inference_mode():
-        logits = classifier(image[:batch])
-    for handle in handles:
-        handle.remove()
+    logits, recorded = run_with_taps(classifier, spec["taps"], image[:batch])
     # The official aux head sees the patch tokens only, as ours does.
     worst = {name: oracle.difference(f"{case}/tap/{name}", recorded[name]) for name in spec["taps"]}
     assert max(worst.values()) < TOLERANCE, worst

@@ -6,20 +6,16 @@ numbers), label maps 0-10 pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from lvt.checkpoint import DEAD_KEYS
 from lvt.config import LVT
 from lvt.postprocessing import label_map
 from lvt.preprocessing import FitWithin, Preprocessing, official
 from lvt.semantic import LVTSegFormer, resize_bilinear
-from tests.oracles import Oracle, load_oracle, sha256
+from tests.oracles import Oracle, load_oracle, run_with_taps, sha256
 
 TOLERANCE = 3e-4
 LABEL_PIXELS = 10
@@ -48,21 +44,8 @@ def test_logits_and_every_stored_stage(oracle: Oracle, model: LVTSegFormer, case
     """A batch of two at an aligned size, and an odd size with ragged windows everywhere."""
     spec = oracle.spec["cases"][case]
     image = oracle.generate(spec["input"]["key"], spec["input"]["shape"])
-    recorded: dict[str, Tensor] = {}
-    modules = dict(model.named_modules())
-
-    def keep(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            recorded[name] = output
-
-        return hook
-
-    handles = [modules[name].register_forward_hook(keep(name)) for name in spec["taps"]]
-    with torch.inference_mode():
-        logits = model(image)
-        resized = resize_bilinear(logits, tuple(image.shape[-2:]))
-    for handle in handles:
-        handle.remove()
+    logits, recorded = run_with_taps(model, spec["taps"], image)
+    resized = resize_bilinear(logits, tuple(image.shape[-2:]))
     worst = {n: oracle.difference(f"{case}/tap/{n}", recorded[n]) for n in spec["taps"]}
     assert max(worst.values()) < TOLERANCE, worst
     whole = f"{case}/logits_batch2" if len(image) == 2 else f"{case}/logits"

@@ -20,7 +20,7 @@ from lvt.panoptic.detections import Detections, decode_detections, select_detect
 from lvt.panoptic.model import LVTPanoptic, PanopticMaps
 from lvt.panoptic.paste import paste_mask
 from lvt.panoptic.roi_heads import as_rois, extract
-from lvt.panoptic.semantic_head import semantic_at_original_size
+from lvt.semantic import logits_at_original_size
 from tests.oracles import Oracle, load_oracle
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -214,7 +214,7 @@ def test_semantic_head(run: Run) -> None:
 
 def test_semantic_logits_at_original_size(run: Run) -> None:
     """The two resizes merged into one, or the padding not cut off between them."""
-    logits = semantic_at_original_size(run.maps.semantic, PADDED_SIZE, IMAGE_SIZE, ORIGINAL_SIZE)
+    logits = logits_at_original_size(run.maps.semantic, PADDED_SIZE, IMAGE_SIZE, ORIGINAL_SIZE)
     assert run.difference("sem_original_size", logits) < 1e-3
     labels = run.model.semantic_labels(run.maps, PADDED_SIZE, IMAGE_SIZE, ORIGINAL_SIZE)
     stored = run.oracle.arrays["synth/sem_argmax_original_size"]

@@ -9,12 +9,14 @@ import hashlib
 import json
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 FOLDER = Path(__file__).parent
 
@@ -71,3 +73,24 @@ def load_oracle(name: str) -> Oracle:
 def sha256(tensor: torch.Tensor) -> str:
     """Digest of a tensor's little-endian bytes, as the oracle files record it."""
     return hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
+
+
+def run_with_taps(
+    model: nn.Module, names: list[str], image: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The model's output, and those of the inner modules that an oracle taps."""
+    recorded: dict[str, torch.Tensor] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, Any, torch.Tensor], None]:
+        def hook(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+            recorded[name] = output
+
+        return hook
+
+    modules = dict(model.named_modules())
+    handles = [modules[name].register_forward_hook(keep(name)) for name in names]
+    with torch.inference_mode():
+        output = model(image)
+    for handle in handles:
+        handle.remove()
+    return output, recorded
