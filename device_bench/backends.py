@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.artifact import Artifact, open_artifact
+from export.capabilities import TARGETS, target_info
 from export.reference import reference_session
 from export.session import Session
-from export.targets import TARGETS, load_target, target_info
+from export.targets import load_target
 from lvt.errors import UserError
 from lvt.models import build_random
 

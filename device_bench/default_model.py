@@ -10,8 +10,9 @@ from pathlib import Path
 import export
 import lvt
 from export.artifact import open_artifact
-from export.exporter import ExportRequest, Progress, export_artifact
-from export.targets import TARGETS
+from export.capabilities import TARGETS
+from export.exporter import Progress, export_artifact
+from export.request import ExportRequest
 from lvt.errors import UserError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from export.answers import Answer, answer
 from export.session import Outputs
 from lvt.errors import UserError
-from lvt.files import file_sha256
+from lvt.files import file_sha256, publish, publish_folder
 from lvt.labels import Labels
 from lvt.models import ModelSpec
 from lvt.preprocessing import Preprocessing, Size
@@ -64,8 +65,9 @@ class Artifact:
     @property
     def size(self) -> Size:
         """Height and width of the network's input."""
-        _, _, height, width = self.manifest["inputs"][0]["shape"]
-        return int(height), int(width)
+        image = self.manifest["inputs"][0]
+        height, width = image["layout"].index("H"), image["layout"].index("W")
+        return int(image["shape"][height]), int(image["shape"][width])
 
     def answer(self, outputs: Outputs, original: Size) -> Answer | None:
         """What the outputs say of a picture of the `original` size; None for a bare backbone."""
@@ -82,6 +84,38 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
+def _contents(model: Path) -> list[Path]:
+    """The files of a model: itself, or where it is a folder (Core ML), all below it, sorted."""
+    if not model.is_dir():
+        return [model]
+    return sorted(path for path in model.rglob("*") if path.is_file())
+
+
+def content_bytes(model: Path) -> int:
+    """Size of a model file or folder."""
+    return sum(path.stat().st_size for path in _contents(model))
+
+
+def content_sha256(model: Path) -> str:
+    """Hex digest of a model file; of a folder, over `digest  relative/name` lines of its files."""
+    if not model.is_dir():
+        return file_sha256(model)
+    lines = (
+        f"{file_sha256(path)}  {path.relative_to(model).as_posix()}\n" for path in _contents(model)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def publish_artifact(file: Path, destination: Path) -> None:
+    """Moves a finished model and its manifest to their final names.
+
+    Raises:
+        UserError: the destination is taken by something that is not a model of this kind.
+    """
+    publish(manifest_path(file), manifest_path(destination))
+    (publish_folder if file.is_dir() else publish)(file, destination)
+
+
 def open_artifact(path: Path) -> Artifact:
     """Reads the manifest of a model file and checks the file against it.
 
@@ -89,13 +123,13 @@ def open_artifact(path: Path) -> Artifact:
         UserError: no file, no manifest, one that is damaged or of another schema, or a file that
             is not the one the manifest was written for.
     """
-    if not path.is_file():
-        raise UserError(f"no artifact at {path}" + (" (a folder)" if path.is_dir() else ""))
+    if not path.exists():
+        raise UserError(f"no artifact at {path}")
     sidecar = manifest_path(path)
     if not sidecar.is_file():
         raise UserError(
-            f"{path.name} has no manifest: {sidecar} is missing; lvt-export writes both, "
-            "and they belong side by side"
+            f"{path.name} is no artifact, for it has no manifest: {sidecar} is missing; "
+            "lvt-export writes both, and they belong side by side"
         )
     try:
         manifest = json.loads(sidecar.read_text("utf-8"))
@@ -112,7 +146,7 @@ def open_artifact(path: Path) -> Artifact:
         expected, _, _ = manifest["file"]["sha256"], artifact.size, artifact.target
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{sidecar} is incomplete or damaged: {error!r}") from error
-    if file_sha256(path) != expected:
+    if content_sha256(path) != expected:
         raise UserError(
             f"{path.name} is not the file its manifest describes (SHA-256 differs); "
             "export it again, or put file and manifest of one export side by side"

@@ -1,102 +1,179 @@
-"""`lvt-export`: a checkpoint in, a proven artifact out."""
+"""`lvt-export`: a checkpoint in, proven artifacts out."""
 
-from __future__ import annotations
-
+# Without postponed annotations: the options of a command are made in a function.
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from export.capabilities import PRECISIONS, TARGETS, Precision, TargetInfo, installed
 from lvt.config import PRESETS, TASKS, Task
-from lvt.console import FAILED, Verbose, command, new_app, parse_size
+from lvt.console import FAILED, AsJson, Terminal, Verbose, command, new_app, parse_size
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from export.exporter import ExportResult
+    from export.request import ExportRequest
+
+ALL = tuple(info for info in TARGETS.values() if info.in_all)
+"""What `lvt-export all` writes."""
 
 app = new_app(
     "Export a Lite Vision Transformer checkpoint to a file that runs on a phone.\n\n"
     "Every file is compared with the PyTorch reference, in the runtime that will run it, before "
-    "it appears. Exit codes: 0 done, 1 parity failed, 2 something to put right."
+    "it appears. Exit codes: 0 done, 1 parity or placement failed, 2 something to put right."
 )
 
 
-@app.callback()
-def main() -> None:
-    """Keeps `onnx` a subcommand while it is the only one."""
+def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> None:
+    takes_pixels = any(info.pixels for info in targets) and len(targets) == 1
+    precisions = sorted(
+        {p for info in targets for known in info.precisions.values() for p in known}
+    )
+
+    def export(
+        ckpt: Annotated[
+            Path | None,
+            typer.Option(
+                help="Checkpoint (.pth, .pth.tar, .safetensors) or `demo`. Without: random weights."
+            ),
+        ] = None,
+        task: Annotated[
+            str | None,
+            typer.Option(help=f"{', '.join(TASKS)}; told by the checkpoint."),
+        ] = None,
+        size: Annotated[
+            str | None, typer.Option(metavar="HxW", help="Input size; if the checkpoint has none.")
+        ] = None,
+        out: Annotated[
+            Path | None,
+            typer.Option(help="Folder to write to." if name == "all" else "File or folder."),
+        ] = None,
+        precision: Annotated[
+            str | None,
+            typer.Option(help=" or ".join(precisions) + ".", hidden=len(precisions) == 1),
+        ] = None,
+        strict: Annotated[
+            bool, typer.Option("--strict", help="Fail if anything runs off the fast path.")
+        ] = False,
+        pixels: Annotated[
+            bool,
+            typer.Option(
+                "--pixels",
+                help="Take an image of 8-bit pixels; normalisation is built in.",
+                hidden=not takes_pixels,
+            ),
+        ] = False,
+        images: Annotated[
+            Path | None, typer.Option(help="Folder of further pictures to check parity on.")
+        ] = None,
+        proposals: Annotated[
+            int | None, typer.Option(help="Panoptic: most boxes looked at; fewer is faster.")
+        ] = None,
+        detections: Annotated[
+            int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")
+        ] = None,
+        preset: Annotated[
+            str | None, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")
+        ] = None,
+        ema: Annotated[
+            bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")
+        ] = False,
+        rewrite: Annotated[
+            bool, typer.Option("--rewrite/--no-rewrite", help="Export the reference as it is.")
+        ] = True,
+        as_json: AsJson = False,
+        verbose: Verbose = False,
+    ) -> None:
+        with command(verbose) as terminal:
+            from export.request import ExportRequest
+
+            if pixels and not takes_pixels:
+                takers = ", ".join(info.name for info in TARGETS.values() if info.pixels)
+                raise UserError(f"--pixels is for {takers} only")
+            request = ExportRequest(
+                target=targets[0].name,
+                out=out,
+                checkpoint=ckpt,
+                task=_task(task),
+                size=parse_size(size) if size else None,
+                precision=_precision(precision),
+                strict=strict,
+                pixels=pixels,
+                preset=preset,
+                ema=ema,
+                rewrite=rewrite,
+                images=images,
+                proposals=proposals,
+                detections=detections,
+            )
+            _check_installed(targets)
+            run = _export_all(request, targets, terminal)
+            for note in dict.fromkeys(note for result in run.results for note in result.notes):
+                terminal.note(f"note: {note}")
+            if as_json:
+                manifests = [result.manifest for result in run.results]
+                shown = manifests if name == "all" else manifests[0] if manifests else None
+                typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+            elif name == "all":
+                terminal.out.print(summary_table(run.results))
+            else:
+                for result in run.results:
+                    typer.echo(_headline(result))
+                    terminal.out.print(parity_table(result))
+            if run.failed:
+                raise typer.Exit(FAILED)
+
+    export.__doc__ = summary
+    app.command(name)(export)
 
 
-@app.command()
-def onnx(
-    ckpt: Annotated[
-        Path | None,
-        typer.Option(
-            help="Checkpoint (.pth, .pth.tar, .safetensors) or `demo`. Without: random weights."
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help=f"{', '.join(TASKS)}; told by the checkpoint."),
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Input size; if the checkpoint has none.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="File or folder to write to.")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of further pictures to check parity on.")
-    ] = None,
-    proposals: Annotated[
-        int | None, typer.Option(help="Panoptic: most boxes looked at; fewer is faster.")
-    ] = None,
-    detections: Annotated[
-        int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")
-    ] = None,
-    ema: Annotated[bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")] = False,
-    rewrite: Annotated[
-        bool, typer.Option("--rewrite/--no-rewrite", help="Export the reference as it is.")
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
-    verbose: Verbose = False,
-) -> None:
-    """ONNX, checked in ONNX Runtime."""
-    with command(verbose) as terminal:
-        from export.exporter import ExportRequest, ParityError, export_artifact
+@dataclass
+class _Run:
+    results: list["ExportResult"]
+    failed: bool = False
 
-        request = ExportRequest(
-            target="onnx",
-            out=out,
-            checkpoint=ckpt,
-            task=_task(task),
-            size=parse_size(size) if size else None,
-            preset=preset,
-            ema=ema,
-            rewrite=rewrite,
-            images=images,
-            proposals=proposals,
-            detections=detections,
-        )
-        try:
-            with terminal.steps() as progress:
-                result = export_artifact(request, progress)
-        except ParityError as error:
-            terminal.note(f"error: {error}")
-            raise typer.Exit(FAILED) from None
-        for note in result.notes:
-            terminal.note(f"note: {note}")
-        if as_json:
-            import json
 
-            typer.echo(json.dumps(result.manifest, indent=2, ensure_ascii=False))
-        else:
-            megabytes = result.manifest["file"]["bytes"] / 1e6
-            gmacs = result.manifest["macs"]["artifact"] / 1e9
-            typer.echo(f"{result.path}  {megabytes:.1f} MB, {gmacs:.2f} GMAC")
-            terminal.out.print(parity_table(result))
+def _export_all(
+    request: "ExportRequest", targets: tuple[TargetInfo, ...], terminal: Terminal
+) -> _Run:
+    """Exports to one target after the other; one that fails does not stop the others."""
+    from export.exporter import ParityError, PlacementError, export_artifact
+    from export.request import prepare
+
+    run = _Run([])
+    with terminal.steps() as progress:
+        progress("reading the checkpoint" if request.checkpoint else "making a random model")
+        job = prepare(request)
+        if len(targets) > 1 and request.out is not None and request.out.suffix:
+            raise UserError(f"--out {request.out}: give a folder; every target writes a file")
+        for info in targets:
+            own = replace(request, target=info.name)
+            if len(targets) > 1 and request.precision not in info.precisions[job.spec.task]:
+                own = replace(own, precision=None)  # a target without it writes its default
+            try:
+                run.results.append(export_artifact(own, progress, job))
+            except (ParityError, PlacementError) as error:
+                terminal.note(f"error: {error}")
+                run.failed = True
+    return run
+
+
+for _info in TARGETS.values():
+    _add_command(_info.name, (_info,), _info.summary)
+_add_command("all", ALL, f"Every target in one run: {', '.join(info.name for info in ALL)}.")
+
+
+def _check_installed(targets: tuple[TargetInfo, ...]) -> None:
+    missing = [info for info in targets if not installed(info)]
+    if missing:
+        names = ", ".join(info.name for info in missing)
+        extras = ",".join(dict.fromkeys(extra for info in missing for extra in info.extras))
+        raise UserError(f"{names}: an extra is not installed: pip install 'lvt-mobile[{extras}]'")
 
 
 def _task(text: str | None) -> Task | None:
@@ -108,7 +185,31 @@ def _task(text: str | None) -> Task | None:
     raise UserError(f"unknown task {text!r}; choose one of {', '.join(TASKS)}")
 
 
-def parity_table(result: ExportResult) -> Table:
+def _precision(text: str | None) -> Precision | None:
+    for precision in PRECISIONS:
+        if text == precision:
+            return precision
+    if text is None:
+        return None
+    raise UserError(f"unknown precision {text!r}; choose one of {', '.join(PRECISIONS)}")
+
+
+def _headline(result: "ExportResult") -> str:
+    placement = result.placement
+    partitions = "" if placement.partitions is None else f" in {placement.partitions} partitions"
+    megabytes = result.manifest["file"]["bytes"] / 1e6
+    gmacs = result.manifest["macs"]["artifact"] / 1e9
+    lines = [
+        f"{result.path}  {result.manifest['precision']}, {megabytes:.1f} MB, {gmacs:.2f} GMAC",
+        f"{placement.accelerator}: {sum(placement.delegated.values())} operators{partitions}, "
+        f"{sum(placement.outside.values())} outside (fallback: {placement.fallback})",
+    ]
+    if placement.outside:
+        lines.append("outside: " + ", ".join(f"{n} {op}" for op, n in placement.outside.items()))
+    return "\n".join([*lines, *placement.remarks])
+
+
+def parity_table(result: "ExportResult") -> "Table":
     """How well the written file agrees with the reference."""
     from rich.table import Table
 
@@ -132,4 +233,29 @@ def parity_table(result: ExportResult) -> Table:
         table.add_row(*row, *([agreement] if agreement else []))
     for name in parity.not_measured:
         table.add_row(name, "no detections", "", "", *([""] if agreement else []))
+    return table
+
+
+def summary_table(results: "list[ExportResult]") -> "Table":
+    """One row a target; of several outputs the worst figures."""
+    from rich.table import Table
+
+    table = Table(title="written, each compared with the PyTorch reference", title_justify="left")
+    table.add_column("file", overflow="fold")
+    table.add_column("precision")
+    for heading in ("MB", "error of range", "SQNR", "agreement", "partitions", "outside", "time"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        parity, placement = result.parity, result.placement
+        table.add_row(
+            result.path.name,
+            result.manifest["precision"],
+            f"{result.manifest['file']['bytes'] / 1e6:.1f}",
+            f"{max(output.relative_error for output in parity.outputs):.1e}",
+            f"{min(output.sqnr_db for output in parity.outputs):.1f} dB",
+            "" if parity.agreement is None else f"{parity.agreement:.3%}",
+            "-" if placement.partitions is None else str(placement.partitions),
+            f"{sum(placement.outside.values())}",
+            f"{result.seconds:.0f} s",
+        )
     return table

@@ -16,7 +16,7 @@ from torch import nn
 
 from export.answers import Answer, answer
 from export.artifact import Artifact, open_artifact
-from export.exporter import ExportRequest, choose_size, load_source, source_labels
+from export.request import ExportRequest, choose_size, load_source, source_labels
 from export.session import Session, TorchSession
 from export.targets import load_target
 from lvt.datasets import (

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from export.capabilities import Recipe
 from export.rewrite import registered
 from export.session import Outputs
 from lvt.layers import PatchEmbed
@@ -38,12 +39,12 @@ class Deviation:
         return f"deviation starts at {self.module} ({self.sqnr_db:.1f} dB), in {where}"
 
 
-def landmarks(reference: nn.Module) -> list[str]:
+def landmarks(reference: nn.Module, recipe: Recipe) -> list[str]:
     """Modules whose output the rewrite keeps, in PyTorch and in the file.
 
     Those with a rewrite, patch embeddings, and the pyramid and semantic branch of a panoptic model.
     """
-    types = (*registered(), PatchEmbed, NamedConv, ConvUpsample)
+    types = (*registered(recipe), PatchEmbed, NamedConv, ConvUpsample)
     return [name for name, module in reference.named_modules() if type(module) in types]
 
 
@@ -68,9 +69,23 @@ def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> O
     return recorded
 
 
+def _in_layout(
+    found: NDArray[np.float32] | None, shape: tuple[int, ...]
+) -> NDArray[np.float32] | None:
+    """`found` in the reference's `shape`, which may be NHWC where it is NCHW; None if neither."""
+    if found is None or found.shape == shape:
+        return found
+    if found.ndim == 4:
+        for axes in ((0, 2, 3, 1), (0, 3, 1, 2)):
+            if found.transpose(axes).shape == shape:
+                return found.transpose(axes)
+    return None
+
+
 def first_deviation(
     reference: nn.Module,
     exported: nn.Module,
+    recipe: Recipe,
     file_outputs: Callable[[list[str]], Outputs],
     image: NDArray[np.float32],
     least_sqnr_db: float,
@@ -80,20 +95,22 @@ def first_deviation(
     Args:
         reference: the reference model.
         exported: the module that was converted (rewritten or not).
+        recipe: what it was rewritten for.
         file_outputs: gives the written file's outputs of inner modules for `image`.
         image: (1, 3, H, W).
         least_sqnr_db: what counts as a deviation.
     """
-    names = landmarks(reference)
+    names = landmarks(reference, recipe)
     expected = _record(reference, names, image)
     for side, actual in (
         ("rewrite", _record(exported, names, image)),
         ("runtime", file_outputs(list(expected))),
     ):
         for name, value in expected.items():
-            if name not in actual or actual[name].shape != value.shape:
+            found = _in_layout(actual.get(name), value.shape)
+            if found is None:
                 continue  # the converter merged the module's last operation with another's
-            sqnr = sqnr_db(actual[name], value)
+            sqnr = sqnr_db(found, value)
             if not sqnr >= least_sqnr_db:
                 return Deviation(name, side, sqnr)
     return None

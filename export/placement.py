@@ -1,4 +1,4 @@
-"""Where the operators of a written file run: on the accelerated path of its runtime, or beside it."""
+"""Where the operators of a written file run: on its runtime's accelerated path, or beside it."""
 
 from __future__ import annotations
 

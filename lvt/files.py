@@ -55,6 +55,21 @@ def publish(source: Path, destination: Path) -> None:
     source.replace(destination)
 
 
+def publish_folder(source: Path, destination: Path) -> None:
+    """Moves a finished folder to its final name, replacing a folder of the same suffix.
+
+    What is replaced goes to the scratch folder that `source` stands in, and away with it.
+
+    Raises:
+        UserError: the destination is a file, or a folder of another kind.
+    """
+    if destination.is_dir() and destination.suffix == source.suffix:
+        destination.replace(source.with_name(f"replaced-{source.name}"))
+    elif destination.exists():
+        raise UserError(f"{destination} is in the way; give another name")
+    source.replace(destination)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file, whole or not at all.
 

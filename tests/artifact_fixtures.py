@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from export.exporter import ExportRequest, ExportResult, export_artifact
+from export.exporter import ExportResult, export_artifact
+from export.request import ExportRequest
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.models import ModelSpec, build_random
 from tests.conftest import TINY

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from export.capabilities import Recipe
 from export.rewrite.linear import frozen, linear
 from export.rewrite.registry import register
 from lvt.attention import CSA
@@ -93,7 +94,6 @@ def _overlap_add(taps: list[Tensor]) -> Tensor:
     return torch.stack([even_rows, odd_rows], dim=2).reshape(batch, 2 * rows, 2 * columns, dim)
 
 
-@register(CSA)
-def rewrite_csa(reference: CSA) -> nn.Module:
-    """`StridedCSA` with the reference's weights."""
+@register(CSA, "onnxruntime")
+def rewrite_csa(reference: CSA, _recipe: Recipe) -> nn.Module:
     return StridedCSA(reference)

@@ -1,34 +1,99 @@
 """RASA as convolutions and two batched products, in channel-first order from query to output.
 
 Linear layers become 1x1 convolutions, so that query, multi-scale query and projection stay in the
-convolution layout of the runtime. Keys and values are used as (head width, positions), which is
-how a channel-first map lies in memory: the large product with the query needs no transposed copy.
+convolution layout of the runtime. What differs between runtimes is how the two products of
+attention are written; each form is a function of its own.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from export.capabilities import Recipe
 from export.rewrite.linear import frozen, pointwise
-from export.rewrite.registry import register
+from export.rewrite.registry import register, rewrite
 from lvt.attention import RASA
 from lvt.layers import to_nchw, to_nhwc
 
 PROBABILITY_FLOOR = 1e-30
 """Times any value it is still a normal float32 number, and 1e-23 of the smallest that counts."""
 
+Attend = Callable[[Tensor, Tensor, int], Tensor]
+"""(query (B, C, H, W), keys and values (B, 2C, h, w), heads) -> (B, C, H, W)."""
+
+
+def attend_in_parallel(query: Tensor, kv: Tensor, heads: int) -> Tensor:
+    """All heads as one product of four axes.
+
+    Keys and values are used as (head width, positions), which is how a channel-first map lies in
+    memory: the large product with the query needs no transposed copy.
+    """
+    batch, dim, height, width = query.shape
+    key, value = kv.reshape(batch, 2, heads, dim // heads, -1).unbind(1)
+    query = query.reshape(batch, heads, dim // heads, height * width)
+    similarity = query.transpose(2, 3) @ key  # (B, heads, HW, hw)
+    # A trained model gives many keys subnormal probabilities, on which x86 is many times slower.
+    # What the floor adds is far below rounding. For the same reason the probabilities are the left
+    # operand, whose elements are each used least often.
+    attention = similarity.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
+    out = (attention @ value.transpose(2, 3)).transpose(2, 3)  # (B, heads, d, HW)
+    return out.reshape(batch, dim, height, width)
+
+
+def attend_in_batches(query: Tensor, kv: Tensor, heads: int) -> Tensor:
+    """The same with plain batched products: XNNPACK takes no `expand`, `squeeze` or `unbind`."""
+    batch, dim, height, width = query.shape
+    count, head_width = batch * heads, dim // heads
+    key = kv[:, :dim].reshape(count, head_width, -1)
+    value = kv[:, dim:].reshape(count, head_width, -1)
+    query = query.reshape(count, head_width, height * width)
+    similarity = torch.bmm(query.transpose(1, 2), key)  # (B * heads, HW, hw)
+    attention = similarity.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
+    out = torch.bmm(attention, value.transpose(1, 2)).transpose(1, 2)
+    return out.reshape(batch, dim, height, width)
+
+
+def attend_head_by_head(query: Tensor, kv: Tensor, heads: int) -> Tensor:
+    """Each head alone, as (B, channels, 1, positions) throughout.
+
+    The Neural Engine keeps channels on axis 1 and positions on the last; these products contract
+    the channels in place, so that no map is transposed. Only the few keys are.
+    """
+    batch, dim, height, width = query.shape
+    head_width = dim // heads
+    query = query.reshape(batch, dim, 1, height * width)
+    kv = kv.reshape(batch, 2 * dim, 1, -1)
+    outs = []
+    for start in range(0, dim, head_width):
+        own = query[:, start : start + head_width]
+        key = kv[:, start : start + head_width].transpose(1, 3)  # (B, hw, 1, d)
+        value = kv[:, dim + start : dim + start + head_width]
+        similarity = torch.einsum("bchq,bkhc->bkhq", own, key)
+        attention = similarity.softmax(dim=1)
+        outs.append(torch.einsum("bkhq,bchk->bchq", attention, value))
+    return torch.cat(outs, dim=1).reshape(batch, dim, height, width)
+
 
 class ConvRASA(nn.Module):
-    """Eq. (5)-(8). NHWC in and out, any size and recursion depth."""
+    """Eq. (5)-(8). NCHW in and out, any size and recursion depth.
 
-    def __init__(self, reference: RASA):
+    Args:
+        reference: the trained module.
+        norm: what follows the spatial reduction, NCHW in and out; None where nothing is reduced.
+        attend: the form of the two products.
+    """
+
+    def __init__(self, reference: RASA, norm: nn.Module | None, attend: Attend):
         super().__init__()
         self.heads = reference.heads
         self.recursion = reference.recursion
         self.dilations = () if reference.ds is None else reference.ds.dilations
+        self.attend = attend
         dim = reference.proj.in_features
         self.q = pointwise(reference.q.weight)
         # The attention scale goes into the keys: SiLU stands between it and the query's weights.
@@ -37,43 +102,63 @@ class ConvRASA(nn.Module):
         self.kv = pointwise(scaled)
         self.proj = pointwise(reference.proj.weight, reference.proj.bias)
         self.ds = None if reference.ds is None else frozen(reference.ds.weight)
-        self.reduce = reference.sr_ratio > 1
-        if self.reduce:
-            self.sr = copy.deepcopy(reference.sr)
-            self.norm = copy.deepcopy(reference.norm)
+        self.sr = copy.deepcopy(reference.sr) if norm is not None else None
+        self.norm = norm
 
     def asa(self, x: Tensor) -> Tensor:
         """(B, C, H, W) in and out."""
-        batch, dim, height, width = x.shape
         query = self.q(x)
         if self.ds is not None:
             base, query = query, None
             for rate in self.dilations:
-                conv = F.conv2d(base, self.ds, padding=rate, dilation=rate, groups=dim)
+                conv = F.conv2d(base, self.ds, padding=rate, dilation=rate, groups=base.shape[1])
                 query = F.silu(conv) if query is None else query + F.silu(conv)
-        source = to_nchw(self.norm(to_nhwc(self.sr(x)))) if self.reduce else x
-        key, value = self.kv(source).reshape(batch, 2, self.heads, dim // self.heads, -1).unbind(1)
-        query = query.reshape(batch, self.heads, dim // self.heads, height * width)
-        similarity = query.transpose(2, 3) @ key  # (B, heads, HW, hw)
-        # A trained model gives many keys subnormal probabilities, on which x86 is many times
-        # slower. What the floor adds is far below rounding. For the same reason the probabilities
-        # are the left operand, whose elements are each used least often.
-        attention = similarity.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
-        out = (attention @ value.transpose(2, 3)).transpose(2, 3)  # (B, heads, d, HW)
-        return self.proj(out.reshape(batch, dim, height, width))
+        source = x if self.sr is None or self.norm is None else self.norm(self.sr(x))
+        return self.proj(self.attend(query, self.kv(source), self.heads))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.recursion == 1:
-            return to_nhwc(self.asa(to_nchw(x)))
-        state = to_nchw(x)
+            return self.asa(x)
+        state = x
         y = F.silu(self.asa(state))
         for _ in range(self.recursion - 1):
             state = y + state
             y = F.silu(self.asa(state))
-        return to_nhwc(y)
+        return y
 
 
-@register(RASA)
-def rewrite_rasa(reference: RASA) -> nn.Module:
-    """`ConvRASA` with the reference's weights."""
-    return ConvRASA(reference)
+class ChannelsLast(nn.Module):
+    """A module for NHWC maps, applied to NCHW ones."""
+
+    def __init__(self, inner: nn.Module):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return to_nchw(self.inner(to_nhwc(x)))
+
+
+class ChannelsLastRASA(ConvRASA):
+    """NHWC in and out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return to_nhwc(super().forward(to_nchw(x)))
+
+
+@register(RASA, "onnxruntime")
+def rewrite_rasa(reference: RASA, _recipe: Recipe) -> nn.Module:
+    reduced = reference.sr_ratio > 1
+    norm = ChannelsLast(copy.deepcopy(reference.norm)) if reduced else None
+    return ChannelsLastRASA(reference, norm, attend_in_parallel)
+
+
+@register(RASA, "xnnpack")
+def rewrite_rasa_for_xnnpack(reference: RASA, recipe: Recipe) -> nn.Module:
+    norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
+    return ConvRASA(reference, norm, attend_in_batches)
+
+
+@register(RASA, "neural_engine")
+def rewrite_rasa_for_neural_engine(reference: RASA, recipe: Recipe) -> nn.Module:
+    norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
+    return ConvRASA(reference, norm, attend_head_by_head)

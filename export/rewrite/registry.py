@@ -1,4 +1,4 @@
-"""Which function rewrites which module type. Knows no particular module."""
+"""Which function rewrites which module type for which runtime. Knows no particular module."""
 
 from __future__ import annotations
 
@@ -8,36 +8,47 @@ from typing import TypeVar
 
 from torch import nn
 
+from export.capabilities import RECIPES, Recipe
+
+CHANNELS_FIRST: tuple[Recipe, ...] = ("xnnpack", "neural_engine")
+"""Recipes with channels on axis 1 throughout (NCHW), also where the reference has them last.
+
+In the other one every replacement takes and returns what the original does.
+"""
+
 M = TypeVar("M", bound=nn.Module)
-Rewriter = Callable[[M], nn.Module]
+Rewriter = Callable[[M, Recipe], nn.Module]
 
-_REWRITERS: dict[type[nn.Module], Callable[..., nn.Module]] = {}
+_REWRITERS: dict[tuple[Recipe, type[nn.Module]], Callable[..., nn.Module]] = {}
 
 
-def register(module_type: type[M]) -> Callable[[Rewriter[M]], Rewriter[M]]:
+def register(module_type: type[M], *recipes: Recipe) -> Callable[[Rewriter[M]], Rewriter[M]]:
     """Decorator: the function makes the replacement of a `module_type` from a trained instance.
 
-    The replacement takes and returns what the original does, so that each can be tested alone and
-    a deviation can be traced to one module.
+    Args:
+        module_type: of the reference.
+        recipes: those the replacement is for; all of them if none is named.
     """
 
     def add(function: Rewriter[M]) -> Rewriter[M]:
-        _REWRITERS[module_type] = function
+        for recipe in recipes or RECIPES:
+            _REWRITERS[recipe, module_type] = function
         return function
 
     return add
 
 
-def registered() -> tuple[type[nn.Module], ...]:
-    """The module types that have a rewrite."""
-    return tuple(_REWRITERS)
+def registered(recipe: Recipe) -> tuple[type[nn.Module], ...]:
+    """The module types that a recipe rewrites."""
+    return tuple(module_type for known, module_type in _REWRITERS if known == recipe)
 
 
-def rewrite(model: M) -> M:
+def rewrite(model: M, recipe: Recipe = "onnxruntime") -> M:
     """A rewritten copy of `model`; the original is left as it is.
 
     Args:
         model: a reference model or module, in evaluation mode.
+        recipe: what it is rewritten for.
 
     Raises:
         ValueError: the model is in training mode (BatchNorm could not be folded).
@@ -45,13 +56,19 @@ def rewrite(model: M) -> M:
     if model.training:
         raise ValueError("rewrite a model in evaluation mode: call .eval() first")
     # The exact type decides: a subclass may compute something else.
-    function = _REWRITERS.get(type(model))
+    function = _REWRITERS.get((recipe, type(model)))
     if function is not None:
-        return function(model)  # type: ignore[return-value]
+        return function(model, recipe)  # type: ignore[return-value]
+    return rewrite_children(model, recipe)
+
+
+def rewrite_children(model: M, recipe: Recipe) -> M:
+    """A copy of `model` itself, with its submodules rewritten."""
     duplicate = copy.copy(model)
     duplicate._parameters = copy.deepcopy(model._parameters)
     duplicate._buffers = copy.deepcopy(model._buffers)
     duplicate._modules = {
-        name: None if child is None else rewrite(child) for name, child in model._modules.items()
+        name: None if child is None else rewrite(child, recipe)
+        for name, child in model._modules.items()
     }
     return duplicate

@@ -13,6 +13,7 @@ import copy
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from export.capabilities import Recipe
 from export.rewrite.linear import fold_batch_norm, pointwise
 from export.rewrite.registry import register
 from lvt.semantic import SegFormerHead, resize_bilinear
@@ -51,6 +52,6 @@ class FoldedSegFormerHead(nn.Module):
 
 
 @register(SegFormerHead)
-def rewrite_segformer_head(reference: SegFormerHead) -> nn.Module:
+def rewrite_segformer_head(reference: SegFormerHead, _recipe: Recipe) -> nn.Module:
     """`FoldedSegFormerHead` with the reference's weights."""
     return FoldedSegFormerHead(reference)

@@ -1,4 +1,4 @@
-"""The target formats as one table of data; each target's module is imported when it is used."""
+"""What a target format provides; its module is imported when it is used."""
 
 from __future__ import annotations
 
@@ -11,12 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from export.capabilities import Precision, installed, target_info
 from export.panoptic.graph import RoIAlign
+from export.placement import Placement
 from export.session import Outputs, Session
-from lvt.config import TASKS, Task
 from lvt.errors import UserError
 from lvt.models import ModelSpec
-from lvt.preprocessing import Size
+from lvt.preprocessing import Normalise, Size
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Everything a target needs to write a file.
+
+    Attributes:
+        model: what is converted: rewritten, panoptic models as a static graph.
+        spec: what it is.
+        size: height and width of the images.
+        precision: one the target has for the task.
+        metadata: to embed.
+        pixels: Core ML only. The file takes an image of 8-bit pixels, to which it applies this
+            normalisation itself; None for the preprocessed tensor.
+    """
+
+    model: nn.Module
+    spec: ModelSpec
+    size: Size
+    precision: Precision
+    metadata: dict[str, str]
+    pixels: Normalise | None = None
 
 
 class Target(Protocol):
@@ -28,14 +51,16 @@ class Target(Protocol):
 
     roi_align: RoIAlign
 
-    def write(
-        self, model: nn.Module, spec: ModelSpec, size: Size, path: Path, metadata: dict[str, str]
-    ) -> None:
-        """Converts `model` for images of `size` and writes the file with `metadata` inside."""
+    def write(self, conversion: Conversion, path: Path) -> None:
+        """Converts and writes the file, or the folder where the format is one."""
         ...
 
     def open_session(self, path: Path, *, threads: int = 0) -> Session:
         """Opens a written file in its runtime; 0 threads leaves the choice to the runtime."""
+        ...
+
+    def placement(self, path: Path) -> Placement:
+        """Where the operators of a written file run."""
         ...
 
     def module_outputs(self, path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:
@@ -47,50 +72,16 @@ class Target(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class TargetInfo:
-    """One row of the capability table.
-
-    Attributes:
-        name: as it is called on the command line.
-        suffix: of the files it writes.
-        runtime: what runs them, as `lvt-bench --backend` calls it.
-        tasks: what can be exported to it.
-    """
-
-    name: str
-    suffix: str
-    runtime: str
-    tasks: tuple[Task, ...]
-
-
-TARGETS: dict[str, TargetInfo] = {
-    info.name: info for info in (TargetInfo("onnx", ".onnx", "onnxruntime", TASKS),)
-}
-
-
-def target_info(name: str) -> TargetInfo:
-    """The row of the table.
-
-    Raises:
-        UserError: no such target.
-    """
-    try:
-        return TARGETS[name]
-    except KeyError:
-        raise UserError(f"unknown target {name!r}; known: {', '.join(TARGETS)}") from None
-
-
-def check_task(info: TargetInfo, task: Task) -> None:
-    """Refuses a task that the target does not take.
-
-    Raises:
-        UserError: names the tasks it does.
-    """
-    if task not in info.tasks:
-        raise UserError(f"{info.name} does not take {task} models; only {', '.join(info.tasks)}")
-
-
 def load_target(name: str) -> Target:
-    """The module behind a target (a heavy import)."""
-    return cast(Target, importlib.import_module(f"export.targets.{target_info(name).name}"))
+    """The module behind a target (a heavy import).
+
+    Raises:
+        UserError: its extra is not installed.
+    """
+    info = target_info(name)
+    if not installed(info):
+        extras = ",".join(info.extras)
+        raise UserError(
+            f"{info.name}: an extra is not installed: pip install 'lvt-mobile[{extras}]'"
+        )
+    return cast(Target, importlib.import_module(f"export.targets.{info.module}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,13 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from export.panoptic.roi_align import separable_roi_align
+from export.placement import Placement
 from export.session import Outputs
+from export.targets import Conversion
 from lvt.errors import UserError
-from lvt.models import ModelSpec
-from lvt.preprocessing import Size
 
 OPSET = 20
 """The first with Gelu, which runtimes execute as one kernel; ONNX Runtime has it since 1.17."""
@@ -27,15 +28,13 @@ MODULE_KEY = "lvt.module"
 """Node metadata: dotted name of the innermost module that a node computes for."""
 
 
-def write(
-    model: nn.Module, spec: ModelSpec, size: Size, path: Path, metadata: dict[str, str]
-) -> None:
+def write(conversion: Conversion, path: Path) -> None:
     """See `Target.write`. The file passes `onnx.checker` with full shape inference."""
     program = torch.onnx.export(
-        model,
-        (torch.zeros(1, 3, *size),),
+        conversion.model,
+        (torch.zeros(1, 3, *conversion.size),),
         input_names=[INPUT],
-        output_names=list(spec.outputs),
+        output_names=list(conversion.spec.outputs),
         opset_version=OPSET,
         dynamo=True,
         optimize=True,
@@ -45,7 +44,7 @@ def write(
     proto = program.model_proto
     _tidy_metadata(proto)
     proto.producer_name = "lvt-mobile"
-    onnx.helper.set_model_props(proto, metadata)
+    onnx.helper.set_model_props(proto, conversion.metadata)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, path)
 
@@ -124,6 +123,12 @@ class OnnxSession:
 def open_session(path: Path, *, threads: int = 0) -> OnnxSession:
     """See `Target.open_session`."""
     return OnnxSession(path, threads=threads)
+
+
+def placement(path: Path) -> Placement:
+    """See `Target.placement`: the CPU provider has a kernel for every operator it loads."""
+    operators = Counter(node.op_type for node in onnx.load(path).graph.node)
+    return Placement("ONNX Runtime CPU kernels", 1, operators)
 
 
 def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:

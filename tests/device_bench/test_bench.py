@@ -15,7 +15,8 @@ from device_bench.default_model import cache_folder, default_artifact
 from device_bench.host import run_benchmark
 from device_bench.protocol import Protocol
 from export.artifact import manifest_path
-from export.exporter import ExportRequest, ExportResult, export_artifact
+from export.exporter import ExportResult, export_artifact
+from export.request import ExportRequest
 from export.session import Outputs
 from lvt.errors import UserError
 from tests.export.test_cli import one_line_error, run

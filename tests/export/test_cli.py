@@ -16,7 +16,8 @@ import typer
 from PIL import Image
 
 from export import cli, exporter, run_cli
-from export.exporter import ExportRequest, ExportResult, ParityError, export_artifact
+from export.exporter import ExportResult, ParityError, export_artifact
+from export.request import ExportRequest
 from lvt.config import LVT
 from lvt.console import command
 from lvt.errors import UserError

@@ -13,14 +13,18 @@ import torch
 from torch import nn
 
 import export.exporter as exporter
+import export.manifest as manifest
 from export.artifact import manifest_path, open_artifact, write_manifest
-from export.exporter import ExportRequest, ExportResult, ParityError, export_artifact
+from export.capabilities import TARGETS
+from export.exporter import ExportResult, ParityError, export_artifact
 from export.localise import first_deviation
+from export.panoptic.graph import PanopticGraph
 from export.parity import TOLERANCES, Tolerance, compare
+from export.request import ExportRequest, prepare
 from export.rewrite import rewrite
 from export.rewrite.mlp import PointwiseMlp
 from export.session import Outputs, TorchSession
-from export.targets import TARGETS, load_target
+from export.targets import Conversion, load_target
 from export.targets import onnx as onnx_target
 from lvt.checkpoint import identify, load_model, read_checkpoint
 from lvt.config import LVT, Task
@@ -102,7 +106,8 @@ def test_every_task_in_the_runtime(
     """Odd sizes too; the unrewritten export is the baseline speed is measured against."""
     model = build_random(spec, seed=2)
     path = tmp_path / "model.onnx"
-    onnx_target.write(rewrite(model) if rewritten else model, spec, size, path, {})
+    exported = rewrite(model) if rewritten else model
+    onnx_target.write(Conversion(exported, spec, size, "fp32", {}), path)
     image = photo(size)
     report = compare(
         TorchSession(model, spec),
@@ -216,6 +221,7 @@ def test_deviation_in_the_file_alone_is_located(
     found = first_deviation(
         model,
         rewrite(model),
+        "onnxruntime",
         lambda names: onnx_target.module_outputs(path, image, names),
         image,
         90.0,
@@ -225,6 +231,7 @@ def test_deviation_in_the_file_alone_is_located(
     clean = first_deviation(
         model,
         rewrite(model),
+        "onnxruntime",
         lambda names: onnx_target.module_outputs(tiny_export.path, image, names),
         image,
         90.0,
@@ -359,11 +366,9 @@ def test_panoptic_macs_are_the_paper_s() -> None:
     """Table 5: 5.4 M parameters, 56.4 GFLOPs (at 800x1216, all 1000 proposals, 100 masks)."""
     spec = default_spec("panoptic")
     request = ExportRequest("onnx", task="panoptic", size=(800, 1216))
-    job = exporter.prepare(request)
+    job = prepare(request)
     assert job.spec.panoptic == spec.panoptic
-    graph = exporter.PanopticGraph(
-        job.source.model, spec.panoptic, job.size, exporter._uncounted_roi_align
-    )
-    counted = exporter._macs(job, graph)
+    graph = PanopticGraph(job.source.model, spec.panoptic, job.size, manifest._uncounted_roi_align)
+    counted = manifest._macs(job, graph)
     assert counted["reference"] / 1e9 == pytest.approx(56.4, abs=0.05)
     assert sum(p.numel() for p in job.source.model.parameters()) == 5_349_770

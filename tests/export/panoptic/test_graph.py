@@ -17,6 +17,7 @@ from export.panoptic.session import PanopticReferenceSession
 from export.parity import TOLERANCES, compare
 from export.rewrite import rewrite
 from export.session import Outputs, TorchSession
+from export.targets import Conversion
 from export.targets import onnx as onnx_target
 from lvt.config import LVT
 from lvt.demo import DEMO_SIZE
@@ -82,7 +83,7 @@ def test_onnx_runtime_equals_the_reference(
     rewritten = rewrite(oracle_model)
     graph = PanopticGraph(rewritten, config, (256, 320), onnx_target.roi_align)
     path = tmp_path / "panoptic.onnx"
-    onnx_target.write(graph, spec, (256, 320), path, {})
+    onnx_target.write(Conversion(graph, spec, (256, 320), "fp32", {}), path)
     domains = {node.domain for node in onnx.load(path).graph.node}
     assert domains == {""}, "the file needs a custom operator"
     report = compare(
@@ -190,7 +191,7 @@ def test_coco_shaped_model_at_800x1216(tmp_path: Path) -> None:
     assert isinstance(model, LVTPanoptic)
     graph = PanopticGraph(rewrite(model), config, size, onnx_target.roi_align)
     path = tmp_path / "coco.onnx"
-    onnx_target.write(graph, spec, size, path, {})
+    onnx_target.write(Conversion(graph, spec, size, "fp32", {}), path)
     image = fixed_size("panoptic", size)(read_image(packaged_photos()[0]))
     report = compare(
         PanopticReferenceSession(model, config),

@@ -1,0 +1,163 @@
+"""What can be exported to what: target, task and precision as one table of data.
+
+Commands, documentation and tests are made from it. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from lvt.config import TASKS, Task
+from lvt.errors import UserError
+
+Precision = Literal["fp32", "fp16"]
+"""Of the weights and, where the runtime computes in it, of the arithmetic."""
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+Recipe = Literal["onnxruntime", "xnnpack", "neural_engine"]
+"""What a rewrite is made for; see `export.rewrite.registry`."""
+RECIPES: tuple[Recipe, ...] = get_args(Recipe)
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """One row of the capability table.
+
+    Attributes:
+        name: as it is called on the command line.
+        module: under `export.targets`.
+        suffix: of what it writes.
+        runtime: what runs it, as `lvt-bench --backend` calls it.
+        host_latency: whether this machine's latency in that runtime means anything.
+        summary: one line of help.
+        extras: of the package, that bring converter and runtime.
+        needs: modules that the extras bring.
+        recipe: how the model is rewritten for it.
+        precisions: what it can be written in, for each task; the first is the default.
+        layout: of the image in the written file.
+        pixels: whether it can be written for images of 8-bit pixels.
+        in_all: whether `lvt-export all` writes it.
+        notes: what a user should know of it, a sentence each.
+    """
+
+    name: str
+    module: str
+    suffix: str
+    runtime: str
+    host_latency: bool
+    summary: str
+    extras: tuple[str, ...]
+    needs: tuple[str, ...]
+    recipe: Recipe
+    precisions: dict[Task, tuple[Precision, ...]]
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    pixels: bool = False
+    in_all: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What can be exported to it."""
+        return tuple(self.precisions)
+
+    def precision(self, task: Task, wanted: Precision | None) -> Precision:
+        """The precision to write a task in; the default where None is wanted.
+
+        Raises:
+            UserError: the target does not take the task, or not in this precision.
+        """
+        known = self.precisions.get(task)
+        if known is None:
+            raise UserError(
+                f"{self.name} does not take {task} models; only {', '.join(self.tasks)}"
+            )
+        if wanted is not None and wanted not in known:
+            raise UserError(f"{self.name} writes {task} models in {' or '.join(known)} only")
+        return wanted or known[0]
+
+
+def _all_tasks(*precisions: Precision) -> dict[Task, tuple[Precision, ...]]:
+    return dict.fromkeys(TASKS, precisions)
+
+
+TARGETS: dict[str, TargetInfo] = {
+    info.name: info
+    for info in (
+        TargetInfo(
+            name="onnx",
+            module="onnx",
+            suffix=".onnx",
+            runtime="onnxruntime",
+            host_latency=True,
+            summary="ONNX, checked in ONNX Runtime.",
+            extras=(),
+            needs=(),
+            recipe="onnxruntime",
+            precisions=_all_tasks("fp32"),
+            notes=("opset 20, standard operators only: ONNX Runtime 1.17 or newer",),
+        ),
+        TargetInfo(
+            name="coreml",
+            module="coreml",
+            suffix=".mlpackage",
+            runtime="coreml",
+            host_latency=False,
+            summary="Core ML (.mlpackage), checked in our evaluator, or in Core ML on a Mac.",
+            extras=("coreml",),
+            needs=("coremltools",),
+            recipe="neural_engine",
+            precisions=_all_tasks("fp16", "fp32"),
+            pixels=True,
+            notes=(
+                "iOS 16 or macOS 13: the first whose ML Programs have every operator we use",
+                "on Linux proved in our own evaluator, which computes the written file",
+            ),
+        ),
+        TargetInfo(
+            name="executorch",
+            module="executorch",
+            suffix=".pte",
+            runtime="executorch",
+            host_latency=True,
+            summary="ExecuTorch with XNNPACK (.pte), checked in the ExecuTorch runtime.",
+            extras=("executorch",),
+            needs=("executorch",),
+            recipe="xnnpack",
+            precisions=_all_tasks("fp32"),
+            notes=("XNNPACK; no fp16, because its GELU has none",),
+        ),
+        TargetInfo(
+            name="tflite",
+            module="tflite",
+            suffix=".tflite",
+            runtime="tflite",
+            host_latency=True,
+            summary="TFLite (.tflite), checked in LiteRT.",
+            extras=("tflite",),
+            needs=("litert_torch", "ai_edge_litert"),
+            recipe="xnnpack",
+            precisions=_all_tasks("fp32", "fp16"),
+            layout="NHWC",
+            notes=("fp16 is weights; the CPU computes in float32, GPUs in fp16",),
+        ),
+    )
+}
+
+
+def target_info(name: str) -> TargetInfo:
+    """The row of the table.
+
+    Raises:
+        UserError: no such target.
+    """
+    try:
+        return TARGETS[name]
+    except KeyError:
+        raise UserError(f"unknown target {name!r}; known: {', '.join(TARGETS)}") from None
+
+
+def installed(info: TargetInfo) -> bool:
+    """Whether the target's extra is there."""
+    return all(importlib.util.find_spec(module) is not None for module in info.needs)

@@ -1,0 +1,190 @@
+"""What to export and how: the request, and everything that is settled before converting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from torch import nn
+
+from export.capabilities import Precision, TargetInfo
+from export.panoptic.graph import bounded, check_size
+from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
+from lvt.config import Task
+from lvt.demo import DEMO_CHECKPOINT
+from lvt.errors import UserError
+from lvt.labels import Labels, make_labels
+from lvt.models import ModelSpec, build_random, default_spec, min_side
+from lvt.panoptic.coco import CATEGORIES, STUFF, THINGS
+from lvt.preprocessing import Preprocessing, Size, fixed_size
+
+CLASSIFICATION_SIZE: Size = (224, 224)
+"""What the official classifier was trained and is evaluated at."""
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export and how.
+
+    Attributes:
+        target: name of the target format.
+        out: the file to write; in a folder (the current one by default) the name is made from
+            the checkpoint's.
+        checkpoint: file with the weights, or `demo`; None for reproducible random ones.
+        task: checked against the checkpoint; the model's task if there is no checkpoint.
+        size: input height and width; None to take the checkpoint's.
+        preset: for what shapes cannot tell (recursion depth); None to take the model's.
+        ema: use the checkpoint's EMA weights.
+        precision: of the file; None for the target's default.
+        strict: refuse a file of which something runs beside the accelerated path.
+        pixels: Core ML only; the file takes 8-bit pixels and normalises them itself.
+        rewrite: False exports the reference as it is, for comparison.
+        images: folder of further pictures to check parity on.
+        proposals: panoptic only; most boxes that are looked at. None: the model's own number.
+        detections: panoptic only; most instances. None: the model's own number.
+    """
+
+    target: str
+    out: Path | None = None
+    checkpoint: Path | None = None
+    task: Task | None = None
+    size: Size | None = None
+    preset: str | None = None
+    ema: bool = False
+    precision: Precision | None = None
+    strict: bool = False
+    pixels: bool = False
+    rewrite: bool = True
+    images: Path | None = None
+    proposals: int | None = None
+    detections: int | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model ready to export, and what is known of it."""
+
+    model: nn.Module
+    spec: ModelSpec
+    meta: CheckpointMeta = field(default_factory=CheckpointMeta)
+    checkpoint: Checkpoint | None = None
+
+
+DEMO = Path("demo")
+"""As a checkpoint, this name means the demonstration model that ships with the package."""
+
+
+def _checkpoint_path(given: Path) -> Path:
+    return DEMO_CHECKPOINT if given == DEMO and not given.exists() else given
+
+
+def load_source(request: ExportRequest) -> Source:
+    """Loads the checkpoint, or makes the random model.
+
+    Raises:
+        UserError: see `read_checkpoint`, `identify` and `load_model`.
+    """
+    if request.checkpoint is not None:
+        checkpoint = read_checkpoint(_checkpoint_path(request.checkpoint), ema=request.ema)
+        spec = identify(checkpoint, task=request.task, preset_name=request.preset)
+        return Source(load_model(checkpoint, spec), spec, checkpoint.meta, checkpoint)
+    spec = default_spec(request.task or "classification", request.preset or "lvt")
+    return Source(build_random(spec), spec)
+
+
+def choose_size(request: ExportRequest, source: Source) -> Size:
+    """The input size: the request's, else the checkpoint's, else the task's official one.
+
+    Raises:
+        UserError: nothing tells the size, or it is too small for the model.
+    """
+    size = request.size or source.meta.input_size
+    if size is None and source.spec.task == "classification":
+        size = CLASSIFICATION_SIZE
+    if size is None:
+        who = request.checkpoint.name if request.checkpoint else "a model without a checkpoint"
+        raise UserError(
+            f"{who} does not say which input size its {source.spec.task} task is for: "
+            "give --size HxW, for example --size 512x512"
+        )
+    if source.spec.task == "panoptic":
+        check_size(size)
+    least = min_side(source.spec)
+    if min(size) < least:
+        raise UserError(
+            f"--size {size[0]}x{size[1]} is too small: each side must be at least {least} pixels"
+        )
+    return size
+
+
+@dataclass(frozen=True)
+class Job:
+    """A source with everything decided that an artifact needs.
+
+    Attributes:
+        spec: the source's; for panoptic, bounded as the request asks.
+    """
+
+    source: Source
+    spec: ModelSpec
+    size: Size
+    preprocessing: Preprocessing
+    labels: Labels | None
+
+
+def prepare(request: ExportRequest) -> Job:
+    """Loads the source and settles size, bounds, preprocessing and labels.
+
+    Raises:
+        UserError: see `load_source` and `choose_size`; bounds without a panoptic model.
+    """
+    source = load_source(request)
+    size = choose_size(request, source)
+    spec, meta = source.spec, source.meta
+    if spec.panoptic is not None:
+        panoptic = bounded(spec.panoptic, request.proposals, request.detections)
+        spec = replace(spec, panoptic=panoptic)
+    elif request.proposals or request.detections:
+        raise UserError(f"--proposals and --detections are for panoptic models, not {spec.task}")
+    preprocessing = fixed_size(spec.task, size, meta.mean, meta.std)
+    return Job(source, spec, size, preprocessing, source_labels(source))
+
+
+def default_name(request: ExportRequest, job: Job, info: TargetInfo) -> str:
+    """Checkpoint (or preset), task, size, and what is out of the ordinary."""
+    stem = job.spec.name
+    if request.checkpoint:
+        stem = request.checkpoint.name
+        for suffix in (".tar", ".pth", ".pt", ".safetensors"):
+            stem = stem.removesuffix(suffix)
+    parts = [stem] if job.spec.task in stem else [stem, job.spec.task]
+    parts.append(f"{job.size[0]}x{job.size[1]}")
+    if request.checkpoint and request.preset:
+        parts.append(f"r{job.spec.config.recursion}")
+    if request.proposals:
+        parts.append(f"p{request.proposals}")
+    if request.detections:
+        parts.append(f"d{request.detections}")
+    if request.ema:
+        parts.append("ema")
+    precision = info.precision(job.spec.task, request.precision)
+    if precision != info.precision(job.spec.task, None):
+        parts.append(precision)
+    if request.pixels:
+        parts.append("pixels")
+    if not request.rewrite:
+        parts.append("unrewritten")
+    return "_".join(parts)
+
+
+def source_labels(source: Source) -> Labels | None:
+    """Class names and colours, of the checkpoint where it has them; None for a backbone."""
+    spec, meta = source.spec, source.meta
+    if not spec.classes:
+        return None
+    names, palette = meta.class_names, meta.palette
+    split = (spec.panoptic.things, spec.panoptic.stuff) if spec.panoptic else None
+    if names is None and split == (len(THINGS), len(STUFF)):
+        names = tuple(category.name for category in CATEGORIES)
+        palette = tuple(category.colour for category in CATEGORIES)
+    return make_labels(spec.classes, names, palette, imagenet=spec.task == "classification")

@@ -1,0 +1,55 @@
+"""The backbone with channels first from the stem to the last map: no layout changes between."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+
+from export.capabilities import Recipe
+from export.rewrite.registry import CHANNELS_FIRST, register, rewrite
+from lvt.backbone import LVT
+from lvt.layers import PatchEmbed
+
+
+class ChannelsFirstPatchEmbed(nn.Module):
+    """NCHW in and out, for images and features alike."""
+
+    def __init__(self, reference: PatchEmbed, recipe: Recipe):
+        super().__init__()
+        self.proj = copy.deepcopy(reference.proj)
+        self.norm = rewrite(reference.norm, recipe)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.proj(x))
+
+
+class ChannelsFirstLVT(nn.Module):
+    """`LVT` with NCHW between its modules; the modules keep their names."""
+
+    def __init__(self, reference: LVT, recipe: Recipe):
+        super().__init__()
+        # A block adds, norms and calls its parts: that holds in any layout.
+        self.backbone = rewrite(reference.backbone, recipe)
+        norms = reference.downstream_norms
+        self.downstream_norms = None if norms is None else rewrite(norms, recipe)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        maps: list[Tensor] = []
+        x = image
+        for index, stage in enumerate(self.backbone):
+            x = stage(x)
+            if self.downstream_norms is not None:
+                x = self.downstream_norms[index](x)
+            maps.append(x)
+        return tuple(maps)
+
+
+@register(PatchEmbed, *CHANNELS_FIRST)
+def rewrite_patch_embed(reference: PatchEmbed, recipe: Recipe) -> nn.Module:
+    return ChannelsFirstPatchEmbed(reference, recipe)
+
+
+@register(LVT, *CHANNELS_FIRST)
+def rewrite_lvt(reference: LVT, recipe: Recipe) -> nn.Module:
+    return ChannelsFirstLVT(reference, recipe)

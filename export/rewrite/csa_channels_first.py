@@ -1,0 +1,173 @@
+"""CSA with channels first: strided 1x1 convolutions in, one interleaving out, no window is copied.
+
+At stride 2, input tap (ky, kx) of all windows is every second pixel of the map, so it is a 1x1
+convolution with stride 2; taps that look at the same pixels share one. What differs between
+runtimes is the small product of attention and values, and how four maps are interleaved; each form
+is a function of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from export.capabilities import Recipe
+from export.rewrite.linear import frozen, pointwise
+from export.rewrite.registry import register
+from lvt.attention import CSA
+
+Mix = Callable[[Tensor, list[Tensor], int], list[Tensor]]
+"""(logits (B, heads*81, h, w), nine value maps (B, C, h, w), heads) -> nine output maps."""
+Interleave = Callable[[Tensor], Tensor]
+"""Maps of the four parities, (B, 4*C, h, w) -> (B, C, 2h, 2w)."""
+
+TAPS = CSA.TAPS
+
+
+def mix_in_batches(logits: Tensor, values: list[Tensor], heads: int) -> list[Tensor]:
+    """Eq. (4) as one batched product of a 9x9 matrix a window and head."""
+    batch, _, rows, columns = logits.shape
+    dim = values[0].shape[1]
+    windows = batch * rows * columns
+    alpha = logits.permute(0, 2, 3, 1).reshape(windows * heads, TAPS, TAPS).softmax(dim=-1)
+    value = torch.cat(values, dim=1).permute(0, 2, 3, 1).reshape(windows, TAPS, heads, dim // heads)
+    value = value.permute(0, 2, 1, 3).reshape(windows * heads, TAPS, dim // heads)
+    out = torch.bmm(alpha, value).reshape(windows, heads, TAPS, dim // heads)
+    out = out.permute(0, 2, 1, 3).reshape(batch, rows, columns, TAPS * dim).permute(0, 3, 1, 2)
+    return [out[:, tap * dim : (tap + 1) * dim] for tap in range(TAPS)]
+
+
+def mix_map_by_map(logits: Tensor, values: list[Tensor], heads: int) -> list[Tensor]:
+    """Eq. (4) as sums of maps, each times its own plane of attention: nothing changes place."""
+    width = values[0].shape[1] // heads
+    by_head = zip(*(value.split(width, dim=1) for value in values), strict=True)
+    windows = logits.split(TAPS, dim=1)  # of each head, then output tap
+    outs: list[list[Tensor]] = [[] for _ in range(TAPS)]
+    for head, own in enumerate(by_head):
+        for tap in range(TAPS):
+            alpha = windows[head * TAPS + tap].softmax(dim=1).split(1, dim=1)
+            first, *others = (plane * value for plane, value in zip(alpha, own, strict=True))
+            for other in others:
+                first = first + other
+            outs[tap].append(first)
+    return [torch.cat(parts, dim=1) for parts in outs]
+
+
+def interleave_by_permuting(maps: Tensor) -> Tensor:
+    """In channel-last order, where whole pixels move."""
+    batch, channels, rows, columns = maps.shape
+    pixels = maps.permute(0, 2, 3, 1).reshape(batch * rows, columns, 2, channels // 2)
+    pixels = pixels.permute(0, 2, 1, 3).reshape(batch, 2 * rows, 2 * columns, channels // 4)
+    return pixels.permute(0, 3, 1, 2)
+
+
+def interleave_by_convolution(maps: Tensor) -> Tensor:
+    """As a transposed convolution with ones, for engines that move no pixels but convolve fast."""
+    channels = maps.shape[1] // 4
+    eye = torch.eye(4, dtype=maps.dtype).reshape(4, 1, 2, 2)
+    weight = torch.eye(channels, dtype=maps.dtype)[None, :, :, None, None] * eye[:, None]
+    return F.conv_transpose2d(maps, weight.reshape(4 * channels, channels, 2, 2), stride=2)
+
+
+class ChannelsFirstCSA(nn.Module):
+    """Eq. (4). NCHW in and out, any size.
+
+    Args:
+        reference: the trained module.
+        mix: the form of the product.
+        interleave: the form of the interleaving.
+    """
+
+    def __init__(self, reference: CSA, mix: Mix, interleave: Interleave):
+        super().__init__()
+        self.heads, self.mix, self.interleave = reference.heads, mix, interleave
+        dim = reference.proj.in_features
+        scale = reference.scale
+        self.attn = pointwise(reference.attn.weight * scale, reference.attn.bias * scale)
+        matrices = reference.weight.weight.reshape(TAPS, dim, dim)
+
+        def strided(*taps: int) -> nn.Parameter:
+            return frozen(torch.cat([matrices[tap] for tap in taps])[:, :, None, None])
+
+        # By the parity of row and column they look at. Odd ones are looked at from both sides.
+        self.even_even = strided(4)
+        self.even_odd = strided(3, 5)
+        self.odd_even = strided(1, 7)
+        self.odd_odd = strided(0, 2, 6, 8)
+        self.proj = pointwise(reference.proj.weight, reference.proj.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        rows, columns = -(-height // 2), -(-width // 2)
+        logits = self.attn(F.avg_pool2d(_extend_far(x, 2 * rows, 2 * columns), 2))
+        outs = self.mix(logits, self.values(x), self.heads)
+        maps = self.interleave(_overlap_add(outs))
+        if (2 * rows, 2 * columns) != (height, width):
+            maps = maps[:, :, :height, :width]
+        return self.proj(maps)
+
+    def values(self, x: Tensor) -> list[Tensor]:
+        """W_j x_j for the nine taps, each (B, C, h, w).
+
+        The zero padding puts a pixel before the first and one after the last: what the near side
+        of a window sees is the far side's map, one window on.
+        """
+        dim = x.shape[1]
+        even_even = F.conv2d(x, self.even_even, stride=2)
+        left_right = F.conv2d(x, self.even_odd, stride=2, padding=(0, 1))
+        above_below = F.conv2d(x, self.odd_even, stride=2, padding=(1, 0))
+        corners = F.conv2d(x, self.odd_odd, stride=2, padding=(1, 1))
+        rows, columns = even_even.shape[-2:]
+        near_row, far_row = slice(0, rows), slice(1, rows + 1)
+        near_column, far_column = slice(0, columns), slice(1, columns + 1)
+        return [
+            corners[:, :dim, near_row, near_column],
+            above_below[:, :dim, near_row],
+            corners[:, dim : 2 * dim, near_row, far_column],
+            left_right[:, :dim, :, near_column],
+            even_even,
+            left_right[:, dim:, :, far_column],
+            corners[:, 2 * dim : 3 * dim, far_row, near_column],
+            above_below[:, dim:, far_row],
+            corners[:, 3 * dim :, far_row, far_column],
+        ]
+
+
+def _extend_far(x: Tensor, rows: int, columns: int) -> Tensor:
+    """Repeats the last row and column: their mean over 2x2 is then that of the existing pixels."""
+    if columns > x.shape[3]:
+        x = torch.cat([x, x[:, :, :, -1:]], dim=3)
+    if rows > x.shape[2]:
+        x = torch.cat([x, x[:, :, -1:]], dim=2)
+    return x
+
+
+def _overlap_add(taps: list[Tensor]) -> Tensor:
+    """Adds nine window outputs (B, C, h, w) where windows overlap: the parities, (B, 4C, h, w).
+
+    See `export.rewrite.csa`.
+    """
+
+    def from_right(tap: Tensor) -> Tensor:
+        return F.pad(tap[:, :, :, 1:], (0, 1, 0, 0))
+
+    def from_below(tap: Tensor) -> Tensor:
+        return F.pad(tap[:, :, 1:], (0, 0, 0, 1))
+
+    even_odd = taps[5] + from_right(taps[3])
+    odd_even = taps[7] + from_below(taps[1])
+    odd_odd = taps[8] + from_right(taps[6]) + from_below(taps[2] + from_right(taps[0]))
+    return torch.cat([taps[4], even_odd, odd_even, odd_odd], dim=1)
+
+
+@register(CSA, "xnnpack")
+def rewrite_csa_for_xnnpack(reference: CSA, _recipe: Recipe) -> nn.Module:
+    return ChannelsFirstCSA(reference, mix_in_batches, interleave_by_permuting)
+
+
+@register(CSA, "neural_engine")
+def rewrite_csa_for_neural_engine(reference: CSA, _recipe: Recipe) -> nn.Module:
+    return ChannelsFirstCSA(reference, mix_map_by_map, interleave_by_convolution)
