@@ -26,9 +26,7 @@ def _interpreter(model: bytes | Path, threads: int) -> Interpreter:
     Raises:
         UserError: the runtime refuses the file.
     """
-    source = (
-        {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
-    )
+    source = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
     try:
         interpreter = Interpreter(**source, num_threads=threads or None)
         interpreter.allocate_tensors()
@@ -68,9 +66,7 @@ class TfliteSession:
     def run(self, image: NDArray[np.float32]) -> Outputs:
         self._interpreter.set_tensor(self._input, nhwc(image))
         self._interpreter.invoke()
-        return {
-            name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()
-        }
+        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
 
 def nhwc(image: NDArray[np.float32]) -> NDArray[np.float32]:
