@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import litert_torch
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +41,8 @@ def convert(model: nn.Module, spec: ModelSpec, size: Size) -> Any:
     Args:
         model: (1, 3, *size) to the outputs of `spec`.
     """
+    import litert_torch  # takes seconds; who only runs files does not need it
+
     # It reports progress on stdout, which is for the results of our commands.
     with contextlib.redirect_stdout(sys.stderr):
         converted = litert_torch.convert(

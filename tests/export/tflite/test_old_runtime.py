@@ -9,10 +9,13 @@ import pytest
 
 from export.exporter import ExportRequest, _exported, _scene, prepare
 from export.session import TorchSession
-from export.targets import tflite as tflite_target
 from lvt.demo import HELD_OUT_SEEDS
 from lvt.metrics import sqnr_db
 from tests.export.tflite.conftest import RunOld, TinyFiles
+
+pytest.importorskip("litert_torch", reason="needs the extra lvt-mobile[tflite]")
+
+from export.targets import tflite as tflite_target
 
 
 def test_old_runtime_equals_the_reference(tiny_files: TinyFiles, run_old: RunOld) -> None:
