@@ -1,0 +1,105 @@
+"""TFLite: written by litert-torch, run by LiteRT with XNNPACK on the CPU. Built-in operators only.
+
+The file takes NHWC, so that a phone's camera frame needs no transpose; outputs stay as the model
+has them. The operators are among those that TensorFlow Lite 2.14 knows.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from export.panoptic.roi_align import separable_roi_align
+from export.placement import Placement
+from export.session import Outputs
+from export.tflite import flatbuffer, runtime
+from export.tflite.convert import convert
+from lvt.models import ModelSpec
+from lvt.preprocessing import Size
+
+roi_align = separable_roi_align
+
+
+def write(
+    model: nn.Module,
+    spec: ModelSpec,
+    size: Size,
+    path: Path,
+    metadata: dict[str, str],
+    precision: str,
+) -> None:
+    """See `Target.write`.
+
+    Args:
+        model: (1, 3, *size) NCHW to the outputs of `spec`; the file takes (1, *size, 3).
+        spec: names the outputs.
+        size: height and width.
+        path: to write.
+        metadata: embedded; `read_metadata` gives it back.
+        precision: `fp32`, or `fp16` for half-precision weights with float32 arithmetic.
+
+    Raises:
+        ValueError: another precision.
+    """
+    if precision not in ("fp32", "fp16"):
+        raise ValueError(f"no such precision: {precision}")
+    file = convert(model, spec, size)
+    if precision == "fp16":
+        flatbuffer.halve_weights(file)
+    flatbuffer.set_metadata(file, metadata)
+    path.write_bytes(flatbuffer.pack(file))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What `write` embedded, and the converter's own entries.
+
+    Raises:
+        UserError: not a TFLite file.
+    """
+    return flatbuffer.get_metadata(flatbuffer.read(path))
+
+
+def open_session(path: Path, *, threads: int = 0) -> runtime.TfliteSession:
+    """See `Target.open_session`.
+
+    Raises:
+        UserError: the runtime refuses the file.
+    """
+    return runtime.TfliteSession(path, threads=threads)
+
+
+def placement(path: Path) -> Placement:
+    """What XNNPACK takes of the file, and what is left to the plain kernels.
+
+    Raises:
+        UserError: the runtime refuses the file.
+    """
+    return runtime.placement(path)
+
+
+def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:
+    """See `Target.module_outputs`: the last value each module computed, as the file holds it.
+
+    Feature maps are usually NHWC there. A module whose last operation was merged into another's
+    gives the value before it; one that the converter dissolved is missing.
+
+    Args:
+        path: written by `write`.
+        image: (1, 3, H, W).
+        names: dotted names of modules.
+    """
+    return runtime.module_outputs(path, image, names)
+
+
+def versions() -> dict[str, str]:
+    """See `Target.versions`."""
+    return {
+        "torch": torch.__version__,
+        "litert-torch": version("litert-torch"),
+        "ai-edge-litert": version("ai-edge-litert"),
+    }

@@ -1,0 +1,1 @@
+"""TFLite files: conversion, the flatbuffer itself, and the runtime."""

@@ -1,0 +1,144 @@
+"""Tiny models as .tflite files, converted once, and an environment with an old runtime."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from export.rewrite import rewrite
+from lvt.models import ModelSpec, build_random
+from lvt.preprocessing import fixed_size, packaged_photos, read_image
+from tests.conftest import TINY, tiny
+
+SIZE = (64, 96)
+METADATA = {"lvt.task": "backbone", "lvt.labels": '["Straße", "空"]'}
+OLD_RUNTIME = ("tflite-runtime==2.14.*", "numpy<2")
+
+
+class TinyFiles(NamedTuple):
+    """One model in both precisions.
+
+    Attributes:
+        spec: a backbone, the task with several outputs.
+        reference: as the paper defines it.
+        rewritten: what was converted.
+        image: (1, 3, *SIZE).
+        fp32: the file.
+        fp16: the same with halved weights.
+    """
+
+    spec: ModelSpec
+    reference: nn.Module
+    rewritten: nn.Module
+    image: np.ndarray
+    fp32: Path
+    fp16: Path
+
+
+def write_both(
+    model: nn.Module, spec: ModelSpec, size: tuple[int, int], folder: Path
+) -> tuple[Path, Path]:
+    """The float32 and the float16 file from one conversion, which is what takes long."""
+    from export.targets import tflite  # an optional dependency; the tests themselves skip
+
+    converted = tflite.convert(model, spec, size)
+    paths = folder / "fp32.tflite", folder / "fp16.tflite"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tflite, "convert", lambda *_: copy.deepcopy(converted))
+        for path in paths:
+            tflite.write(model, spec, size, path, METADATA, path.stem)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
+    spec = ModelSpec("backbone", tiny(recursion=1))
+    reference = build_random(spec, seed=5)
+    rewritten = rewrite(reference)
+    image = fixed_size("semantic", SIZE)(read_image(packaged_photos()[1]))
+    fp32, fp16 = write_both(rewritten, spec, SIZE, tmp_path_factory.mktemp("tflite"))
+    return TinyFiles(spec, reference, rewritten, image, fp32, fp16)
+
+
+class Broken(nn.Module):
+    """Two convolutions with a strided slice in between, which XNNPACK does not take.
+
+    The weights are exact in float16; the constant that is added is not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 1)
+        self.second = nn.Conv2d(4, 2, 1)
+        self.register_buffer("offset", torch.full((1, 4, 1, 1), 1000.3))
+        for conv in (self.first, self.second):
+            conv.weight.data = (conv.weight.data * 8).round() / 8
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.second(self.first(image)[:, :, ::2] + self.offset)
+
+
+@pytest.fixture(scope="session")
+def broken_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """`Broken` as fp32 and fp16, for images of 8x8."""
+    torch.manual_seed(0)
+    spec = ModelSpec("semantic", TINY, 2)
+    return write_both(Broken().eval(), spec, (8, 8), tmp_path_factory.mktemp("broken"))
+
+
+RunOld = Callable[[Path, np.ndarray], dict[str, np.ndarray]]
+
+
+@pytest.fixture(scope="session")
+def run_old(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> RunOld:
+    """Runs a file on an NCHW image in TensorFlow Lite 2.14, in a process of its own."""
+    assert pytestconfig.cache is not None
+    folder = pytestconfig.cache.mkdir("tflite-runtime-2.14")
+    python = folder / "venv" / "bin" / "python"
+    ready = folder / "ready"
+    with FileLock(folder / "lock"):  # parallel test workers share it
+        if not ready.exists():
+            _make_environment(folder / "venv", python)
+            ready.touch()
+
+    def run(model: Path, image: np.ndarray) -> dict[str, np.ndarray]:
+        work = tmp_path_factory.mktemp("old")
+        np.save(work / "in.npy", np.ascontiguousarray(image.transpose(0, 2, 3, 1)))
+        script = Path(__file__).with_name("old_runtime.py")
+        _call(python, script, model, work / "in.npy", work / "out.npz")
+        with np.load(work / "out.npz") as outputs:
+            return dict(outputs)
+
+    return run
+
+
+def _make_environment(venv: Path, python: Path) -> None:
+    try:
+        _call(sys.executable, "-m", "venv", "--clear", venv)
+        _call(python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", *OLD_RUNTIME)
+    except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+        reason = str(error).strip().splitlines()[-1]
+        pytest.skip(f"cannot install {OLD_RUNTIME[0]} (no network, or no wheel): {reason}")
+
+
+def _call(*arguments: Any) -> None:
+    """Runs a program.
+
+    Raises:
+        AssertionError: it failed; holds what it said.
+    """
+    done = subprocess.run(
+        [str(argument) for argument in arguments], capture_output=True, text=True, timeout=300
+    )
+    if done.returncode != 0:
+        raise AssertionError(done.stderr or f"exit code {done.returncode}")
