@@ -69,17 +69,16 @@ def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> O
     return recorded
 
 
-def _in_layout(
-    found: NDArray[np.float32] | None, shape: tuple[int, ...]
-) -> NDArray[np.float32] | None:
-    """`found` in the reference's `shape`, which may be NHWC where it is NCHW; None if neither."""
-    if found is None or found.shape == shape:
-        return found
-    if found.ndim == 4:
-        for axes in ((0, 2, 3, 1), (0, 3, 1, 2)):
-            if found.transpose(axes).shape == shape:
-                return found.transpose(axes)
-    return None
+def _agreement_db(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float | None:
+    """SQNR of a map that may be NCHW where `expected` is NHWC, or the reverse.
+
+    Shapes alone do not always tell which; the layout that is wrong does not come near. None where
+    neither fits: the converter merged the module's last operation with another's.
+    """
+    orders = ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)) if found.ndim == 4 else (range(found.ndim),)
+    views = [found.transpose(tuple(order)) for order in orders]
+    fitting = [sqnr_db(view, expected) for view in views if view.shape == expected.shape]
+    return max(fitting, default=None)
 
 
 def first_deviation(
@@ -107,10 +106,7 @@ def first_deviation(
         ("runtime", file_outputs(list(expected))),
     ):
         for name, value in expected.items():
-            found = _in_layout(actual.get(name), value.shape)
-            if found is None:
-                continue  # the converter merged the module's last operation with another's
-            sqnr = sqnr_db(found, value)
-            if not sqnr >= least_sqnr_db:
+            sqnr = _agreement_db(actual[name], value) if name in actual else None
+            if sqnr is not None and not sqnr >= least_sqnr_db:
                 return Deviation(name, side, sqnr)
     return None

@@ -33,8 +33,15 @@ def mix_in_batches(logits: Tensor, values: list[Tensor], heads: int) -> list[Ten
     dim = values[0].shape[1]
     windows = batch * rows * columns
     alpha = logits.permute(0, 2, 3, 1).reshape(windows * heads, TAPS, TAPS).softmax(dim=-1)
-    value = torch.cat(values, dim=1).permute(0, 2, 3, 1).reshape(windows, TAPS, heads, dim // heads)
-    value = value.permute(0, 2, 1, 3).reshape(windows * heads, TAPS, dim // heads)
+    # In two steps: XNNPACK joins five tensors at most.
+    rows_of_taps = [
+        torch.cat(values[first : first + 3], dim=1)
+        .permute(0, 2, 3, 1)
+        .reshape(windows, 3, heads, dim // heads)
+        for first in range(0, TAPS, 3)
+    ]
+    value = torch.cat(rows_of_taps, dim=1).permute(0, 2, 1, 3)
+    value = value.reshape(windows * heads, TAPS, dim // heads)
     out = torch.bmm(alpha, value).reshape(windows, heads, TAPS, dim // heads)
     out = out.permute(0, 2, 1, 3).reshape(batch, rows, columns, TAPS * dim).permute(0, 3, 1, 2)
     return [out[:, tap * dim : (tap + 1) * dim] for tap in range(TAPS)]
@@ -56,12 +63,18 @@ def mix_map_by_map(logits: Tensor, values: list[Tensor], heads: int) -> list[Ten
     return [torch.cat(parts, dim=1) for parts in outs]
 
 
-def interleave_by_permuting(maps: Tensor) -> Tensor:
-    """In channel-last order, where whole pixels move."""
+def interleave_rows(maps: Tensor) -> Tensor:
+    """By joining rows in channel-last order: no pixel moves by itself.
+
+    Two maps side by side on the channels are already the pixels of a row in turn, and a row of
+    the even ones before a row of the odd ones is two rows.
+    """
     batch, channels, rows, columns = maps.shape
-    pixels = maps.permute(0, 2, 3, 1).reshape(batch * rows, columns, 2, channels // 2)
-    pixels = pixels.permute(0, 2, 1, 3).reshape(batch, 2 * rows, 2 * columns, channels // 4)
-    return pixels.permute(0, 3, 1, 2)
+    pixels = maps.permute(0, 2, 3, 1)
+    even, odd = pixels[..., : channels // 2], pixels[..., channels // 2 :]
+    halves = [half.reshape(batch * rows, 1, -1) for half in (even, odd)]
+    joined = torch.cat(halves, dim=1).reshape(batch, 2 * rows, 2 * columns, channels // 4)
+    return joined.permute(0, 3, 1, 2)
 
 
 def interleave_by_convolution(maps: Tensor) -> Tensor:
@@ -165,7 +178,7 @@ def _overlap_add(taps: list[Tensor]) -> Tensor:
 
 @register(CSA, "xnnpack")
 def rewrite_csa_for_xnnpack(reference: CSA, _recipe: Recipe) -> nn.Module:
-    return ChannelsFirstCSA(reference, mix_in_batches, interleave_by_permuting)
+    return ChannelsFirstCSA(reference, mix_in_batches, interleave_rows)
 
 
 @register(CSA, "neural_engine")

@@ -12,46 +12,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from export.panoptic.roi_align import separable_roi_align
 from export.placement import Placement
 from export.session import Outputs
+from export.targets import Conversion
 from export.tflite import flatbuffer, runtime
 from export.tflite.convert import convert
-from lvt.models import ModelSpec
-from lvt.preprocessing import Size
 
 roi_align = separable_roi_align
 
 
-def write(
-    model: nn.Module,
-    spec: ModelSpec,
-    size: Size,
-    path: Path,
-    metadata: dict[str, str],
-    precision: str,
-) -> None:
-    """See `Target.write`.
-
-    Args:
-        model: (1, 3, *size) NCHW to the outputs of `spec`; the file takes (1, *size, 3).
-        spec: names the outputs.
-        size: height and width.
-        path: to write.
-        metadata: embedded; `read_metadata` gives it back.
-        precision: `fp32`, or `fp16` for half-precision weights with float32 arithmetic.
-
-    Raises:
-        ValueError: another precision.
-    """
-    if precision not in ("fp32", "fp16"):
-        raise ValueError(f"no such precision: {precision}")
-    file = convert(model, spec, size)
-    if precision == "fp16":
+def write(conversion: Conversion, path: Path) -> None:
+    """See `Target.write`. With fp16, weights are halved and the CPU computes in float32."""
+    file = convert(conversion.model, conversion.spec, conversion.size)
+    if conversion.precision == "fp16":
         flatbuffer.halve_weights(file)
-    flatbuffer.set_metadata(file, metadata)
+    flatbuffer.set_metadata(file, conversion.metadata)
     path.write_bytes(flatbuffer.pack(file))
 
 

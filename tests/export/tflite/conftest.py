@@ -15,7 +15,9 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
+from export.capabilities import Precision
 from export.rewrite import rewrite
+from export.targets import Conversion
 from lvt.models import ModelSpec, build_random
 from lvt.preprocessing import fixed_size, packaged_photos, read_image
 from tests.conftest import TINY, tiny
@@ -56,7 +58,8 @@ def write_both(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tflite, "convert", lambda *_: copy.deepcopy(converted))
         for path in paths:
-            tflite.write(model, spec, size, path, METADATA, path.stem)
+            precision: Precision = "fp16" if path.stem == "fp16" else "fp32"
+            tflite.write(Conversion(model, spec, size, precision, METADATA), path)
     return paths
 
 
@@ -64,7 +67,7 @@ def write_both(
 def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
     spec = ModelSpec("backbone", tiny(recursion=1))
     reference = build_random(spec, seed=5)
-    rewritten = rewrite(reference)
+    rewritten = rewrite(reference, "xnnpack")
     image = fixed_size("semantic", SIZE)(read_image(packaged_photos()[1]))
     fp32, fp16 = write_both(rewritten, spec, SIZE, tmp_path_factory.mktemp("tflite"))
     return TinyFiles(spec, reference, rewritten, image, fp32, fp16)
