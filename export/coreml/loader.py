@@ -165,7 +165,9 @@ class _Reader:
         for names in arguments.values():
             for value_name in names:
                 if value_name not in self._types:
-                    raise ValueError(f"{op.type} '{name}' uses {value_name}, which nothing computes")
+                    raise ValueError(
+                        f"{op.type} '{name}' uses {value_name}, which nothing computes"
+                    )
         return Operation(
             op.type, str(name), arguments, tuple(o.name for o in op.outputs), len(op.blocks)
         )
@@ -237,4 +239,3 @@ def _from_bytes(data: bytes, dtype: str, count: int) -> NDArray[np.generic]:
         values = np.where(values >= 1 << (bits - 1), values - (1 << bits), values)
         return values.astype(np.int8)
     return values.astype(np.uint8)
-

@@ -41,7 +41,5 @@ def import_coremltools() -> ModuleType:
         with quiet():
             import coremltools
     except ImportError as error:
-        raise UserError(
-            "Core ML needs coremltools: pip install 'lvt-mobile[coreml]'"
-        ) from error
-    return coremltools  # type: ignore[no-any-return]
+        raise UserError("Core ML needs coremltools: pip install 'lvt-mobile[coreml]'") from error
+    return coremltools

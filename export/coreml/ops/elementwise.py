@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from export.coreml.ops.kinds import Operator, Unsupported
+from export.coreml.ops.kinds import Operator, UnsupportedError
 
 # `cast` names types so; uint16 is held in int32, see the evaluator.
 _CASTS = {
@@ -39,7 +39,7 @@ def _binary(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
 
 def _cast(x: Tensor, dtype: str) -> Tensor:
     if dtype not in _CASTS:
-        raise Unsupported(f"dtype {dtype}")
+        raise UnsupportedError(f"dtype {dtype}")
     return x.to(_CASTS[dtype])  # float to integer truncates, as in Core ML
 
 

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from export.coreml.ops.kinds import Operator, Unsupported
+from export.coreml.ops.kinds import Operator, UnsupportedError
 
 # `validate_indices` asks Core ML for an error on indices out of bounds; torch always gives one.
 
@@ -66,7 +66,7 @@ def _scattered(data: Tensor, targets: Tensor, updates: Tensor, mode: str) -> Ten
     elif mode == "div":
         out = flat / torch.ones_like(flat).scatter_reduce(0, at, values, "prod")
     else:
-        raise Unsupported(f"mode {mode}")
+        raise UnsupportedError(f"mode {mode}")
     return out.view(data.shape)
 
 

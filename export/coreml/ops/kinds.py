@@ -15,5 +15,5 @@ be of the dtype the file declares; the evaluator rounds it.
 """
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """A combination of parameters whose meaning is not documented or not implemented here."""

@@ -66,7 +66,7 @@ def _argmin(
 
 
 def _argsort(x: Tensor, axis: int = -1, ascending: bool = False) -> Tensor:
-    return x.argsort(axis, descending=not ascending, stable=True)
+    return x.argsort(dim=axis, descending=not ascending, stable=True)
 
 
 def _topk(
@@ -79,7 +79,7 @@ def _topk(
     output_indices_dtype: str = "int32",
 ) -> tuple[Tensor, ...]:
     # Unsorted results may come in any order, so the sorted one will do.
-    values, indices = x.sort(axis, descending=not ascending, stable=True)
+    values, indices = x.sort(dim=axis, descending=not ascending, stable=True)
     count = x.shape[axis] if k == -1 else k
     best = values.narrow(axis, 0, count), indices.narrow(axis, 0, count)
     return best if return_indices else best[:1]

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from export.coreml.ops.kinds import Operator, Unsupported
+from export.coreml.ops.kinds import Operator, UnsupportedError
 
 
 def _grid(size: int, out: int, sampling_mode: str) -> Tensor:
@@ -25,7 +25,7 @@ def _grid(size: int, out: int, sampling_mode: str) -> Tensor:
     elif sampling_mode == "UNALIGN_CORNERS":
         points = (steps + 0.5) * (size / out) - 0.5
     else:
-        raise Unsupported(f"sampling_mode {sampling_mode}")
+        raise UnsupportedError(f"sampling_mode {sampling_mode}")
     return points.clamp(0, size - 1)
 
 
@@ -51,9 +51,7 @@ def _upsample_nearest_neighbor(
     return _nearest(_nearest(x, -2, height), -1, width)
 
 
-def _resize_nearest_neighbor(
-    x: Tensor, target_size_height: int, target_size_width: int
-) -> Tensor:
+def _resize_nearest_neighbor(x: Tensor, target_size_height: int, target_size_width: int) -> Tensor:
     return _nearest(_nearest(x, -2, target_size_height), -1, target_size_width)
 
 
@@ -70,7 +68,7 @@ def _upsample_bilinear(
 ) -> Tensor:
     half_pixel = not align_corners if half_pixel_centers is None else half_pixel_centers
     if align_corners and half_pixel:
-        raise Unsupported("align_corners together with half_pixel_centers")
+        raise UnsupportedError("align_corners together with half_pixel_centers")
     if align_corners:
         mode = "STRICT_ALIGN_CORNERS"
     else:
@@ -98,7 +96,7 @@ def _resize(
 ) -> Tensor:
     linear = interpolation_mode == "LINEAR"
     if not linear and sampling_mode != "DEFAULT":
-        raise Unsupported(f"{interpolation_mode} with sampling_mode {sampling_mode}")
+        raise UnsupportedError(f"{interpolation_mode} with sampling_mode {sampling_mode}")
     for back in range(1, resized_dims + 1):
         out = shape[-back] or x.shape[-back]  # 0 keeps the size
         x = _linear(x, -back, out, sampling_mode) if linear else _nearest(x, -back, out)

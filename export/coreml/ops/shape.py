@@ -127,7 +127,9 @@ def _slice_update(
     squeeze_mask: list[bool] | None = None,
 ) -> Tensor:
     ranges = _ranges(x, begin, end, stride, begin_mask, end_mask, squeeze_mask)
-    grid = torch.meshgrid(*(torch.tensor(list(r), dtype=torch.int64) for r in ranges), indexing="ij")
+    grid = torch.meshgrid(
+        *(torch.tensor(list(r), dtype=torch.int64) for r in ranges), indexing="ij"
+    )
     out = x.clone()
     out[grid] = update.reshape(grid[0].shape)
     return out
@@ -166,9 +168,7 @@ def _pad(x: Tensor, pad: list[int], mode: str = "constant", constant_val: float 
 
 def _crop(x: Tensor, crop_height: list[int], crop_width: list[int]) -> Tensor:
     height, width = x.shape[-2:]
-    return x[
-        ..., crop_height[0] : height - crop_height[1], crop_width[0] : width - crop_width[1]
-    ]
+    return x[..., crop_height[0] : height - crop_height[1], crop_width[0] : width - crop_width[1]]
 
 
 def _pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
