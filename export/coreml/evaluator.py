@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.coreml.loader import load
-from export.coreml.ops import OPERATORS
+from export.coreml.ops import MOVES, OPERATORS
 from export.coreml.ops.kinds import Operator, UnsupportedError
 from export.coreml.program import Operation, TensorType
 from lvt.errors import UserError
@@ -209,7 +209,10 @@ class Evaluator:
                     f"{where} computes {tuple(result.shape)} where the file has "
                     f"{_shown(kind.shape)}; the file is damaged, or the evaluator is wrong"
                 )
-            computed[name] = _rounded(result, kind)
+            if operation.type in MOVES and result.dtype == _HELD[kind.dtype]:
+                computed[name] = result
+            else:
+                computed[name] = _rounded(result, kind)
         return computed
 
 

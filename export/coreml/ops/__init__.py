@@ -12,6 +12,9 @@ from export.coreml.ops import (
 )
 from export.coreml.ops.kinds import Operator
 
+MOVES = frozenset(shape.OPERATORS)
+"""Operators whose results are values of their operands: there is nothing to round."""
+
 OPERATORS: dict[str, Operator] = {
     **convolution.OPERATORS,
     **elementwise.OPERATORS,
