@@ -222,7 +222,7 @@ def _held(value: NDArray[Any], kind: TensorType) -> Tensor:
         value = value.astype(np.int64)
     if not value.flags.writeable:  # torch warns of memory it must not write to
         value = value.copy()
-    return torch.from_numpy(np.asarray(value)).to(_HELD[kind.dtype])
+    return torch.from_numpy(np.asarray(value, order="C")).to(_HELD[kind.dtype])
 
 
 def _rounded(value: Tensor, kind: TensorType) -> Tensor:

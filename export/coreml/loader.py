@@ -116,6 +116,9 @@ class _Reader:
     """One pass over a main function."""
 
     def __init__(self, path: Path, model_folder: Path):
+        from coremltools.proto import MIL_pb2
+
+        self._dtype_name = MIL_pb2.DataType.Name
         self._path = path
         self._folder = model_folder
         self._blobs: dict[str, Any] = {}
@@ -184,10 +187,8 @@ class _Reader:
             raise UserError(
                 f"{self._path.name} holds values of type {kind}; only tensors can be evaluated"
             )
-        from coremltools.proto import MIL_pb2
-
         tensor = value_type.tensorType
-        dtype = MIL_pb2.DataType.Name(tensor.dataType)
+        dtype = self._dtype_name(tensor.dataType)
         if dtype not in _DTYPES:
             raise UserError(f"{self._path.name} holds {dtype} values, which cannot be evaluated")
         shape = tuple(

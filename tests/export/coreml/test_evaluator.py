@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,45 @@ def test_inputs_are_checked(tmp_path: Path) -> None:
         evaluator.run({})
     with pytest.raises(UserError, match=r"takes x0 as \(2, 16\), not \(3, 16\)"):
         evaluator.run({"x0": np.zeros((3, 16), np.float32)})
+
+
+def test_values_are_dropped_after_their_last_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from coremltools.converters.mil.mil import Builder
+
+    results: list[weakref.ref[Tensor]] = []
+    most = 0
+
+    def relu(x: Tensor) -> Tensor:
+        nonlocal most
+        out = x.clamp(min=0)
+        results.append(weakref.ref(out))
+        most = max(most, sum(ref() is not None for ref in results))
+        return out
+
+    def chain(x: Any) -> Any:
+        first = Builder.relu(x=x)
+        x = first
+        for _ in range(8):
+            x = Builder.relu(x=x)
+        return Builder.add(x=x, y=first)
+
+    relu.__annotations__ = {"x": Tensor}
+    monkeypatch.setitem(OPERATORS, "relu", relu)
+    package = save_program(tmp_path / "a.mlpackage", [((4,), "float32")], chain, ct.target.iOS16)
+    (result,) = Evaluator(package).run({"x0": np.ones(4, np.float32)}).values()
+    np.testing.assert_array_equal(result, np.full(4, 2))
+    assert len(results) == 9
+    assert most == 3  # the first, which is needed at the end; an operand; its result
+
+
+def test_inputs_may_be_views(tmp_path: Path) -> None:
+    evaluator = Evaluator(_doubling(tmp_path / "a.mlpackage"))
+    x = np.arange(32, dtype=np.float32).reshape(2, 16)
+    expected = evaluator.run({"x0": x[::-1, ::-1].copy()})
+    for name, value in evaluator.run({"x0": x[::-1, ::-1]}).items():
+        np.testing.assert_array_equal(value, expected[name])
 
 
 def test_constant_can_be_an_output(tmp_path: Path) -> None:

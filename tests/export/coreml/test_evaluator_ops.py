@@ -426,6 +426,25 @@ case(
     label="dilated",
 )
 case(
+    "conv_transpose",
+    X,
+    lambda c, x: mb.conv_transpose(
+        x=x,
+        weight=c(_WT),
+        bias=c(_BT[:3]),
+        pad_type="custom",
+        pad=[0, 0, 0, 0],
+        strides=[3, 4],
+        output_shape=[2, 3, 20, 22],
+    ),
+    as_torch(
+        lambda c, x: F.conv_transpose2d(
+            x, tensor(c(_WT)), tensor(c(_BT[:3])), stride=(3, 4), output_padding=(2, 3)
+        )
+    ),
+    label="beyond-the-kernel",
+)
+case(
     "avg_pool",
     X,
     lambda c, x: mb.avg_pool(x=x, kernel_sizes=[3, 2], strides=[2, 1], pad_type="valid"),
@@ -453,6 +472,21 @@ for _exclude in (False, True):
             ),
             label=f"exclude={_exclude},ceil={_ceil}",
         )
+# A third window along the columns would start in the padding at the end: there is none.
+case(
+    "avg_pool",
+    X,
+    lambda c, x: mb.avg_pool(
+        x=x,
+        kernel_sizes=[2, 2],
+        strides=[2, 3],
+        pad_type="custom",
+        pad=[1, 1, 1, 1],
+        ceil_mode=True,
+    ),
+    as_torch(lambda c, x: F.avg_pool2d(x, 2, (2, 3), 1, ceil_mode=True)),
+    label="ceil-drops",
+)
 case(
     "avg_pool",
     X[:, :, :, 0],
