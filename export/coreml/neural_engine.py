@@ -11,7 +11,7 @@ that fall back, the largest extent of an axis).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -82,8 +82,8 @@ def obstacles(program: Program) -> list[Obstacle]:
     """Every obstacle, in the order of execution; an operation may have several."""
     return [
         Obstacle(kind, operation.type, operation.name, detail)
-        for operation in program.operations
-        for kind, detail in _against(operation, program).items()
+        for operation, against in _examined(program)
+        for kind, detail in against.items()
     ]
 
 
@@ -104,10 +104,8 @@ def placement(path: Path) -> Placement:
     program = load(path)
     delegated: Counter[str] = Counter()
     outside: Counter[str] = Counter()
-    for operation in program.operations:
-        if not operation.type.startswith("constexpr_"):
-            blocked = _against(operation, program).keys() - _SLOW
-            (outside if blocked else delegated)[operation.type] += 1
+    for operation, against in _examined(program):
+        (outside if against.keys() - _SLOW else delegated)[operation.type] += 1
     return Placement(
         accelerator="Neural Engine (static check)",
         partitions=None,
@@ -117,37 +115,38 @@ def placement(path: Path) -> Placement:
     )
 
 
-def _against(operation: Operation, program: Program) -> dict[Kind, str]:
-    """{kind: detail} of what stands against an operation."""
-    if operation.type.startswith("constexpr_"):
-        return {}  # a weight, decompressed when the model is loaded
-    operands = [
-        program.types[name]
-        for names in operation.arguments.values()
-        for name in names
-        if name not in program.constants
-    ]
+def _examined(program: Program) -> Iterator[tuple[Operation, dict[Kind, str]]]:
+    """Each operation that runs, with {kind: detail} of what stands against it."""
+    fixed = set(program.constants)
+    for operation in program.operations:
+        if operation.type.startswith("constexpr_"):
+            fixed.update(operation.outputs)  # a weight, decompressed when the model is loaded
+        else:
+            yield operation, _against(operation, program, fixed)
+
+
+def _against(operation: Operation, program: Program, fixed: Set[str]) -> dict[Kind, str]:
+    names = [name for several in operation.arguments.values() for name in several]
+    operands = [program.types[name] for name in names if name not in fixed]
     results = [program.types[name] for name in operation.outputs]
     found: dict[Kind, str] = {}
-    for kind in operands + results:
-        if kind.rank > MAX_RANK:
-            found["rank"] = _shown(kind)
-        if kind.elements is None:
-            found["dynamic"] = _shown(kind)
-        if any(size is not None and size > MAX_EXTENT for size in kind.shape):
-            found["extent"] = _shown(kind)
-        # A cast to float16 is how values get onto the engine; it is not computing.
-        if kind.dtype == "fp32" and operation.type != "cast":
-            found["float32"] = _shown(kind)
-        if kind.dtype == "int32" and operation.type != "cast":
-            found["int32"] = _shown(kind)
+    for value in operands + results:
+        if value.rank > MAX_RANK:
+            found["rank"] = _shown(value)
+        if value.elements is None:
+            found["dynamic"] = _shown(value)
+        if any(size is not None and size > MAX_EXTENT for size in value.shape):
+            found["extent"] = _shown(value)
+        # A cast is how values get onto the engine and off it; it is not computing.
+        if value.dtype == "fp32" and operation.type != "cast":
+            found["float32"] = _shown(value)
+        if value.dtype == "int32" and operation.type != "cast":
+            found["int32"] = _shown(value)
     if operation.type in _INDEXING:
         found["indexing"] = _shown(results[0])
-    if operation.type in ("transpose", "reshape") and operands:
+    if operation.type in ("transpose", "reshape") and (results[0].elements or 0) >= LARGE:
         before, after = operands[0], results[0]
         move = f"{_shown(before)} to {_shown(after)}"
-        if after.elements is None or after.elements < LARGE:
-            return found
         if operation.type == "transpose" and _reorders(operation, program, before):
             found["transpose"] = move
         if operation.type == "reshape" and before.shape[:2] != after.shape[:2]:
@@ -163,6 +162,6 @@ def _reorders(operation: Operation, program: Program, before: TensorType) -> boo
     return moved != sorted(moved)
 
 
-def _shown(kind: TensorType) -> str:
-    sizes = ", ".join("?" if size is None else str(size) for size in kind.shape)
-    return f"{kind.dtype} ({sizes})"
+def _shown(value: TensorType) -> str:
+    sizes = ", ".join("?" if size is None else str(size) for size in value.shape)
+    return f"{value.dtype} ({sizes})"

@@ -125,6 +125,21 @@ def test_clean_network_has_none(tmp_path: Path) -> None:
     assert result.remarks == ()
 
 
+def test_compressed_weight_is_a_constant(tmp_path: Path) -> None:
+    def network(x: Any) -> Any:
+        weight = mb.constexpr_affine_dequantize(
+            quantized_data=np.ones((32, 32, 1, 1), np.int8),
+            zero_point=np.int8(0),
+            scale=np.float32(0.5),  # iOS 17 lets a weight be wider than the values
+            axis=0,
+        )
+        return mb.conv(x=x, weight=weight, pad_type="valid")
+
+    path = save_program(tmp_path / "a.mlpackage", [(FEATURES, "float16")], network, ct.target.iOS17)
+    assert obstacles(load(path)) == []
+    assert placement(path).delegated == {"conv": 1}
+
+
 def test_placement_counts_and_summary(tmp_path: Path) -> None:
     def network(x: Any) -> Any:
         x = mb.transpose(x=_convolved(x, "first"), perm=[0, 2, 3, 1])
