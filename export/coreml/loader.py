@@ -62,18 +62,10 @@ def load(path: Path) -> Program:
     Raises:
         UserError: no such package, a damaged one, or a model of another kind than ML Program.
     """
-    model_path = _model_path(path)
-    import_coremltools()
-    from coremltools.proto import Model_pb2
-
-    model = Model_pb2.Model()
-    try:
-        model.ParseFromString(model_path.read_bytes())
-    except Exception as error:  # protobuf's DecodeError, of whichever implementation is installed
-        raise _damaged(path, f"its {model_path.name} is not a Core ML model") from error
+    model, folder = _read_model(path)
     kind = model.WhichOneof("Type")
     if kind is None:
-        raise _damaged(path, f"its {model_path.name} holds no model")
+        raise _damaged(path, "its model file holds no model")
     if kind != "mlProgram":
         raise UserError(
             f"{path.name} holds a {kind}; only ML Programs can be read, "
@@ -85,9 +77,33 @@ def load(path: Path) -> Program:
     if function.opset not in function.block_specializations:
         raise _damaged(path, f"its function has no block for its opset {function.opset}")
     try:
-        return _Reader(path, model_path.parent).program(function, model.description)
+        return _Reader(path, folder).program(function, model.description)
     except (KeyError, ValueError, RuntimeError, IndexError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The user-defined metadata of a package.
+
+    Raises:
+        UserError: no such package, or a damaged one.
+    """
+    model, _ = _read_model(path)
+    return dict(model.description.metadata.userDefined)
+
+
+def _read_model(path: Path) -> tuple[Any, Path]:
+    """The model's protobuf message and the folder that its weights are in."""
+    model_path = _model_path(path)
+    import_coremltools()
+    from coremltools.proto import Model_pb2
+
+    model = Model_pb2.Model()
+    try:
+        model.ParseFromString(model_path.read_bytes())
+    except Exception as error:  # protobuf's DecodeError, of whichever implementation is installed
+        raise _damaged(path, f"its {model_path.name} is not a Core ML model") from error
+    return model, model_path.parent
 
 
 def _damaged(path: Path, what: str) -> UserError:

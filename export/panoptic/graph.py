@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from export.panoptic.nms import cluster_nms
+from export.panoptic.arithmetic import not_negative, one_hot, positive, take
+from export.panoptic.nms import ClusterNMS
 from export.panoptic.roi_align import separable_roi_align
 from lvt.errors import UserError
 from lvt.panoptic.anchors import grid_anchors
@@ -108,6 +109,13 @@ class PanopticGraph(nn.Module):
             cells = (-(-height // stride), -(-width // stride))
             anchors = grid_anchors(cells, stride, config.anchors)
             self.register_buffer(f"anchors{index}", anchors, persistent=False)
+        proposing, detecting = config.proposals, config.detection
+        per_level = [min(proposing.per_level, len(anchors)) for anchors in self.buffers()]
+        self.level_nms = nn.ModuleList(
+            ClusterNMS(count, proposing.iou_threshold) for count in per_level
+        )
+        kept = min(proposing.count, sum(per_level))
+        self.final_nms = ClusterNMS(kept, detecting.iou_threshold)
         self.eval()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -127,38 +135,38 @@ class PanopticGraph(nn.Module):
             anchors = self.get_buffer(f"anchors{index}")
             count = min(config.per_level, anchors.shape[0])
             score, best = logits.sigmoid().topk(count)
-            decoded = RPN_CODER.decode(anchors.index_select(0, best), deltas.index_select(0, best))
+            decoded = RPN_CODER.decode(take(anchors, best), take(deltas, best))
             decoded = clip_boxes(decoded, self.size)
             sides = decoded[:, 2:] - decoded[:, :2]
-            exists = (sides.amin(dim=1) > 0).to(score.dtype)
-            alive = cluster_nms(decoded, exists, config.iou_threshold)
+            exists = positive(torch.minimum(sides[:, 0:1], sides[:, 1:2])).reshape(-1)
+            alive = self.level_nms[index](decoded, exists)
             boxes.append(decoded)
-            scores.append(score * alive + alive - 1)  # -1 for what is gone
+            scores.append(score * alive + alive - 1.0)  # -1 for what is gone
         all_scores = torch.cat(scores)
         score, best = all_scores.topk(min(config.count, all_scores.shape[0]))
-        valid = (score > 0).to(score.dtype)
-        return torch.cat(boxes).index_select(0, best) * valid[:, None], valid
+        valid = positive(score)
+        return take(torch.cat(boxes), best) * valid.reshape(-1, 1), valid
 
     def detections(
         self, levels: Sequence[Tensor], proposals: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (K, 4) in network pixels, scores (K,), labels (K,), best first."""
+        """Boxes (K, 4) in network pixels, scores (K,), labels (K,) as floats, best first."""
         config = self.config.detection
         features = self._extract(levels, proposals, self.config.roi.box_size)
         logits, deltas = self.roi_head.bbox_head(features)
         score, label = logits.softmax(dim=1)[:, :-1].max(dim=1)
-        score = score * valid * (score > config.score_threshold).to(score.dtype)
-        own = _one_hot(label, deltas.shape[1], deltas.dtype)
-        delta = (own[:, None, :] @ deltas)[:, 0]  # of the best class, (P, 4)
+        score = score * valid * positive(score - config.score_threshold)
+        kind = label.to(score.dtype)  # whole numbers
+        own = one_hot(kind, deltas.shape[1])
+        delta = torch.bmm(own.reshape(-1, 1, deltas.shape[1]), deltas).reshape(-1, 4)  # its own
         boxes = clip_boxes(ROI_CODER.decode(proposals, delta), self.size)
         score, order = score.topk(score.shape[0])
-        boxes = boxes.index_select(0, order)
-        exists = (score > 0).to(score.dtype)
-        score = score * cluster_nms(boxes, exists, config.iou_threshold)
+        boxes = take(boxes, order)
+        score = score * self.final_nms(boxes, positive(score))
         score, kept = score.topk(min(config.count, score.shape[0]))
-        filled = score > 0
-        label = label.index_select(0, order).index_select(0, kept) * filled.to(label.dtype)
-        return boxes.index_select(0, kept) * filled.to(boxes.dtype)[:, None], score, label
+        filled = positive(score)
+        kind = take(take(kind, order), kept) * filled
+        return take(boxes, kept) * filled.reshape(-1, 1), score, kind
 
     def masks(self, levels: Sequence[Tensor], boxes: Tensor, labels: Tensor) -> Tensor:
         """Mask probabilities of each box for its own class, (K, 2S, 2S)."""
@@ -168,33 +176,29 @@ class PanopticGraph(nn.Module):
             x = F.relu(conv(x))
         x = F.relu(head.upsample(x))
         # The last 1x1 convolution only for the class that is wanted: its row of the weights.
-        own = _one_hot(labels, self.config.things, x.dtype)
-        weight = own @ head.conv_logits.weight.flatten(1)  # (K, C)
+        own = one_hot(labels, self.config.things)
         assert head.conv_logits.bias is not None
-        bias = own @ head.conv_logits.bias
+        weight = F.linear(own, head.conv_logits.weight.flatten(1).T).reshape(len(own), 1, -1)
+        bias = F.linear(own, head.conv_logits.bias.reshape(1, -1)).reshape(len(own), 1, 1)
         cells = x.shape[-1]
-        logits = (weight[:, None, :] @ x.flatten(2))[:, 0] + bias[:, None]
+        logits = torch.bmm(weight, x.flatten(2)) + bias  # (K, 1, cells^2)
         return logits.sigmoid().reshape(-1, cells, cells)
 
     def _extract(self, levels: Sequence[Tensor], boxes: Tensor, size: int) -> Tensor:
         """RoIAlign, each box on the level of its size: on the others it is an empty box."""
         sides = boxes[:, 2:] - boxes[:, :2]
-        side = (sides[:, 0] * sides[:, 1]).sqrt() / self.config.roi.finest_scale + 1e-6
+        side = (sides[:, 0:1] * sides[:, 1:2]).sqrt() / self.config.roi.finest_scale + 1e-6
         total: Tensor | None = None
         for index in range(ROI_LEVELS):
             # floor(log2(side)), clamped to the levels there are, as comparisons
-            member = torch.ones_like(side)
-            if index > 0:
-                member = member * (side >= 2.0**index).to(side.dtype)
+            reached, next_reached = 2.0**index, 2.0 ** (index + 1)
+            member = not_negative(side - reached) if index else None
             if index < ROI_LEVELS - 1:
-                member = member * (side < 2.0 ** (index + 1)).to(side.dtype)
+                below = positive(next_reached - side)
+                member = below if member is None else member * below
+            assert member is not None
             stride = self.config.anchors.strides[index]
-            part = self.roi_align(levels[index], boxes * member[:, None], size, stride)
+            part = self.roi_align(levels[index], boxes * member, size, stride)
             total = part if total is None else total + part
         assert total is not None
         return total
-
-
-def _one_hot(index: Tensor, count: int, dtype: torch.dtype) -> Tensor:
-    """(N,) to (N, count) of 0 and 1, by comparison: a gather is slow or absent on phones."""
-    return (index[:, None] == torch.arange(count, device=index.device)).to(dtype)

@@ -11,7 +11,10 @@ links.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from export.panoptic.arithmetic import positive
 
 SWEEPS = 24
 """Three times the longest chain found in RPN boxes of pictures (7, a test measures it)."""
@@ -22,40 +25,58 @@ def overlap_exceeds(boxes: Tensor, threshold: float) -> Tensor:
 
     Without the division: boxes without area overlap nothing.
     """
-    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    side = (high - low).clamp(min=0)
-    overlap = side[..., 0] * side[..., 1]
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    union = area[:, None] + area[None, :] - overlap
-    return (overlap > threshold * union).to(boxes.dtype)
+    across = boxes.transpose(0, 1)
+
+    def shared(low: int, high: int) -> Tensor:
+        """Common length along one axis, (N, N)."""
+        start = torch.maximum(boxes[:, low : low + 1], across[low : low + 1])
+        end = torch.minimum(boxes[:, high : high + 1], across[high : high + 1])
+        return F.relu(end - start)
+
+    overlap = shared(0, 2) * shared(1, 3)
+    area = (boxes[:, 2:3] - boxes[:, 0:1]) * (boxes[:, 3:4] - boxes[:, 1:2])
+    union = area + area.transpose(0, 1) - overlap
+    return positive(overlap - threshold * union)
 
 
-def cluster_nms(boxes: Tensor, valid: Tensor, threshold: float, sweeps: int = SWEEPS) -> Tensor:
-    """Which boxes survive, as 0.0 and 1.0.
+class ClusterNMS(nn.Module):
+    """Which of N boxes survive.
 
     Args:
-        boxes: (N, 4), in falling score.
-        valid: (N,) of 0.0 and 1.0; the others neither survive nor suppress.
+        count: N.
         threshold: intersection over union that is still allowed.
         sweeps: at least the length of the longest chain of suppressions.
     """
-    count = boxes.shape[0]
-    before = torch.ones(count, count, dtype=boxes.dtype, device=boxes.device).triu(1)
-    suppresses = overlap_exceeds(boxes, threshold) * before  # [i, j]: i would drop j
-    alive = valid
-    for _ in range(sweeps):
-        dropped = alive[None, :] @ suppresses  # how many living boxes drop each
-        alive = valid * (dropped[0] < 0.5).to(boxes.dtype)
-    return alive
+
+    def __init__(self, count: int, threshold: float, sweeps: int = SWEEPS):
+        super().__init__()
+        self.threshold, self.sweeps = threshold, sweeps
+        self.register_buffer("before", torch.ones(count, count).triu(1), persistent=False)
+
+    def forward(self, boxes: Tensor, valid: Tensor) -> Tensor:
+        """Survivors (N,) as 0.0 and 1.0.
+
+        Args:
+            boxes: (N, 4), in falling score.
+            valid: (N,) of 0.0 and 1.0; the others neither survive nor suppress.
+        """
+        before = self.get_buffer("before").to(boxes.dtype)
+        # [i, j]: i drops j
+        suppresses = (overlap_exceeds(boxes, self.threshold) * before).reshape(1, *before.shape)
+        exists = valid.reshape(1, 1, -1)
+        alive = exists
+        for _ in range(self.sweeps):
+            dropped_by = torch.bmm(alive, suppresses)  # how many living boxes drop each
+            alive = exists * (1.0 - dropped_by.clamp(max=1.0))
+        return alive.reshape(-1)
 
 
 def sweeps_needed(boxes: Tensor, threshold: float) -> int:
-    """Sweeps after which `cluster_nms` changes nothing more, for boxes (N, 4) in falling score."""
+    """Sweeps after which `ClusterNMS` changes nothing more, for boxes (N, 4) in falling score."""
     valid = boxes.new_ones(len(boxes))
-    last = cluster_nms(boxes, valid, threshold, 0)
+    last = ClusterNMS(len(boxes), threshold, 0)(boxes, valid)
     for sweeps in range(1, len(boxes) + 2):
-        alive = cluster_nms(boxes, valid, threshold, sweeps)
+        alive = ClusterNMS(len(boxes), threshold, sweeps)(boxes, valid)
         if torch.equal(alive, last):
             return sweeps - 1
         last = alive

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.capabilities import Recipe
+from export.rewrite.csa_channels_first import interleave_rows
 from export.rewrite.linear import frozen
 from export.rewrite.registry import CHANNELS_FIRST, register, rewrite
 from lvt.panoptic.fpn import FPN
@@ -17,8 +19,8 @@ from lvt.panoptic.semantic_head import SEMANTIC_LEVELS, SemanticHead
 class StaticFPN(nn.Module):
     """`FPN` where every level is half as large as the one before, as in panoptic graphs.
 
-    Nearest upsampling by two is a transposed depthwise convolution with ones, and taking every
-    second pixel is a depthwise convolution over one pixel.
+    Nearest upsampling by two is four times the same map, interleaved, and taking every second
+    pixel is a depthwise convolution over one pixel.
     """
 
     def __init__(self, reference: FPN, recipe: Recipe):
@@ -26,15 +28,12 @@ class StaticFPN(nn.Module):
         self.lateral_convs = rewrite(reference.lateral_convs, recipe)
         self.fpn_convs = rewrite(reference.fpn_convs, recipe)
         any_weight = next(reference.fpn_convs.parameters())
-        channels = any_weight.shape[0]
-        self.twice = frozen(any_weight.new_ones(channels, 1, 2, 2))
-        self.every_second = frozen(any_weight.new_ones(channels, 1, 1, 1))
+        self.every_second = frozen(any_weight.new_ones(any_weight.shape[0], 1, 1, 1))
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         merged = [conv(x) for conv, x in zip(self.lateral_convs, maps, strict=True)]
         for level in reversed(range(len(merged) - 1)):
-            coarse = merged[level + 1]
-            doubled = F.conv_transpose2d(coarse, self.twice, stride=2, groups=coarse.shape[1])
+            doubled = interleave_rows(torch.cat([merged[level + 1]] * 4, dim=1))
             merged[level] = merged[level] + doubled
         levels = [conv(x) for conv, x in zip(self.fpn_convs, merged, strict=True)]
         last = levels[-1]
@@ -58,7 +57,7 @@ class AddedSemanticHead(nn.Module):
         return self.conv_logits(first)
 
 
-@register(FPN, *CHANNELS_FIRST)
+@register(FPN, "xnnpack")
 def rewrite_fpn(reference: FPN, recipe: Recipe) -> nn.Module:
     return StaticFPN(reference, recipe)
 

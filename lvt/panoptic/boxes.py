@@ -32,11 +32,12 @@ class DeltaCoder:
 
         Nothing is clipped but the scale (`MAX_LOG_SCALE`).
         """
-        shift, log_scale = (deltas * deltas.new_tensor(self.stds)).split(2, dim=-1)
-        low, high = references.split(2, dim=-1)
+        scaled = deltas * deltas.new_tensor(self.stds)
+        shift, log_scale = scaled[..., :2], scaled[..., 2:]
+        low, high = references[..., :2], references[..., 2:]
         size = high - low
-        centre = (low + high) / 2 + shift * size
-        half = size * log_scale.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE).exp() / 2
+        centre = (low + high) / 2.0 + shift * size
+        half = size * log_scale.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE).exp() / 2.0
         return torch.cat([centre - half, centre + half], dim=-1)
 
     def encode(self, references: Tensor, boxes: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """Boxes (..., 4) cut to an image of `size` (height, width)."""
     height, width = size
     limit = boxes.new_tensor([width, height, width, height])
-    return boxes.clamp(min=0).minimum(limit)
+    return boxes.clamp(min=0.0).minimum(limit)
 
 
 def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:

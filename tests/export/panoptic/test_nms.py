@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.panoptic.nms import SWEEPS, cluster_nms, sweeps_needed
+from export.panoptic.nms import SWEEPS, ClusterNMS, sweeps_needed
 from lvt.checkpoint import identify, load_model, read_checkpoint
 from lvt.config import LVT
 from lvt.demo import DEMO_CHECKPOINT, DEMO_SIZE
@@ -46,7 +46,7 @@ def test_equals_greedy_nms(count: int, crowd: float, threshold: float, seed: int
     """Thousands of random sets (eight an example), crowded ones included."""
     for shift in range(8):
         boxes = random_boxes(count, crowd, seed + shift)
-        alive = cluster_nms(boxes, torch.ones(count), threshold)
+        alive = ClusterNMS(count, threshold)(boxes, torch.ones(count))
         assert alive.nonzero().flatten().tolist() == survivors(boxes, threshold)
 
 
@@ -70,22 +70,22 @@ def test_a_longer_chain_than_sweeps_goes_wrong() -> None:
     expected = survivors(boxes, 0.5)
     enough = sweeps_needed(boxes, 0.5)
     assert enough > SWEEPS
-    few = cluster_nms(boxes, torch.ones(steps), 0.5, SWEEPS // 2)
-    many = cluster_nms(boxes, torch.ones(steps), 0.5, enough)
+    few = ClusterNMS(steps, 0.5, SWEEPS // 2)(boxes, torch.ones(steps))
+    many = ClusterNMS(steps, 0.5, enough)(boxes, torch.ones(steps))
     assert few.nonzero().flatten().tolist() != expected
     assert many.nonzero().flatten().tolist() == expected
 
 
 def test_invalid_boxes_neither_survive_nor_suppress() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 10]])
-    alive = cluster_nms(boxes, torch.tensor([0.0, 1.0, 1.0]), 0.5)
+    alive = ClusterNMS(3, 0.5)(boxes, torch.tensor([0.0, 1.0, 1.0]))
     assert alive.tolist() == [0.0, 1.0, 0.0]
 
 
 def test_boxes_without_area_do_not_poison_others() -> None:
     """0/0 is NaN; a NaN in the product would kill every box."""
     boxes = torch.tensor([[5.0, 5, 5, 5], [0, 0, 10, 10], [5, 5, 5, 5]])
-    assert cluster_nms(boxes, torch.ones(3), 0.5).tolist() == [1.0, 1.0, 1.0]
+    assert ClusterNMS(3, 0.5)(boxes, torch.ones(3)).tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.slow

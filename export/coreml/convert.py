@@ -1,0 +1,74 @@
+"""PyTorch to an ML Program through coremltools."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from export.coreml.quiet import import_coremltools, quiet
+from export.coreml.session import INPUT, PIXELS_KEY
+from export.targets import Conversion
+from lvt.preprocessing import Normalise
+
+INTEGER_OUTPUTS = frozenset({"labels"})
+
+
+class FromPixels(nn.Module):
+    """The model for 8-bit pixels: normalised inside, as one product and one sum a channel."""
+
+    def __init__(self, model: nn.Module, normalise: Normalise):
+        super().__init__()
+        self.model = model
+        mean = torch.tensor(normalise.mean, dtype=torch.float64).reshape(1, 3, 1, 1)
+        std = torch.tensor(normalise.std, dtype=torch.float64).reshape(1, 3, 1, 1)
+        self.register_buffer("gain", (1 / (normalise.scale * std)).float())
+        self.register_buffer("offset", (-mean / std).float())
+        self.eval()
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...] | Tensor:
+        return self.model(pixels * self.get_buffer("gain") + self.get_buffer("offset"))
+
+
+def convert(conversion: Conversion, path: Path) -> None:
+    """Writes an .mlpackage for iOS 16, macOS 13 and newer."""
+    ct = import_coremltools()
+    shape = (1, 3, *conversion.size)
+    model = conversion.model
+    if conversion.pixels is not None:
+        model = FromPixels(model, conversion.pixels)
+        image = ct.ImageType(INPUT, shape=shape, color_layout=ct.colorlayout.RGB)
+    else:
+        image = ct.TensorType(INPUT, shape=shape, dtype=np.float32)
+    outputs = [
+        ct.TensorType(name, dtype=np.int32 if name in INTEGER_OUTPUTS else np.float32)
+        for name in conversion.spec.outputs
+    ]
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of every shape that is read
+        with torch.no_grad():
+            traced = torch.jit.trace(model, torch.zeros(shape), check_trace=False)
+        package = ct.convert(
+            traced,
+            inputs=[image],
+            outputs=outputs,
+            convert_to="mlprogram",
+            minimum_deployment_target=ct.target.iOS16,
+            compute_precision=_compute_precision(conversion),
+            skip_model_load=True,
+        )
+        package.short_description = f"Lite Vision Transformer, {conversion.spec.task}"
+        package.user_defined_metadata.update(conversion.metadata)
+        if conversion.pixels is not None:
+            package.user_defined_metadata[PIXELS_KEY] = json.dumps(asdict(conversion.pixels))
+        package.save(str(path))
+
+
+def _compute_precision(conversion: Conversion) -> object:
+    ct = import_coremltools()
+    return ct.precision.FLOAT16 if conversion.precision == "fp16" else ct.precision.FLOAT32
