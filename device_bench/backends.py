@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,38 @@ from lvt.models import build_random
 
 TORCH = "torch"
 BACKENDS: tuple[str, ...] = (*(info.runtime for info in TARGETS.values()), TORCH)
+
+
+def default_target(backends: Sequence[str]) -> str:
+    """The target to time where no artifact is named: the first that a backend runs, else ONNX.
+
+    Raises:
+        UserError: see `check_backend`.
+    """
+    for backend in backends:
+        check_backend(backend)
+    runs = [info for info in TARGETS.values() if info.runtime in backends]
+    return runs[0].name if runs else "onnx"
+
+
+def check_backend(backend: str) -> None:
+    """Refuses what cannot be timed here.
+
+    Raises:
+        UserError: unknown backend, or one whose latency this machine cannot tell.
+    """
+    if backend not in BACKENDS:
+        raise UserError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+    info = next((info for info in TARGETS.values() if info.runtime == backend), None)
+    if (
+        info is not None
+        and not info.host_latency
+        and not (sys.platform == "darwin" and info.name == "coreml")
+    ):
+        raise UserError(
+            f"{info.name} latency needs an iPhone or a Mac: this machine evaluates the file, which "
+            "shows what it computes but not how fast it is there"
+        )
 
 
 @dataclass(frozen=True)
@@ -49,16 +83,18 @@ class Contestant:
         return load_target(self.artifact.target).open_session(self.artifact.path, threads=threads)
 
 
-def contestant(path: Path, backend: str) -> Contestant:
-    """Opens an artifact for a backend.
+def contestant(path: Path, backend: str | None = None) -> Contestant:
+    """Opens an artifact for a backend; for its own runtime where none is named.
 
     Raises:
-        UserError: unknown backend, or one that does not run this kind of file.
+        UserError: see `check_backend`; or a backend that does not run this kind of file.
     """
-    if backend not in BACKENDS:
-        raise UserError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+    if backend is not None:
+        check_backend(backend)
     artifact = open_artifact(path)
     runtime = target_info(artifact.target).runtime
-    if backend not in (TORCH, runtime):
+    if backend not in (None, TORCH, runtime):
         raise UserError(f"{path.name} is for {runtime}, not for {backend}")
+    backend = backend or runtime
+    check_backend(backend)
     return Contestant(artifact, backend)

@@ -25,7 +25,10 @@ def bench(
     ] = None,
     backend: Annotated[
         list[str] | None,
-        typer.Option(help="onnxruntime or torch; may be repeated. [default: onnxruntime]"),
+        typer.Option(
+            help="onnxruntime, executorch, tflite, coreml (on a Mac) or torch; may be repeated. "
+            "[default: each artifact's own]"
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the runtime.")] = 1,
     preset: Annotated[
@@ -60,7 +63,7 @@ def bench(
         measurements = _measure(
             terminal,
             artifacts or [],
-            backend or ["onnxruntime"],
+            backend or [],
             threads=threads,
             runs=rule.runs if runs is None else runs,
             seconds=rule.seconds if min_seconds is None else min_seconds,
@@ -88,15 +91,17 @@ def _measure(
     seconds: float,
     preset: str,
 ) -> list[Measurement]:
-    from device_bench.backends import contestant
+    from device_bench.backends import contestant, default_target
     from device_bench.default_model import default_artifact
     from device_bench.host import run_benchmark
     from device_bench.protocol import PRESETS
 
     if not paths:
+        target = default_target(backends)
         with terminal.steps() as progress:
-            paths = [default_artifact("onnx", progress)]
-    contestants = [contestant(path, name) for path in paths for name in backends]
+            paths = [default_artifact(target, progress)]
+    names: list[str | None] = [*backends] or [None]
+    contestants = [contestant(path, name) for path in paths for name in names]
     with terminal.progress() as bar:
         task = bar.add_task("starting", total=1.0, detail="")
         return run_benchmark(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import export
@@ -27,8 +28,9 @@ def _code_version() -> str:
     for package in (lvt, export):
         for path in sorted(Path(package.__path__[0]).rglob("*.py")):
             digest.update(path.read_bytes())
-    for library in ("torch", "onnx", "onnxscript"):
-        digest.update(version(library).encode())
+    for library in ("torch", "onnx", "onnxscript", "executorch", "litert-torch"):
+        with contextlib.suppress(PackageNotFoundError):  # of an extra
+            digest.update(version(library).encode())
     return digest.hexdigest()[:12]
 
 

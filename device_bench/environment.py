@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-_PACKAGES = ("lvt-mobile", "torch", "onnxruntime", "onnx", "numpy")
+_PACKAGES = ("lvt-mobile", "torch", "onnxruntime", "onnx", "executorch", "ai-edge-litert", "numpy")
 
 
 def _processor() -> str:

@@ -142,6 +142,23 @@ TARGETS: dict[str, TargetInfo] = {
             layout="NHWC",
             notes=("fp16 is weights; the CPU computes in float32, GPUs in fp16",),
         ),
+        TargetInfo(
+            name="executorch-coreml",
+            module="executorch_coreml",
+            suffix=".pte",
+            runtime="executorch-coreml",
+            host_latency=False,
+            summary="ExecuTorch with the Core ML delegate (.pte), checked in our evaluator.",
+            extras=("executorch", "coreml"),
+            needs=("executorch", "coremltools"),
+            recipe="neural_engine",
+            precisions=dict.fromkeys(("backbone", "classification", "semantic"), ("fp16", "fp32")),
+            in_all=False,
+            notes=(
+                "iOS and macOS only",
+                "no panoptic: it takes several delegates, which only a Mac could prove together",
+            ),
+        ),
     )
 }
 

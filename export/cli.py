@@ -194,6 +194,10 @@ def _precision(text: str | None) -> Precision | None:
     raise UserError(f"unknown precision {text!r}; choose one of {', '.join(PRECISIONS)}")
 
 
+_SHOWN_OPERATORS = 8
+"""Kinds of operators named on the terminal; the manifest has them all."""
+
+
 def _headline(result: "ExportResult") -> str:
     placement = result.placement
     partitions = "" if placement.partitions is None else f" in {placement.partitions} partitions"
@@ -205,7 +209,10 @@ def _headline(result: "ExportResult") -> str:
         f"{sum(placement.outside.values())} outside (fallback: {placement.fallback})",
     ]
     if placement.outside:
-        lines.append("outside: " + ", ".join(f"{n} {op}" for op, n in placement.outside.items()))
+        often = sorted(placement.outside.items(), key=lambda entry: -entry[1])
+        shown = [f"{count} {operator}" for operator, count in often[:_SHOWN_OPERATORS]]
+        more = [f"{len(often) - len(shown)} more kinds"] if len(often) > len(shown) else []
+        lines.append("outside: " + ", ".join(shown + more))
     return "\n".join([*lines, *placement.remarks])
 
 

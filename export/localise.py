@@ -52,9 +52,10 @@ def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> O
     """Outputs of the named modules, in the order in which they were computed."""
     recorded: Outputs = {}
 
-    def hook(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            recorded[name] = output.numpy()
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor):  # whole networks give several
+                recorded[name] = output.numpy()
 
         return keep
 

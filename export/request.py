@@ -170,6 +170,8 @@ def default_name(request: ExportRequest, job: Job, info: TargetInfo) -> str:
     precision = info.precision(job.spec.task, request.precision)
     if precision != info.precision(job.spec.task, None):
         parts.append(precision)
+    if not info.in_all:
+        parts.append(info.name)  # its suffix is another target's too
     if request.pixels:
         parts.append("pixels")
     if not request.rewrite:

@@ -6,6 +6,7 @@ import json
 import warnings
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from export.targets import Conversion
 from lvt.preprocessing import Normalise
 
 INTEGER_OUTPUTS = frozenset({"labels"})
+HEAD_LAYERS = frozenset({"conv", "conv_transpose", "relu"})
+"""MIL operators of the panoptic heads that stay in float16."""
 
 
 class FromPixels(nn.Module):
@@ -69,6 +72,42 @@ def convert(conversion: Conversion, path: Path) -> None:
         package.save(str(path))
 
 
-def _compute_precision(conversion: Conversion) -> object:
+def _compute_precision(conversion: Conversion) -> Any:
+    """float32, float16, or for panoptic models float16 with the arithmetic of boxes in float32.
+
+    Products of pixel coordinates leave float16 (areas reach 65504 at 256x256), and positions
+    beyond 1024 pixels are a pixel off. So what follows the first top-k, where boxes begin, stays
+    in float32, but for the layers of the heads, whose numbers are features.
+    """
     ct = import_coremltools()
-    return ct.precision.FLOAT16 if conversion.precision == "fp16" else ct.precision.FLOAT32
+    if conversion.precision == "fp32":
+        return ct.precision.FLOAT32
+    if conversion.spec.panoptic is None:
+        return ct.precision.FLOAT16
+    known: dict[str, bool] = {}
+
+    def follows_boxes(operation: Any) -> bool:
+        """Whether the operation's result depends on a top-k."""
+        inputs = [
+            value.op
+            for given in operation.inputs.values()
+            for value in (given if isinstance(given, list | tuple) else [given])
+            if value is not None and value.op is not None
+        ]
+        # In the order of execution, so every producer is known.
+        found = operation.op_type == "topk" or any(known.get(op.name, False) for op in inputs)
+        known[operation.name] = found
+        return found
+
+    def ranks(operation: Any) -> bool:
+        """Whether a top-k sorts the result; in float16 scores near 1 would all be the same."""
+        return any(
+            user.op_type == "topk" for value in operation.outputs for user in value.child_ops
+        )
+
+    def in_float16(operation: Any) -> bool:
+        if follows_boxes(operation):
+            return operation.op_type in HEAD_LAYERS
+        return not ranks(operation)
+
+    return ct.transform.FP16ComputePrecision(op_selector=in_float16)

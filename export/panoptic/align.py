@@ -14,8 +14,13 @@ from lvt.panoptic.boxes import pairwise_iou
 from lvt.panoptic.config import INSTANCE_OFFSET
 from lvt.panoptic.fusion import PanopticMap
 
-SAME_BOX_IOU = 0.9
-"""Detections of one class that overlap by more are the same: NMS leaves none above one half."""
+SAME_BOX_IOU = 0.98
+"""Detections of one class that overlap by more come from one proposal.
+
+Rounding moves a box by hundredths of a pixel, even in float16. Where two proposals for one object
+score almost the same, rounding decides which of them NMS keeps; their boxes differ by pixels. Such
+a detection has no partner: the two are not two roundings of one number.
+"""
 DETECTION_OUTPUTS = ("boxes", "scores", "masks")
 
 

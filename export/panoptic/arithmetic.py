@@ -27,7 +27,8 @@ def one_hot(index: Tensor, count: int) -> Tensor:
 
 def constants(numbers: Iterable[float], like: Tensor) -> Tensor:
     """Numbers as a constant of the graph (N,); `arange` would be computed in each run."""
-    return torch.tensor([float(number) for number in numbers], dtype=like.dtype)
+    values = [float(number) for number in numbers]
+    return torch.tensor(values, dtype=like.dtype, device=like.device)
 
 
 def take(table: Tensor, index: Tensor) -> Tensor:

@@ -86,7 +86,9 @@ class ChannelsFirstClassifier(ChannelsFirstLVT):
         for block in self.post_network:
             tokens = block(tokens)
         tokens = self.norm(tokens)
-        best_patch = F.max_pool2d(self.aux_head(tokens[..., 1:]), (1, height * width))
+        window = (1, height * width)
+        # coremltools wants the stride spelt out.
+        best_patch = F.max_pool2d(self.aux_head(tokens[..., 1:]), window, window)
         return (self.head(tokens[..., :1]) + best_patch).flatten(1)
 
 

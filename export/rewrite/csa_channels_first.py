@@ -77,12 +77,20 @@ def interleave_rows(maps: Tensor) -> Tensor:
     return joined.permute(0, 3, 1, 2)
 
 
-def interleave_by_convolution(maps: Tensor) -> Tensor:
-    """As a transposed convolution with ones, for engines that move no pixels but convolve fast."""
-    channels = maps.shape[1] // 4
-    eye = torch.eye(4, dtype=maps.dtype).reshape(4, 1, 2, 2)
-    weight = torch.eye(channels, dtype=maps.dtype)[None, :, :, None, None] * eye[:, None]
-    return F.conv_transpose2d(maps, weight.reshape(4 * channels, channels, 2, 2), stride=2)
+class InterleavingConvolution(nn.Module):
+    """A transposed convolution with ones, for engines that move no pixels but convolve fast."""
+
+    def __init__(self, like: Tensor):
+        """Takes the channels and the type of `like`, (C, ...)."""
+        super().__init__()
+        channels = len(like)
+        weight = like.new_zeros(4, channels, channels, 2, 2)
+        for parity in range(4):
+            weight[parity, :, :, parity // 2, parity % 2] = torch.eye(channels)
+        self.weight = frozen(weight.flatten(0, 1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.conv_transpose2d(maps, self.weight, stride=2)
 
 
 class ChannelsFirstCSA(nn.Module):
@@ -183,4 +191,5 @@ def rewrite_csa_for_xnnpack(reference: CSA, _recipe: Recipe) -> nn.Module:
 
 @register(CSA, "neural_engine")
 def rewrite_csa_for_neural_engine(reference: CSA, _recipe: Recipe) -> nn.Module:
-    return ChannelsFirstCSA(reference, mix_map_by_map, interleave_by_convolution)
+    interleave = InterleavingConvolution(reference.proj.weight)
+    return ChannelsFirstCSA(reference, mix_map_by_map, interleave)

@@ -280,7 +280,7 @@ def test_parity_numbers_by_hand() -> None:
         FixedSession(logits=actual),
         [np.zeros((1, 3, 8, 8), np.float32)] * 2,
         ModelSpec("classification", TINY, 3),
-        Tolerance(0.2, 15.0, 1.0),
+        Tolerance(0.2, 15.0, 1.0, 0.0),
     )
     output = report.outputs[0]
     assert (report.images, output.max_abs_error, output.range) == (2, 0.5, 4.0)

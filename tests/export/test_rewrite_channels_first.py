@@ -1,0 +1,214 @@
+"""Channels-first rewrites are exact too: what is NHWC in the reference is NCHW in them.
+
+Tolerances as in `test_rewrite`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from export.capabilities import RECIPES, Recipe
+from export.rewrite import CHANNELS_FIRST, registered, rewrite
+from lvt.attention import CSA, RASA
+from lvt.classification import ClassBlock
+from lvt.config import Task
+from lvt.layers import ConvMlp, Mlp, PatchEmbed, to_nchw
+from lvt.models import ModelSpec, build_random, named_outputs
+from lvt.panoptic.fpn import FPN
+from lvt.panoptic.semantic_head import ConvUpsample
+from tests.conftest import tiny
+from tests.export.test_rewrite import EXAMPLES, SEED, SIDE, operators, randomise
+
+RECIPE = st.sampled_from(CHANNELS_FIRST)
+FEW = settings(EXAMPLES, max_examples=15)
+
+
+def tokens_first(x: Tensor) -> Tensor:
+    """(B, N, C) as a map of one row, (B, C, 1, N)."""
+    return x.transpose(1, 2)[:, :, None]
+
+
+def assert_exact(
+    make: Callable[[], nn.Module],
+    shape: tuple[int, ...],
+    seed: int,
+    recipe: Recipe,
+    into: Callable[[Tensor], Tensor] = to_nchw,
+) -> None:
+    generator = torch.Generator().manual_seed(seed + 1)
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
+    for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9)):
+        module = randomise(make().to(dtype), seed)
+        replacement = rewrite(module, recipe)
+        assert type(replacement) is not type(module)
+        with torch.no_grad():
+            expected = into(module(x.to(dtype)))
+            actual = replacement(into(x.to(dtype)))
+        assert actual.shape == expected.shape
+        scale = max(1.0, float(expected.abs().max()))
+        assert float((actual - expected).abs().max()) <= tolerance * scale, dtype
+
+
+@EXAMPLES
+@given(RECIPE, SIDE, SIDE, st.integers(1, 3), st.integers(1, 4), st.sampled_from([4, 8]), SEED)
+def test_csa(
+    recipe: Recipe, height: int, width: int, batch: int, heads: int, head_width: int, seed: int
+) -> None:
+    dim = heads * head_width
+    assert_exact(lambda: CSA(dim, heads), (batch, height, width, dim), seed, recipe)
+
+
+@EXAMPLES
+@given(
+    RECIPE,
+    SIDE,
+    SIDE,
+    st.integers(1, 2),
+    st.integers(1, 3),
+    st.sampled_from([1, 2, 4]),
+    st.sampled_from([(1, 3, 5), (2, 7), ()]),
+    SEED,
+)
+def test_rasa(
+    recipe: Recipe,
+    height: int,
+    width: int,
+    heads: int,
+    sr_ratio: int,
+    recursion: int,
+    dilations: tuple[int, ...],
+    seed: int,
+) -> None:
+    height, width = max(height, sr_ratio), max(width, sr_ratio)
+    dim = heads * 4
+
+    def make() -> nn.Module:
+        return RASA(dim, heads, sr_ratio=sr_ratio, dilations=dilations, recursion=recursion)
+
+    assert_exact(make, (2, height, width, dim), seed, recipe)
+
+
+@FEW
+@given(RECIPE, SIDE, SIDE, SEED)
+def test_mlps_and_norm(recipe: Recipe, height: int, width: int, seed: int) -> None:
+    shape = (2, height, width, 6)
+    assert_exact(lambda: Mlp(6, 10), shape, seed, recipe)
+    assert_exact(lambda: ConvMlp(6, 10), shape, seed, recipe)
+    assert_exact(lambda: nn.LayerNorm(6, eps=1e-5), shape, seed, recipe)
+
+
+@FEW
+@given(RECIPE, st.integers(2, 20), SEED)
+def test_class_block(recipe: Recipe, count: int, seed: int) -> None:
+    assert_exact(lambda: ClassBlock(8, 2, 16), (2, count, 8), seed, recipe, tokens_first)
+
+
+@pytest.mark.parametrize("recipe", CHANNELS_FIRST)
+def test_patch_embedding_takes_maps_as_they_are(recipe: Recipe) -> None:
+    module = randomise(PatchEmbed(4, 6, kernel=3, stride=2, takes_image=False).double(), 1)
+    x = torch.randn(2, 9, 7, 4, dtype=torch.float64)
+    expected, actual = to_nchw(module(x)), rewrite(module, recipe)(to_nchw(x))
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("recipe", CHANNELS_FIRST)
+def test_group_norm_and_semantic_branch(recipe: Recipe) -> None:
+    """An offset as large as a trained map's: the variance must not drown in the mean."""
+    module = randomise(ConvUpsample(6, 12, 3, 2).double(), 4)
+    x = torch.randn(1, 6, 8, 12, dtype=torch.float64) + 50
+    replacement = rewrite(module, recipe)
+    assert not any(isinstance(m, nn.GroupNorm) for m in replacement.modules())
+    torch.testing.assert_close(replacement(x), module(x), rtol=0, atol=1e-9)
+    single = rewrite(module.float(), recipe)(x.float())
+    torch.testing.assert_close(single, module(x.float()), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("recipe", CHANNELS_FIRST)
+def test_pyramid(recipe: Recipe) -> None:
+    module = randomise(FPN((3, 4, 5, 6), 8).double(), 2)
+    maps = [
+        torch.randn(2, dim, 32 >> level, 48 >> level, dtype=torch.float64)
+        for level, dim in enumerate((3, 4, 5, 6))
+    ]
+    with torch.no_grad():
+        expected, actual = module(maps), rewrite(module, recipe)(maps)
+    assert [level.shape for level in actual] == [level.shape for level in expected]
+    for level, value in zip(actual, expected, strict=True):
+        torch.testing.assert_close(level, value, rtol=0, atol=1e-9)
+
+
+TASKS: list[tuple[Task, ModelSpec]] = [
+    ("backbone", ModelSpec("backbone", tiny())),
+    ("backbone", ModelSpec("backbone", tiny(), output_norms=True)),
+    ("classification", ModelSpec("classification", tiny(), 7)),
+    ("classification", ModelSpec("classification", tiny(3), 7, pooled=True)),
+    ("semantic", ModelSpec("semantic", tiny(1), 5, decoder_dim=24)),
+]
+
+
+@pytest.mark.parametrize("recipe", CHANNELS_FIRST)
+@pytest.mark.parametrize(("task", "spec"), TASKS, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize("size", [(64, 96), (45, 71), (25, 25)], ids=str)
+def test_whole_models(recipe: Recipe, task: Task, spec: ModelSpec, size: tuple[int, int]) -> None:
+    model = randomise(build_random(spec).double(), 3)
+    image = torch.randn((2, 3, *size), dtype=torch.float64)
+    for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
+        model, image = model.to(dtype), image.to(dtype)
+        with torch.no_grad():
+            expected = named_outputs(spec, model(image))
+            actual = named_outputs(spec, rewrite(model, recipe)(image))
+        for name, value in expected.items():
+            assert actual[name].shape == value.shape
+            scale = max(1.0, float(value.abs().max()))
+            assert float((actual[name] - value).abs().max()) <= tolerance * scale, (name, dtype)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_registered_module_of_a_model_is_replaced(recipe: Recipe) -> None:
+    """One that slipped through would bring back a layout or an operator the runtime dislikes."""
+    kept = {ClassBlock, Mlp} if recipe == "onnxruntime" else set()  # see `keep_class_block`
+    for _, spec in TASKS:
+        rewritten = rewrite(build_random(spec), recipe)
+        left = {type(m) for m in rewritten.modules() if type(m) in registered(recipe)}
+        assert left <= kept
+
+
+REFUSED_BY_XNNPACK = (
+    "layer_norm",
+    "group_norm",
+    "matmul",
+    "einsum",
+    "expand",
+    "unbind",
+    "split",
+    "chunk",
+    "stack",
+    "squeeze",
+    "index",
+    "gather",
+)
+"""Operators that its partitioners leave outside, or that become one of those."""
+
+
+@pytest.mark.parametrize("task", ["classification", "semantic"])
+def test_operators_that_xnnpack_takes(task: Task) -> None:
+    spec = ModelSpec(task, tiny(), 5, decoder_dim=24)
+    found = operators(rewrite(build_random(spec), "xnnpack"), torch.zeros(1, 3, 64, 64))
+    assert not [name for name in found if any(word in name for word in REFUSED_BY_XNNPACK)]
+
+
+@pytest.mark.parametrize("task", ["classification", "semantic"])
+def test_neural_engine_sees_four_axes_at_most(task: Task) -> None:
+    spec = ModelSpec(task, tiny(), 5, decoder_dim=24)
+    rewritten = rewrite(build_random(spec), "neural_engine")
+    graph = torch.export.export(rewritten, (torch.zeros(1, 3, 64, 64),)).graph
+    ranks = [
+        node.meta["val"].ndim for node in graph.nodes if isinstance(node.meta.get("val"), Tensor)
+    ]
+    assert max(ranks) <= 4
