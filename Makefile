@@ -3,15 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
+DEMO := $(OUT)/demo_panoptic_256x320
 
 .PHONY: demo test lint format clean
 
 demo: $(VENV)/.ready
 	mkdir -p $(OUT)
-	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)/demo.onnx
+	$(BIN)/lvt-export all --ckpt demo --out $(OUT)
 	$(BIN)/python -m lvt.demo 7 -o $(OUT)/scene.png
-	$(BIN)/lvt-run $(OUT)/demo.onnx $(OUT)/scene.png -o $(OUT)/panoptic.png
-	$(BIN)/lvt-bench $(OUT)/demo.onnx
+	$(BIN)/lvt-run $(DEMO).onnx $(OUT)/scene.png -o $(OUT)/panoptic.png
+	$(BIN)/lvt-bench $(DEMO).onnx $(DEMO).tflite $(DEMO).pte
 	@echo "The picture: $(OUT)/panoptic.png"
 
 test: $(VENV)/.ready
@@ -31,7 +32,7 @@ $(VENV)/.ready: pyproject.toml
 	  { echo "Python 3.11 or 3.12 is needed: make PYTHON=python3.11 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --editable '.[all,test]'
 	touch $@
 
 clean:

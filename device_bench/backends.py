@@ -45,9 +45,10 @@ def check_backend(backend: str) -> None:
         and not info.host_latency
         and not (sys.platform == "darwin" and info.name == "coreml")
     ):
+        where = "an iPhone or a Mac" if info.name == "coreml" else "an app on an Apple device"
         raise UserError(
-            f"{info.name} latency needs an iPhone or a Mac: this machine evaluates the file, which "
-            "shows what it computes but not how fast it is there"
+            f"{info.name} latency needs {where}: this machine evaluates the file, which shows what "
+            "it computes but not how fast it is there"
         )
 
 

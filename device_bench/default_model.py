@@ -12,7 +12,7 @@ import export
 import lvt
 from export.artifact import open_artifact
 from export.capabilities import TARGETS
-from export.exporter import Progress, export_artifact
+from export.exporter import ExportError, Progress, export_artifact
 from export.request import ExportRequest
 from lvt.errors import UserError
 
@@ -45,5 +45,8 @@ def default_artifact(target: str, progress: Progress) -> Path:
         open_artifact(path)
     except UserError:
         request = ExportRequest(target, out=path, task="classification", size=(224, 224))
-        export_artifact(request, progress)
+        try:
+            export_artifact(request, progress)
+        except ExportError as error:
+            raise UserError(f"the default model: {error}") from error
     return path

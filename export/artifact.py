@@ -88,7 +88,8 @@ def _contents(model: Path) -> list[Path]:
     """The files of a model: itself, or where it is a folder (Core ML), all below it, sorted."""
     if not model.is_dir():
         return [model]
-    return sorted(path for path in model.rglob("*") if path.is_file())
+    files = (path for path in model.rglob("*") if path.is_file() and path.name != ".DS_Store")
+    return sorted(files, key=lambda path: path.relative_to(model).as_posix())
 
 
 def content_bytes(model: Path) -> int:
@@ -97,7 +98,8 @@ def content_bytes(model: Path) -> int:
 
 
 def content_sha256(model: Path) -> str:
-    """Hex digest of a model file; of a folder, over `digest  relative/name` lines of its files."""
+    """Hex digest of a model file; of a folder, over `digest  relative/name` lines of its
+    files, in the order of the names; a Mac's .DS_Store is none of them."""
     if not model.is_dir():
         return file_sha256(model)
     lines = (

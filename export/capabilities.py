@@ -6,6 +6,7 @@ Commands, documentation and tests are made from it. Imports nothing heavy.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -29,6 +30,7 @@ class TargetInfo:
         name: as it is called on the command line.
         module: under `export.targets`.
         suffix: of what it writes.
+        folder: whether that is a folder.
         runtime: what runs it, as `lvt-bench --backend` calls it.
         host_latency: whether this machine's latency in that runtime means anything.
         summary: one line of help.
@@ -38,6 +40,7 @@ class TargetInfo:
         precisions: what it can be written in, for each task; the first is the default.
         layout: of the image in the written file.
         pixels: whether it can be written for images of 8-bit pixels.
+        unrewritten: whether it takes the reference as it is, for comparison.
         in_all: whether `lvt-export all` writes it.
         notes: what a user should know of it, a sentence each.
     """
@@ -53,7 +56,9 @@ class TargetInfo:
     recipe: Recipe
     precisions: dict[Task, tuple[Precision, ...]]
     layout: Literal["NCHW", "NHWC"] = "NCHW"
+    folder: bool = False
     pixels: bool = False
+    unrewritten: bool = False
     in_all: bool = True
     notes: tuple[str, ...] = ()
 
@@ -96,7 +101,8 @@ TARGETS: dict[str, TargetInfo] = {
             needs=(),
             recipe="onnxruntime",
             precisions=_all_tasks("fp32"),
-            notes=("opset 20, standard operators only: ONNX Runtime 1.17 or newer",),
+            unrewritten=True,
+            notes=("Opset 20, standard operators only: ONNX Runtime 1.17 or newer.",),
         ),
         TargetInfo(
             name="coreml",
@@ -109,10 +115,11 @@ TARGETS: dict[str, TargetInfo] = {
             needs=("coremltools",),
             recipe="neural_engine",
             precisions=_all_tasks("fp16", "fp32"),
+            folder=True,
             pixels=True,
             notes=(
-                "iOS 16 or macOS 13: the first whose ML Programs have every operator we use",
-                "on Linux proved in our own evaluator, which computes the written file",
+                "For iOS 16 or macOS 13: the first whose ML Programs hold int8 weights.",
+                "Elsewhere than on a Mac our own evaluator computes the written file.",
             ),
         ),
         TargetInfo(
@@ -126,7 +133,7 @@ TARGETS: dict[str, TargetInfo] = {
             needs=("executorch",),
             recipe="xnnpack",
             precisions=_all_tasks("fp32"),
-            notes=("XNNPACK; no fp16, because its GELU has none",),
+            notes=("No fp16, because XNNPACK's GELU has none.",),
         ),
         TargetInfo(
             name="tflite",
@@ -140,7 +147,7 @@ TARGETS: dict[str, TargetInfo] = {
             recipe="xnnpack",
             precisions=_all_tasks("fp32", "fp16"),
             layout="NHWC",
-            notes=("fp16 is weights; the CPU computes in float32, GPUs in fp16",),
+            notes=("fp16 is weights; the CPU computes in float32, GPUs in fp16.",),
         ),
         TargetInfo(
             name="executorch-coreml",
@@ -155,8 +162,8 @@ TARGETS: dict[str, TargetInfo] = {
             precisions=dict.fromkeys(("backbone", "classification", "semantic"), ("fp16", "fp32")),
             in_all=False,
             notes=(
-                "iOS and macOS only",
-                "no panoptic: it takes several delegates, which only a Mac could prove together",
+                "For iOS and macOS only.",
+                "No panoptic: it takes several delegates, which only a Mac could prove together.",
             ),
         ),
     )
@@ -178,3 +185,24 @@ def target_info(name: str) -> TargetInfo:
 def installed(info: TargetInfo) -> bool:
     """Whether the target's extra is there."""
     return all(importlib.util.find_spec(module) is not None for module in info.needs)
+
+
+def missing_extra(infos: Sequence[TargetInfo]) -> UserError:
+    """What to tell who lacks the extras of these targets."""
+    names = ", ".join(info.name for info in infos)
+    extras = ",".join(dict.fromkeys(extra for info in infos for extra in info.extras))
+    return UserError(f"{names}: an extra is not installed: pip install 'lvt-mobile[{extras}]'")
+
+
+def markdown_table() -> str:
+    """The table as it stands in the documentation."""
+    lines = [
+        "| target | file | classification, semantic, backbone | panoptic | extra |",
+        "|---|---|---|---|---|",
+    ]
+    for info in TARGETS.values():
+        maps, panoptic = info.precisions["semantic"], info.precisions.get("panoptic", ())
+        extras = f"`[{','.join(info.extras)}]`" if info.extras else ""
+        cells = (f"`{info.name}`", info.suffix, ", ".join(maps), ", ".join(panoptic) or "-", extras)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

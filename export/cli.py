@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.capabilities import PRECISIONS, TARGETS, Precision, TargetInfo, installed
+from export.capabilities import (
+    PRECISIONS,
+    TARGETS,
+    Precision,
+    TargetInfo,
+    installed,
+    missing_extra,
+)
 from lvt.config import PRESETS, TASKS, Task
-from lvt.console import FAILED, AsJson, Terminal, Verbose, command, new_app, parse_size
+from lvt.console import FAILED, MISUSED, AsJson, Terminal, Verbose, command, new_app, parse_size
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,8 +31,9 @@ ALL = tuple(info for info in TARGETS.values() if info.in_all)
 
 app = new_app(
     "Export a Lite Vision Transformer checkpoint to a file that runs on a phone.\n\n"
-    "Every file is compared with the PyTorch reference, in the runtime that will run it, before "
-    "it appears. Exit codes: 0 done, 1 parity or placement failed, 2 something to put right."
+    "Every file is compared with the PyTorch reference before it appears, in the runtime that will "
+    "run it (Core ML: on a Mac; elsewhere in our evaluator). Exit codes: 0 done, 1 conversion, "
+    "parity or placement failed, 2 something to put right."
 )
 
 
@@ -84,7 +92,12 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
             bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")
         ] = False,
         rewrite: Annotated[
-            bool, typer.Option("--rewrite/--no-rewrite", help="Export the reference as it is.")
+            bool,
+            typer.Option(
+                "--rewrite/--no-rewrite",
+                help="Export the reference as it is.",
+                hidden=not all(info.unrewritten for info in targets),
+            ),
         ] = True,
         as_json: AsJson = False,
         verbose: Verbose = False,
@@ -117,50 +130,69 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 terminal.note(f"note: {note}")
             if as_json:
                 manifests = [result.manifest for result in run.results]
-                shown = manifests if name == "all" else manifests[0] if manifests else None
-                typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-            elif name == "all":
+                if manifests:
+                    shown = manifests if name == "all" else manifests[0]
+                    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+            elif name == "all" and run.results:
                 terminal.out.print(summary_table(run.results))
             else:
                 for result in run.results:
                     typer.echo(_headline(result))
                     terminal.out.print(parity_table(result))
-            if run.failed:
-                raise typer.Exit(FAILED)
+            if run.code:
+                raise typer.Exit(run.code)
 
-    export.__doc__ = summary
+    notes = [note for info in targets for note in info.notes]
+    export.__doc__ = "\n\n".join([summary, *(notes if len(targets) == 1 else [])])
     app.command(name)(export)
 
 
 @dataclass
 class _Run:
     results: list["ExportResult"]
-    failed: bool = False
+    code: int = 0
 
 
 def _export_all(
     request: "ExportRequest", targets: tuple[TargetInfo, ...], terminal: Terminal
 ) -> _Run:
     """Exports to one target after the other; one that fails does not stop the others."""
-    from export.exporter import ParityError, PlacementError, export_artifact
+    from export.exporter import ExportError, check_request, export_artifact
     from export.request import prepare
 
     run = _Run([])
     with terminal.steps() as progress:
         progress("reading the checkpoint" if request.checkpoint else "making a random model")
         job = prepare(request)
-        if len(targets) > 1 and request.out is not None and request.out.suffix:
-            raise UserError(f"--out {request.out}: give a folder; every target writes a file")
-        for info in targets:
-            own = replace(request, target=info.name)
-            if len(targets) > 1 and request.precision not in info.precisions[job.spec.task]:
-                own = replace(own, precision=None)  # a target without it writes its default
+        requests = [(info, _for_target(request, job.spec.task, info, targets)) for info in targets]
+        for info, own in requests:
+            check_request(own, job, info)  # all of them before the first takes its minutes
+        for _info, own in requests:
             try:
                 run.results.append(export_artifact(own, progress, job))
-            except (ParityError, PlacementError) as error:
+            except ExportError as error:
+                terminal.note(f"error: {error}", cause=error.__cause__)
+                run.code = run.code or FAILED
+            except UserError as error:
+                if len(targets) == 1:
+                    raise
                 terminal.note(f"error: {error}")
-                run.failed = True
+                run.code = MISUSED
     return run
+
+
+def _for_target(
+    request: "ExportRequest", task: Task, info: TargetInfo, targets: tuple[TargetInfo, ...]
+) -> "ExportRequest":
+    """The request as one of several targets takes it."""
+    own = replace(request, target=info.name)
+    if len(targets) == 1:
+        return own
+    if request.out is not None and request.out.suffix in {other.suffix for other in targets}:
+        raise UserError(f"--out {request.out}: give a folder; every target writes a file")
+    if request.precision not in info.precisions.get(task, ()):
+        own = replace(own, precision=None)  # a target without it writes its default
+    return own
 
 
 for _info in TARGETS.values():
@@ -171,9 +203,7 @@ _add_command("all", ALL, f"Every target in one run: {', '.join(info.name for inf
 def _check_installed(targets: tuple[TargetInfo, ...]) -> None:
     missing = [info for info in targets if not installed(info)]
     if missing:
-        names = ", ".join(info.name for info in missing)
-        extras = ",".join(dict.fromkeys(extra for info in missing for extra in info.extras))
-        raise UserError(f"{names}: an extra is not installed: pip install 'lvt-mobile[{extras}]'")
+        raise missing_extra(missing)
 
 
 def _task(text: str | None) -> Task | None:

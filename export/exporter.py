@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,11 +41,19 @@ from lvt.preprocessing import (
 )
 
 
-class ParityError(Exception):
+class ExportError(Exception):
+    """No artifact has come of it, through no fault of the request."""
+
+
+class ConversionError(ExportError):
+    """The converter or the runtime does not take the model."""
+
+
+class ParityError(ExportError):
     """The written file does not compute what the reference computes; it has not been kept."""
 
 
-class PlacementError(Exception):
+class PlacementError(ExportError):
     """Something of the file runs beside the accelerated path, and `--strict` refuses that."""
 
 
@@ -80,6 +89,7 @@ def export_artifact(
 
     Raises:
         UserError: something the user can put right.
+        ConversionError: the converter or the runtime fails.
         ParityError: names the outputs that are off, by how much, and where the deviation starts.
         PlacementError: the request is strict, and operators are left outside.
     """
@@ -88,8 +98,8 @@ def export_artifact(
         progress("reading the checkpoint" if request.checkpoint else "making a random model")
         job = prepare(request)
     started = time.perf_counter()
+    out = check_request(request, job, info)
     precision = info.precision(job.spec.task, request.precision)
-    out = destination(request, job, info)
     pixels = _pixel_normalisation(job.preprocessing) if request.pixels else None
     pictures = _parity_pictures(request, job)
 
@@ -100,7 +110,8 @@ def export_artifact(
     conversion = Conversion(exported, job.spec, job.size, precision, metadata, pixels)
     with atomic_folder(out.parent) as scratch:
         file = scratch / out.name
-        target.write(conversion, file)
+        with _failing_as_conversion(f"{info.name}: conversion failed"):
+            target.write(conversion, file)
         progress(f"{info.name}: comparing with the reference on {len(pictures)} images")
         parity = _parity(job, info, target, precision, exported, file, pictures, progress)
         placement = target.placement(file)
@@ -112,6 +123,44 @@ def export_artifact(
         publish_artifact(file, out)
     seconds = time.perf_counter() - started
     return ExportResult(out, manifest, parity, placement, seconds, job.source.meta.notes)
+
+
+def check_request(request: ExportRequest, job: Job, info: TargetInfo) -> Path:
+    """Everything that can be refused before the work begins.
+
+    Returns:
+        The file to write.
+
+    Raises:
+        UserError: the target does not take this, or not so; or the place is taken.
+    """
+    info.precision(job.spec.task, request.precision)
+    if not request.rewrite and not info.unrewritten:
+        raise UserError(
+            f"{info.name} does not run the reference as it is (im2col, col2im); "
+            "leave --no-rewrite out"
+        )
+    out = destination(request, job, info)
+    if out.exists() and out.is_dir() != info.folder:
+        kind = "a folder" if out.is_dir() else "a file"
+        raise UserError(f"{out} is {kind}, and in the way; give another --out")
+    return out
+
+
+@contextmanager
+def _failing_as_conversion(what: str) -> Iterator[None]:
+    """Whatever a converter or a runtime raises becomes one line.
+
+    They have no common exception type; the cause is kept for `--verbose`.
+    """
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        reason = f"{type(error).__name__}: {lines[0] if lines else error!r}"
+        raise ConversionError(f"{what}: {reason} (--verbose shows more)") from error
 
 
 def exported_module(job: Job, info: TargetInfo, target: Target, *, rewritten: bool) -> nn.Module:
@@ -138,7 +187,7 @@ def _parity(
     Raises:
         ParityError: they differ.
     """
-    try:
+    with _failing_as_conversion(f"{info.name}: the file does not run"):
         parity = compare(
             reference_session(job.source.model, job.spec),
             target.open_session(file),
@@ -146,8 +195,6 @@ def _parity(
             job.spec,
             TOLERANCES[precision],
         )
-    except ValueError as error:
-        raise ParityError(f"{info.name}: parity failed: {error}") from error
     if parity.passed:
         return parity
     progress(f"{info.name}: looking for the first module that deviates")

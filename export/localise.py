@@ -45,7 +45,7 @@ def landmarks(reference: nn.Module, recipe: Recipe) -> list[str]:
     Those with a rewrite, patch embeddings, and the pyramid and semantic branch of a panoptic model.
     """
     types = (*registered(recipe), PatchEmbed, NamedConv, ConvUpsample)
-    return [name for name, module in reference.named_modules() if type(module) in types]
+    return [name for name, module in reference.named_modules() if name and type(module) in types]
 
 
 def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> Outputs:

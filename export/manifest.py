@@ -55,7 +55,7 @@ def make_manifest(
         "outputs": [output.to_dict() for output in _outputs(job.spec, job.size)],
         "preprocessing": job.preprocessing.to_dict(),
         "labels": job.labels.to_dict() if job.labels else None,
-        "parity": parity.to_dict(),
+        "parity": {"runtime": target.runtime_name(), **parity.to_dict()},
         "placement": placement.to_dict(),
         "accuracy": None,  # not measured
         "rewritten": request.rewrite,

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Annotated
@@ -62,8 +63,9 @@ def parse_size(text: str) -> tuple[int, int]:
 class Terminal:
     """Where a command talks to its user: results on stdout, everything else on stderr."""
 
-    def __init__(self, errors: IO[str]):
+    def __init__(self, errors: IO[str], *, verbose: bool = False):
         self._errors = errors
+        self._verbose = verbose
 
     @property
     def out(self) -> Console:
@@ -74,8 +76,10 @@ class Terminal:
         width = None if sys.stdout.isatty() else WIDTH_OF_FILES
         return Console(highlight=False, width=width)
 
-    def note(self, text: str) -> None:
-        """One line on stderr."""
+    def note(self, text: str, cause: BaseException | None = None) -> None:
+        """One line on stderr; where everything is shown, what caused it too."""
+        if cause is not None and self._verbose:
+            self._errors.writelines(traceback.format_exception(cause))
         self._errors.write(text + "\n")
         self._errors.flush()
 
@@ -112,7 +116,7 @@ def command(verbose: bool) -> Iterator[Terminal]:
     """
     if verbose:
         with _outcome(sys.stderr):
-            yield Terminal(sys.stderr)
+            yield Terminal(sys.stderr, verbose=True)
         return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as noise, os.fdopen(os.dup(2), "w") as errors:

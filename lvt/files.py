@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def atomic_folder(parent: Path) -> Iterator[Path]:
     try:
         yield scratch
     except OSError as error:
-        raise UserError(f"cannot write to {parent}: {error.strerror or error}") from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise UserError(f"cannot write to {parent}: {error.strerror or error}{where}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -63,11 +64,17 @@ def publish_folder(source: Path, destination: Path) -> None:
     Raises:
         UserError: the destination is a file, or a folder of another kind.
     """
+    replaced = source.with_name(f"replaced-{source.name}")
     if destination.is_dir() and destination.suffix == source.suffix:
-        destination.replace(source.with_name(f"replaced-{source.name}"))
+        destination.replace(replaced)
     elif destination.exists():
         raise UserError(f"{destination} is in the way; give another name")
-    source.replace(destination)
+    try:
+        source.replace(destination)
+    except OSError:
+        if replaced.exists():
+            replaced.replace(destination)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -72,6 +72,14 @@ def convert(conversion: Conversion, path: Path) -> None:
         package.save(str(path))
 
 
+def _producer(value: Any) -> Any:
+    """The operation that a value comes from, casts left out: the pass puts them in as it goes."""
+    operation = value.op
+    while operation is not None and operation.op_type == "cast":
+        operation = operation.inputs["x"].op
+    return operation
+
+
 def _compute_precision(conversion: Conversion) -> Any:
     """float32, float16, or for panoptic models float16 with the arithmetic of boxes in float32.
 
@@ -89,13 +97,15 @@ def _compute_precision(conversion: Conversion) -> Any:
     def follows_boxes(operation: Any) -> bool:
         """Whether the operation's result depends on a top-k."""
         inputs = [
-            value.op
+            _producer(value)
             for given in operation.inputs.values()
             for value in (given if isinstance(given, list | tuple) else [given])
-            if value is not None and value.op is not None
+            if value is not None
         ]
-        # In the order of execution, so every producer is known.
-        found = operation.op_type == "topk" or any(known.get(op.name, False) for op in inputs)
+        # In the order of execution, so that every producer is known but the network's input.
+        found = operation.op_type == "topk" or any(
+            known.get(op.name, False) for op in inputs if op is not None
+        )
         known[operation.name] = found
         return found
 

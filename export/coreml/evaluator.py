@@ -13,6 +13,7 @@ import inspect
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -67,6 +68,10 @@ class _Step:
     fixed: Mapping[str, Any]
     live: Mapping[str, tuple[tuple[str, ...], Any]]
     done: tuple[str, ...] = ()
+
+
+EVALUATOR = f"Core ML evaluator of lvt-mobile {version('lvt-mobile')}"
+"""What figures call it."""
 
 
 class Evaluator:

@@ -111,7 +111,7 @@ def placement(path: Path) -> Placement:
         partitions=None,
         delegated=delegated,
         outside=outside,
-        remarks=summarise(obstacles(program)),
+        remarks=summarise([o for o in obstacles(program) if o.kind in _SLOW]),
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def positive(x: Tensor) -> Tensor:
-    """1.0 where x > 0, else 0.0; exact."""
+    """1.0 where x > 0, else 0.0; exact but for NaN, which stays."""
     return F.relu(x.clamp(max=1.0).ceil())
 
 

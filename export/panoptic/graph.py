@@ -141,10 +141,10 @@ class PanopticGraph(nn.Module):
             exists = positive(torch.minimum(sides[:, 0:1], sides[:, 1:2])).reshape(-1)
             alive = self.level_nms[index](decoded, exists)
             boxes.append(decoded)
-            scores.append(score * alive + alive - 1.0)  # -1 for what is gone
+            scores.append(score * alive - (1.0 - alive))  # -1 for what is gone
         all_scores = torch.cat(scores)
         score, best = all_scores.topk(min(config.count, all_scores.shape[0]))
-        valid = positive(score)
+        valid = not_negative(score)
         return take(torch.cat(boxes), best) * valid.reshape(-1, 1), valid
 
     def detections(
@@ -190,7 +190,7 @@ class PanopticGraph(nn.Module):
         side = (sides[:, 0:1] * sides[:, 1:2]).sqrt() / self.config.roi.finest_scale + 1e-6
         total: Tensor | None = None
         for index in range(ROI_LEVELS):
-            # floor(log2(side)), clamped to the levels there are, as comparisons
+            # floor(log2(side)), clamped to the levels there are
             reached, next_reached = 2.0**index, 2.0 ** (index + 1)
             member = not_negative(side - reached) if index else None
             if index < ROI_LEVELS - 1:

@@ -15,21 +15,8 @@ from torch import Tensor, nn
 from export.capabilities import Recipe
 from export.rewrite.linear import frozen, linear
 from export.rewrite.registry import register
+from export.rewrite.windows import extend_far, overlap_add
 from lvt.attention import CSA
-
-
-def _pad_far(x: Tensor, rows: int, columns: int) -> Tensor:
-    """Zero rows and columns after the last ones of an NHWC map."""
-    return F.pad(x, (0, 0, 0, columns, 0, rows)) if rows or columns else x
-
-
-def _extend_far(x: Tensor, rows: int, columns: int) -> Tensor:
-    """Repeats the last row and column: their mean over 2x2 is then that of the existing pixels."""
-    if columns:
-        x = torch.cat([x, x[:, :, -1:]], dim=2)
-    if rows:
-        x = torch.cat([x, x[:, -1:]], dim=1)
-    return x
 
 
 class StridedCSA(nn.Module):
@@ -52,7 +39,7 @@ class StridedCSA(nn.Module):
         odd_row, odd_column = 2 * rows - height, 2 * columns - width
         heads, taps = self.heads, CSA.TAPS
 
-        even = _extend_far(x, odd_row, odd_column)
+        even = extend_far(x, row_axis=1)
         pooled = even[:, ::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, ::2] + even[:, 1::2, 1::2]
         alpha = self.attn(pooled).reshape(-1, heads, taps, taps).softmax(dim=-1)
 
@@ -67,27 +54,13 @@ class StridedCSA(nn.Module):
         value = torch.stack([v.reshape(-1, heads, dim // heads) for v in values], dim=2)
         out = alpha @ value  # (B*L, heads, i, d)
         out = out.unbind(dim=2)
-        merged = _overlap_add([o.reshape(batch, rows, columns, dim) for o in out])
+        maps = overlap_add([o.reshape(batch, rows, columns, dim) for o in out], row_axis=1)
+        merged = _interleave(*maps)
         return self.proj(merged[:, :height, :width])
 
 
-def _overlap_add(taps: list[Tensor]) -> Tensor:
-    """Adds nine window outputs (B, h, w, C) where 3x3 windows at stride 2 overlap: (B, 2h, 2w, C).
-
-    Output pixels with even row and column lie in one window, with one odd coordinate in two, with
-    both odd in four. Windows past the far border do not exist; their share is zero.
-    """
-
-    def from_right(tap: Tensor) -> Tensor:
-        return _pad_far(tap[:, :, 1:], 0, 1)
-
-    def from_below(tap: Tensor) -> Tensor:
-        return _pad_far(tap[:, 1:], 1, 0)
-
-    even_even = taps[4]
-    even_odd = taps[5] + from_right(taps[3])
-    odd_even = taps[7] + from_below(taps[1])
-    odd_odd = taps[8] + from_right(taps[6]) + from_below(taps[2] + from_right(taps[0]))
+def _interleave(even_even: Tensor, even_odd: Tensor, odd_even: Tensor, odd_odd: Tensor) -> Tensor:
+    """Four maps (B, h, w, C) as the pixels of one, (B, 2h, 2w, C)."""
     batch, rows, columns, dim = even_even.shape
     even_rows = torch.stack([even_even, even_odd], dim=3).reshape(batch, rows, 2 * columns, dim)
     odd_rows = torch.stack([odd_even, odd_odd], dim=3).reshape(batch, rows, 2 * columns, dim)

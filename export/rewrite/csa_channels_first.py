@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from export.capabilities import Recipe
 from export.rewrite.linear import frozen, pointwise
 from export.rewrite.registry import register
+from export.rewrite.windows import extend_far, overlap_add
 from lvt.attention import CSA
 
 Mix = Callable[[Tensor, list[Tensor], int], list[Tensor]]
@@ -123,9 +124,9 @@ class ChannelsFirstCSA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         rows, columns = -(-height // 2), -(-width // 2)
-        logits = self.attn(F.avg_pool2d(_extend_far(x, 2 * rows, 2 * columns), 2))
+        logits = self.attn(F.avg_pool2d(extend_far(x, row_axis=2), 2))
         outs = self.mix(logits, self.values(x), self.heads)
-        maps = self.interleave(_overlap_add(outs))
+        maps = self.interleave(torch.cat(overlap_add(outs, row_axis=2), dim=1))
         if (2 * rows, 2 * columns) != (height, width):
             maps = maps[:, :, :height, :width]
         return self.proj(maps)
@@ -155,33 +156,6 @@ class ChannelsFirstCSA(nn.Module):
             above_below[:, dim:, far_row],
             corners[:, 3 * dim :, far_row, far_column],
         ]
-
-
-def _extend_far(x: Tensor, rows: int, columns: int) -> Tensor:
-    """Repeats the last row and column: their mean over 2x2 is then that of the existing pixels."""
-    if columns > x.shape[3]:
-        x = torch.cat([x, x[:, :, :, -1:]], dim=3)
-    if rows > x.shape[2]:
-        x = torch.cat([x, x[:, :, -1:]], dim=2)
-    return x
-
-
-def _overlap_add(taps: list[Tensor]) -> Tensor:
-    """Adds nine window outputs (B, C, h, w) where windows overlap: the parities, (B, 4C, h, w).
-
-    See `export.rewrite.csa`.
-    """
-
-    def from_right(tap: Tensor) -> Tensor:
-        return F.pad(tap[:, :, :, 1:], (0, 1, 0, 0))
-
-    def from_below(tap: Tensor) -> Tensor:
-        return F.pad(tap[:, :, 1:], (0, 0, 0, 1))
-
-    even_odd = taps[5] + from_right(taps[3])
-    odd_even = taps[7] + from_below(taps[1])
-    odd_odd = taps[8] + from_right(taps[6]) + from_below(taps[2] + from_right(taps[0]))
-    return torch.cat([taps[4], even_odd, odd_even, odd_odd], dim=1)
 
 
 @register(CSA, "xnnpack")

@@ -43,7 +43,7 @@ def registered(recipe: Recipe) -> tuple[type[nn.Module], ...]:
     return tuple(module_type for known, module_type in _REWRITERS if known == recipe)
 
 
-def rewrite(model: M, recipe: Recipe = "onnxruntime") -> M:
+def rewrite(model: M, recipe: Recipe) -> M:
     """A rewritten copy of `model`; the original is left as it is.
 
     Args:

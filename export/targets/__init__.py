@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from export.capabilities import Precision, installed, target_info
+from export.capabilities import Precision, installed, missing_extra, target_info
 from export.panoptic.graph import RoIAlign
 from export.placement import Placement
 from export.session import Outputs, Session
-from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.preprocessing import Normalise, Size
 
@@ -68,7 +67,11 @@ class Target(Protocol):
         ...
 
     def versions(self) -> dict[str, str]:
-        """Versions of the converter and the runtime."""
+        """Versions of the converter and the runtime, and what the file asks for."""
+        ...
+
+    def runtime_name(self) -> str:
+        """What `open_session` runs files in, on this machine."""
         ...
 
 
@@ -80,8 +83,5 @@ def load_target(name: str) -> Target:
     """
     info = target_info(name)
     if not installed(info):
-        extras = ",".join(info.extras)
-        raise UserError(
-            f"{info.name}: an extra is not installed: pip install 'lvt-mobile[{extras}]'"
-        )
+        raise missing_extra([info])
     return cast(Target, importlib.import_module(f"export.targets.{info.module}"))

@@ -6,6 +6,7 @@ float16 inputs and outputs, so that float and quantized files ask for the same.
 
 from __future__ import annotations
 
+import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from export.coreml.convert import convert
+from export.coreml.evaluator import EVALUATOR
 from export.coreml.neural_engine import placement as check_placement
+from export.coreml.quiet import import_coremltools
 from export.coreml.session import CoreMLSession, EvaluatorSession
 from export.panoptic.roi_align import separable_roi_align
 from export.placement import Placement
@@ -23,6 +26,7 @@ from export.session import Outputs, Session
 from export.targets import Conversion
 
 roi_align = separable_roi_align
+import_coremltools()  # with this module, as other targets import their runtimes
 
 
 def write(conversion: Conversion, path: Path) -> None:
@@ -47,4 +51,15 @@ def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> 
 
 def versions() -> dict[str, str]:
     """See `Target.versions`."""
-    return {"torch": torch.__version__, "coremltools": version("coremltools")}
+    return {
+        "torch": torch.__version__,
+        "coremltools": version("coremltools"),
+        "minimum": "iOS 16, macOS 13",
+    }
+
+
+def runtime_name() -> str:
+    """See `Target.runtime_name`."""
+    if sys.platform == "darwin":
+        return f"Core ML of macOS {platform.mac_ver()[0]}"
+    return EVALUATOR

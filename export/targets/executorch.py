@@ -6,6 +6,7 @@ What the partitioner leaves outside runs in ExecuTorch's portable kernels, plain
 from __future__ import annotations
 
 import json
+import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,12 +35,12 @@ def write(conversion: Conversion, path: Path) -> None:
 class ExecuTorchSession:
     """The ExecuTorch runtime.
 
-    Its thread pool is one for the whole process: the session opened last decides.
+    Its thread pool is one for the whole process: the session opened last decides; 0 threads are
+    as many as there are cores.
     """
 
     def __init__(self, path: Path, *, threads: int = 0):
-        if threads:
-            _unsafe_reset_threadpool(threads)
+        _unsafe_reset_threadpool(threads or os.cpu_count() or 1)
         try:
             # The program reads its weights from this buffer as long as it lives.
             self._program = Runtime.get().load_program(path.read_bytes())
@@ -76,3 +77,8 @@ def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> 
 def versions() -> dict[str, str]:
     """See `Target.versions`."""
     return {"torch": torch.__version__, "executorch": version("executorch")}
+
+
+def runtime_name() -> str:
+    """See `Target.runtime_name`."""
+    return f"ExecuTorch {version('executorch')}, XNNPACK"

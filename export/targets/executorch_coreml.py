@@ -19,7 +19,7 @@ from executorch.backends.apple.coreml.partition import CoreMLPartitioner
 from executorch.exir.schema import DelegateCall
 from numpy.typing import NDArray
 
-from export.coreml.evaluator import Evaluator
+from export.coreml.evaluator import EVALUATOR, Evaluator
 from export.coreml.quiet import import_coremltools, quiet
 from export.panoptic.roi_align import separable_roi_align
 from export.placement import Placement
@@ -52,12 +52,15 @@ class DelegatedSession:
     """
 
     def __init__(self, path: Path):
-        plan = read_program(path).execution_plan[0]
+        program = read_program(path)
+        plan = program.execution_plan[0]
         calls = [i.instr_args for chain in plan.chains for i in chain.instructions]
         if len(plan.delegates) != 1 or not all(isinstance(call, DelegateCall) for call in calls):
             raise UserError(f"{path.name} is not one Core ML program; export it again")
-        self._names: list[str] = json.loads(read_metadata(path)[OUTPUTS])
-        program = read_program(path)
+        names = read_metadata(path).get(OUTPUTS)
+        if names is None:
+            raise UserError(f"{path.name} is not an ExecuTorch file that lvt-export wrote")
+        self._names: list[str] = json.loads(names)
         blob = bytes(program.backend_delegate_data[plan.delegates[0].processed.index].data)
         with tempfile.TemporaryDirectory() as folder:
             executorchcoreml.unflatten_directory_contents(blob, folder)
@@ -94,3 +97,8 @@ def versions() -> dict[str, str]:
         "executorch": version("executorch"),
         "coremltools": version("coremltools"),
     }
+
+
+def runtime_name() -> str:
+    """See `Target.runtime_name`."""
+    return EVALUATOR

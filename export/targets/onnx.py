@@ -154,3 +154,8 @@ def versions() -> dict[str, str]:
         "onnxruntime": onnxruntime.__version__,
         "opset": str(OPSET),
     }
+
+
+def runtime_name() -> str:
+    """See `Target.runtime_name`."""
+    return f"ONNX Runtime {onnxruntime.__version__}"

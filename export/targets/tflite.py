@@ -80,3 +80,8 @@ def versions() -> dict[str, str]:
         "litert-torch": version("litert-torch"),
         "ai-edge-litert": version("ai-edge-litert"),
     }
+
+
+def runtime_name() -> str:
+    """See `Target.runtime_name`."""
+    return f"LiteRT {version('ai-edge-litert')}, XNNPACK"

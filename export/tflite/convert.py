@@ -15,7 +15,6 @@ from lvt.models import ModelSpec, named_outputs
 from lvt.preprocessing import Size
 
 INPUT = "image"
-SIGNATURE = "serving_default"
 
 
 class ChannelsLast(nn.Module):

@@ -118,7 +118,7 @@ def test_default_model_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ("arguments", "phrase"),
     [
         (["absent.onnx"], "no artifact at absent.onnx"),
-        (["ARTIFACT", "--backend", "cuda"], "choose one of onnxruntime, torch"),
+        (["ARTIFACT", "--backend", "cuda"], "choose one of onnxruntime, coreml"),
         (["ARTIFACT", "--preset", "slow"], "choose one of quick, submission"),
     ],
     ids=["file", "backend", "preset"],

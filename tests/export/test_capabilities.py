@@ -9,7 +9,14 @@ import pytest
 
 import export.targets as targets
 from export import cli
-from export.capabilities import TARGETS, Precision, TargetInfo, installed, target_info
+from export.capabilities import (
+    TARGETS,
+    Precision,
+    TargetInfo,
+    installed,
+    markdown_table,
+    target_info,
+)
 from export.exporter import exported_module
 from export.parity import TOLERANCES, compare
 from export.reference import reference_session
@@ -161,3 +168,10 @@ def test_executorch_metadata_are_named_constants(tmp_path: Path) -> None:
     found = read_metadata(file)
     assert found["lvt_labels"] == "Straße"
     assert found["lvt_outputs"] == '["stride4", "stride8", "stride16", "stride32"]'
+
+
+def test_documentation_has_the_table_as_it_is() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert markdown_table() in readme.read_text("utf-8")
+    rows = [info.precisions for info in TARGETS.values()]
+    assert all(row["backbone"] == row["classification"] == row["semantic"] for row in rows)

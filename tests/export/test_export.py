@@ -15,7 +15,7 @@ from torch import nn
 import export.exporter as exporter
 import export.manifest as manifest
 from export.artifact import manifest_path, open_artifact, write_manifest
-from export.capabilities import TARGETS
+from export.capabilities import TARGETS, Recipe
 from export.exporter import ExportResult, ParityError, export_artifact
 from export.localise import first_deviation
 from export.panoptic.graph import PanopticGraph
@@ -106,7 +106,7 @@ def test_every_task_in_the_runtime(
     """Odd sizes too; the unrewritten export is the baseline speed is measured against."""
     model = build_random(spec, seed=2)
     path = tmp_path / "model.onnx"
-    exported = rewrite(model) if rewritten else model
+    exported = rewrite(model, "onnxruntime") if rewritten else model
     onnx_target.write(Conversion(exported, spec, size, "fp32", {}), path)
     image = photo(size)
     report = compare(
@@ -177,8 +177,8 @@ class ScaledMlp(nn.Module):
         return self.inner(x) * 1.01
 
 
-def break_first_mlp(model: nn.Module) -> nn.Module:
-    broken = rewrite(model)
+def break_first_mlp(model: nn.Module, recipe: Recipe) -> nn.Module:
+    broken = rewrite(model, recipe)
     stage = broken.get_submodule("backbone.backbone.0.1.0")
     stage.mlp = ScaledMlp(stage.mlp)
     return broken
@@ -220,7 +220,7 @@ def test_deviation_in_the_file_alone_is_located(
     assert list(right) == ["backbone.backbone.2.1.0.attn", "backbone.backbone.3.0"]
     found = first_deviation(
         model,
-        rewrite(model),
+        rewrite(model, "onnxruntime"),
         "onnxruntime",
         lambda names: onnx_target.module_outputs(path, image, names),
         image,
@@ -230,7 +230,7 @@ def test_deviation_in_the_file_alone_is_located(
     assert (found.module, found.side) == ("backbone.backbone.2.1.0.attn", "runtime")
     clean = first_deviation(
         model,
-        rewrite(model),
+        rewrite(model, "onnxruntime"),
         "onnxruntime",
         lambda names: onnx_target.module_outputs(tiny_export.path, image, names),
         image,
@@ -357,7 +357,7 @@ def test_camvid_labels_agree_on_all_shared_photos(
 
 def test_pointwise_mlp_is_what_the_backbone_uses() -> None:
     """The break above must break something the export really contains."""
-    rewritten = rewrite(build_random(ModelSpec("semantic", TINY, 3, decoder_dim=24)))
+    rewritten = rewrite(build_random(ModelSpec("semantic", TINY, 3, decoder_dim=24)), "onnxruntime")
     mlp = rewritten.get_submodule("backbone.backbone.0.1.0.mlp")
     assert isinstance(mlp, PointwiseMlp)
 

@@ -14,13 +14,21 @@ from lvt.preprocessing import packaged_photos
 
 pytestmark = pytest.mark.slow
 
-FLOAT: list[tuple[str, Precision]] = [
-    ("coreml", "fp16"),
-    ("executorch", "fp32"),
-    ("tflite", "fp32"),
+CELLS: list[tuple[str, Precision]] = [
+    (info.name, precision)
+    for info in TARGETS.values()
+    if info.name != "onnx"  # tested on its own
+    for precision in info.precisions.get("panoptic", ())
 ]
-SQNR = {"fp32": 90.0, "fp16": 45.0}
-AGREEMENT = {"fp32": 0.999, "fp16": 0.995}
+LEAST_SQNR = {
+    # As measured, less 10 dB: converters order sums differently from version to version.
+    ("coreml", "fp16"): (53.0, 50.0),
+    ("coreml", "fp32"): (110.0, 95.0),
+    ("executorch", "fp32"): (115.0, 100.0),
+    ("tflite", "fp32"): (115.0, 100.0),
+    ("tflite", "fp16"): (60.0, 70.0),
+}
+"""Of the CamVid model, and the least of the demonstration model's outputs."""
 PARTITIONS = {"executorch": 11, "tflite": 6}
 """Of the panoptic graph: top-k, gathers and the best class's argument stand between."""
 OUTSIDE = {
@@ -28,6 +36,7 @@ OUTSIDE = {
     "tflite": {"TOPK_V2", "EMBEDDING_LOOKUP", "ARG_MAX", "CAST"},
 }
 PQ_MARGIN = 0.3
+"""Promised; a detection of a hundred scenes that is lost or gained costs about 0.1."""
 
 
 def need(target: str) -> None:
@@ -35,7 +44,7 @@ def need(target: str) -> None:
         pytest.skip(f"needs lvt-mobile[{','.join(TARGETS[target].extras)}]")
 
 
-@pytest.mark.parametrize(("target", "precision"), FLOAT)
+@pytest.mark.parametrize(("target", "precision"), CELLS)
 def test_camvid(
     target: str, precision: Precision, camvid_checkpoint: Path, shared: Path, tmp_path: Path
 ) -> None:
@@ -43,13 +52,18 @@ def test_camvid(
     need(target)
     images = shared / "real" / "camvid" / "val" / "images"
     request = ExportRequest(
-        target, tmp_path, camvid_checkpoint, precision=precision, images=images, strict=True
+        target,
+        tmp_path,
+        camvid_checkpoint,
+        precision=precision,
+        images=images,
+        strict=(target, precision) != ("coreml", "fp32"),  # the engine computes in float16
     )
     result = export_artifact(request)
     assert result.parity.images == len(packaged_photos()) + 51
-    assert result.parity.outputs[0].sqnr_db >= SQNR[precision]
+    assert result.parity.outputs[0].sqnr_db >= LEAST_SQNR[target, precision][0]
     assert result.parity.agreement is not None
-    assert result.parity.agreement >= AGREEMENT[precision]
+    assert result.parity.agreement >= (0.9999 if precision == "fp32" else 0.998)
     assert result.placement.partitions in (None, 1)
     assert result.placement.remarks == ()
 
@@ -60,14 +74,15 @@ def reference_pq() -> float:
     return evaluate(subject, DemoScenes(100, subject.labels.names)).figures["PQ"]
 
 
-@pytest.mark.parametrize(("target", "precision"), FLOAT)
+@pytest.mark.parametrize(("target", "precision"), CELLS)
 def test_demonstration_model(
     target: str, precision: Precision, reference_pq: float, tmp_path: Path
 ) -> None:
     """Top-k, NMS and RoIAlign included: the panoptic quality of 100 scenes is the reference's."""
     need(target)
     result = export_artifact(ExportRequest(target, tmp_path, Path("demo"), precision=precision))
-    assert min(output.sqnr_db for output in result.parity.outputs) >= SQNR[precision]
+    least = min(output.sqnr_db for output in result.parity.outputs)
+    assert least >= LEAST_SQNR[target, precision][1]
     assert result.parity.detections > 50
     if result.placement.partitions is not None:
         assert result.placement.partitions <= PARTITIONS[target]

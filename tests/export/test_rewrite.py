@@ -45,12 +45,12 @@ def assert_exact(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: in
     generator = torch.Generator().manual_seed(seed + 1)
     x = torch.randn(shape, generator=generator, dtype=torch.float64)
     module = randomise(make(), seed)
-    replacement = rewrite(module)
+    replacement = rewrite(module, "onnxruntime")
     assert type(replacement) is not type(module)
     with torch.no_grad():
         for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9)):
             expected = module.to(dtype)(x.to(dtype))
-            actual = rewrite(module)(x.to(dtype))
+            actual = rewrite(module, "onnxruntime")(x.to(dtype))
             assert actual.shape == expected.shape
             scale = max(1.0, float(expected.abs().max()))
             assert float((actual - expected).abs().max()) <= tolerance * scale, dtype
@@ -115,7 +115,7 @@ def test_segformer_head(height: int, width: int, classes: int, seed: int) -> Non
     for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
         head, inputs = head.to(dtype), tuple(x.to(dtype) for x in maps)
         with torch.no_grad():
-            expected, actual = head(inputs), rewrite(head)(inputs)
+            expected, actual = head(inputs), rewrite(head, "onnxruntime")(inputs)
         scale = max(1.0, float(expected.abs().max()))
         assert float((actual - expected).abs().max()) <= tolerance * scale, dtype
 
@@ -138,7 +138,7 @@ def test_whole_models(task: Task, spec: ModelSpec, size: tuple[int, int]) -> Non
         model, image = model.to(dtype), image.to(dtype)
         with torch.no_grad():
             expected = named_outputs(spec, model(image))
-            actual = named_outputs(spec, rewrite(model)(image))
+            actual = named_outputs(spec, rewrite(model, "onnxruntime")(image))
         for name, value in expected.items():
             scale = max(1.0, float(value.abs().max()))
             assert float((actual[name] - value).abs().max()) <= tolerance * scale, (name, dtype)
@@ -148,7 +148,7 @@ def test_the_original_is_left_alone() -> None:
     """Parity compares with the reference after the rewrite; shared weights could hide a fold."""
     model = build_random(ModelSpec("semantic", tiny(), 5))
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    rewritten = rewrite(model)
+    rewritten = rewrite(model, "onnxruntime")
     for parameter in rewritten.parameters():
         parameter.data.zero_()
     after = model.state_dict()
@@ -157,7 +157,7 @@ def test_the_original_is_left_alone() -> None:
 
 def test_training_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="evaluation mode"):
-        rewrite(build_random(ModelSpec("backbone", tiny())).train())
+        rewrite(build_random(ModelSpec("backbone", tiny())).train(), "onnxruntime")
 
 
 def operators(model: nn.Module, image: Tensor) -> set[str]:
@@ -167,7 +167,7 @@ def operators(model: nn.Module, image: Tensor) -> set[str]:
 
 def test_no_operator_that_runtimes_refuse() -> None:
     """im2col, col2im, gather and scatter are what keeps the official model off phones."""
-    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)))
+    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)), "onnxruntime")
     found = operators(rewritten, torch.zeros(1, 3, 64, 64))
     bad = ("im2col", "col2im", "gather", "scatter", "index")
     assert not [name for name in found if any(word in name for word in bad)]
@@ -175,7 +175,7 @@ def test_no_operator_that_runtimes_refuse() -> None:
 
 def test_no_tensor_above_rank_five() -> None:
     """Core ML, XNNPACK and LiteRT stop at five axes."""
-    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)))
+    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)), "onnxruntime")
     graph = torch.export.export(rewritten, (torch.zeros(1, 3, 64, 64),)).graph
     ranks = {
         str(node): node.meta["val"].ndim

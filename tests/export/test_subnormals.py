@@ -16,7 +16,7 @@ def test_sharp_attention_leaves_no_subnormal_probabilities() -> None:
     reference = RASA(16, 2, recursion=1).eval()
     for parameter in reference.parameters():
         nn.init.normal_(parameter, std=0.8)
-    rewritten = rewrite(reference)
+    rewritten = rewrite(reference, "onnxruntime")
     assert isinstance(rewritten, ConvRASA)
     x = torch.randn(1, 9, 9, 16) * 3
     program = torch.export.export(rewritten, (x,))

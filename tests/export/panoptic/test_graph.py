@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from export.panoptic.align import aligned, same_segments
+from export.panoptic.arithmetic import not_negative, one_hot, positive, take
 from export.panoptic.graph import PanopticGraph, bounded, check_size
 from export.panoptic.session import PanopticReferenceSession
 from export.parity import TOLERANCES, compare
@@ -80,7 +81,7 @@ def test_onnx_runtime_equals_the_reference(
     """The written file, rewritten backbone and ONNX's RoiAlign included, in its runtime."""
     config = bounded(oracle_model.config, 200, 40)
     spec = ModelSpec.for_panoptic(LVT, config)
-    rewritten = rewrite(oracle_model)
+    rewritten = rewrite(oracle_model, "onnxruntime")
     graph = PanopticGraph(rewritten, config, (256, 320), onnx_target.roi_align)
     path = tmp_path / "panoptic.onnx"
     onnx_target.write(Conversion(graph, spec, (256, 320), "fp32", {}), path)
@@ -189,7 +190,7 @@ def test_coco_shaped_model_at_800x1216(tmp_path: Path) -> None:
     spec = replace(spec, panoptic=config)
     model = build_random(spec)
     assert isinstance(model, LVTPanoptic)
-    graph = PanopticGraph(rewrite(model), config, size, onnx_target.roi_align)
+    graph = PanopticGraph(rewrite(model, "onnxruntime"), config, size, onnx_target.roi_align)
     path = tmp_path / "coco.onnx"
     onnx_target.write(Conversion(graph, spec, size, "fp32", {}), path)
     image = fixed_size("panoptic", size)(read_image(packaged_photos()[0]))
@@ -214,3 +215,65 @@ def test_reference_keeps_its_own_bounds(oracle_model: LVTPanoptic) -> None:
     PanopticReferenceSession(oracle_model, bounded(oracle_model.config, 10, 5))
     assert oracle_model.config == before
     assert isinstance(oracle_model.roi_head.bbox_head.fc_cls, torch.nn.Linear)
+
+
+def test_arithmetic_decides_as_comparisons_do() -> None:
+    """Down to the smallest numbers, and at the thresholds themselves."""
+    tiny, huge = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+    above_half = float(np.nextafter(np.float32(0.5), np.float32(1)))
+    x = torch.tensor([-huge, -1.5, -tiny, -0.0, 0.0, tiny, 1e-7, 0.5, 1.0, 1.5, huge])
+    assert positive(x).tolist() == (x > 0).float().tolist()
+    assert not_negative(x).tolist() == (x >= 0).float().tolist()
+    near = torch.tensor([0.5, above_half])
+    assert positive(near - 0.5).tolist() == [0.0, 1.0]
+    assert one_hot(torch.tensor([2.0, 0.0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+    table = torch.arange(12.0).reshape(4, 3)
+    index = torch.tensor([3, 0, 3])
+    assert torch.equal(take(table, index), table[index])
+    assert torch.equal(take(table[:, 0], index), table[index, 0])
+
+
+def test_scores_are_not_rounded() -> None:
+    """An untrained RPN gives scores far below rounding at one; their order still decides."""
+    spec = default_spec("panoptic")
+    assert spec.panoptic is not None
+    config = bounded(spec.panoptic, 20, 5)
+    model = build_random(spec, seed=1)
+    assert isinstance(model, LVTPanoptic)
+    model.rpn_head.rpn_cls.bias.data -= 18  # sigmoid about 1e-8
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    graph = PanopticGraph(model, config, (64, 64))
+    with torch.no_grad():
+        boxes, valid = graph.proposals(graph.neck(graph.backbone(image)))
+        limited = copy.copy(model)
+        limited.config = config
+        expected = limited.proposals(limited(image), (64, 64)).boxes
+    assert int(valid.sum()) == len(expected) == 20
+    torch.testing.assert_close(boxes, expected, rtol=0, atol=1e-4)
+
+
+def test_too_many_detections_without_partner_fail() -> None:
+    """Boxes that rounding cannot explain are not compared; so they must not be many."""
+
+    class Fixed:
+        def __init__(self, shift: float):
+            low = np.stack([np.arange(5) * 60.0, np.zeros(5)], axis=1).astype(np.float32)
+            self.outputs: Outputs = {
+                "boxes": np.concatenate([low + shift, low + 50 + shift], axis=1),
+                "scores": np.full(5, 0.9, np.float32),
+                "labels": np.zeros(5, np.int32),
+                "masks": np.ones((5, 28, 28), np.float32),
+                "semantic": np.ones((1, 54, 64, 80), np.float32),
+            }
+
+        def run(self, image: np.ndarray) -> Outputs:
+            return self.outputs
+
+    spec = default_spec("panoptic")
+    image = np.zeros((1, 3, 256, 320), np.float32)
+    same = compare(Fixed(0), Fixed(0.001), [image], spec, TOLERANCES["fp32"])
+    assert (same.detections, same.unpaired_detections) == (10, 0)
+    assert same.passed
+    moved = compare(Fixed(0), Fixed(2), [image], spec, TOLERANCES["fp16"])
+    assert moved.unpaired_detections == 10
+    assert any("10 of 10 detections have no partner" in failure for failure in moved.failures)

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.exporter import ExportRequest, _exported, _scene, prepare
+from export.capabilities import target_info
+from export.exporter import _scene, exported_module
+from export.request import ExportRequest, prepare
 from export.session import TorchSession
 from lvt.demo import HELD_OUT_SEEDS
 from lvt.metrics import sqnr_db
@@ -15,6 +17,7 @@ from tests.export.tflite.conftest import RunOld, TinyFiles
 
 pytest.importorskip("litert_torch", reason="needs the extra lvt-mobile[tflite]")
 
+from export.targets import Conversion
 from export.targets import tflite as tflite_target
 
 
@@ -36,10 +39,10 @@ def test_old_runtime_reads_half_weights(tiny_files: TinyFiles, run_old: RunOld) 
 @pytest.mark.slow
 def test_old_runtime_runs_the_panoptic_graph(run_old: RunOld, tmp_path: Path) -> None:
     """Top-k, suppression and RoIAlign included, on a scene with things to detect."""
-    job = prepare(ExportRequest("onnx", checkpoint=Path("demo")))
-    graph = _exported(job, tflite_target, rewritten=True)
+    job = prepare(ExportRequest("tflite", checkpoint=Path("demo")))
+    graph = exported_module(job, target_info("tflite"), tflite_target, rewritten=True)
     path = tmp_path / "demo.tflite"
-    tflite_target.write(graph, job.spec, job.size, path, {}, "fp32")
+    tflite_target.write(Conversion(graph, job.spec, job.size, "fp32", {}), path)
     image = job.preprocessing(_scene(HELD_OUT_SEEDS[0]))
     expected = TorchSession(graph, job.spec).run(image)
     assert np.count_nonzero(expected["scores"]) >= 2

@@ -14,19 +14,18 @@ from torch import Tensor, nn
 
 from export.localise import _record, first_deviation, landmarks
 from export.parity import TOLERANCES, compare
-from export.rewrite import rewrite
 from export.session import TorchSession
 from lvt.errors import UserError
 from lvt.metrics import sqnr_db
-from lvt.models import ModelSpec, build_random
+from lvt.models import ModelSpec
 from tests.conftest import tiny
-from tests.export.tflite.conftest import METADATA, SIZE, Broken, TinyFiles
+from tests.export.tflite.conftest import METADATA, SIZE, TinyFiles
 
 pytest.importorskip("litert_torch", reason="needs the extra lvt-mobile[tflite]")
 
 from ai_edge_litert import schema_py_generated as schema
 
-from export.targets import tflite
+from export.targets import Conversion, tflite
 from export.tflite import flatbuffer
 from export.tflite.convert import module_name, record_calls
 
@@ -138,11 +137,6 @@ def test_half_precision_spares_what_is_no_weight(broken_files: tuple[Path, Path]
     assert len(constants(flatbuffer.read(broken_files[1]), schema.TensorType.FLOAT16)) == 2
 
 
-def test_unknown_precision_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="int3"):
-        tflite.write(Broken(), ModelSpec("semantic", tiny(), 2), (8, 8), tmp_path, {}, "int3")
-
-
 def test_placement_tells_what_xnnpack_leaves(broken_files: tuple[Path, Path]) -> None:
     placement = tflite.placement(broken_files[0])
     assert placement.accelerator == "XNNPACK"
@@ -166,10 +160,10 @@ def nchw(value: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 
 def test_values_of_inner_modules(tiny_files: TinyFiles) -> None:
-    names = landmarks(tiny_files.reference)
+    names = landmarks(tiny_files.reference, "xnnpack")
     expected = _record(tiny_files.reference, names, tiny_files.image)
     actual = tflite.module_outputs(tiny_files.fp32, tiny_files.image, names)
-    assert list(actual.keys()) == [name for name in expected if name in actual]
+    assert actual.keys() <= expected.keys()
     assert len(actual) >= 0.8 * len(names)
     for name, value in actual.items():
         assert sqnr_db(nchw(value, expected[name]), expected[name]) >= 90, name
@@ -196,6 +190,7 @@ def test_deviation_in_the_file_alone_is_located(tiny_files: TinyFiles, tmp_path:
         return first_deviation(
             tiny_files.reference,
             tiny_files.rewritten,
+            "xnnpack",
             lambda names: tflite.module_outputs(path, tiny_files.image, names),
             tiny_files.image,
             90.0,
@@ -257,7 +252,8 @@ def test_metadata_of_something_else(tmp_path: Path) -> None:
 def test_conversion_keeps_off_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """stdout is for results; what the converter says belongs to stderr, which commands hold."""
     spec = ModelSpec("semantic", tiny(), 2)
-    tflite.write(nn.Conv2d(3, 2, 1).eval(), spec, (8, 8), tmp_path / "m.tflite", {}, "fp32")
+    model = nn.Conv2d(3, 2, 1).eval()
+    tflite.write(Conversion(model, spec, (8, 8), "fp32", {}), tmp_path / "m.tflite")
     said = capfd.readouterr()
     assert said.out == ""
     assert said.err != ""
@@ -267,23 +263,3 @@ def test_versions() -> None:
     versions = tflite.versions()
     assert versions.keys() == {"torch", "litert-torch", "ai-edge-litert"}
     assert all(re.match(r"\d+\.\d+", version) for version in versions.values())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("task", "size"), [("classification", (64, 64)), ("semantic", (45, 71))], ids=str
-)
-def test_other_tasks_and_odd_sizes(task: Any, size: tuple[int, int], tmp_path: Path) -> None:
-    spec = ModelSpec(task, tiny(), 7, decoder_dim=24)
-    model = build_random(spec, seed=2)
-    path = tmp_path / "m.tflite"
-    tflite.write(rewrite(model), spec, size, path, {}, "fp32")
-    image = np.random.default_rng(0).standard_normal((1, 3, *size)).astype(np.float32)
-    report = compare(
-        TorchSession(model, spec),
-        tflite.open_session(path),
-        [image],
-        spec,
-        TOLERANCES["fp32"],
-    )
-    assert report.passed, report.failures

@@ -1,0 +1,52 @@
+"""3x3 windows at stride 2, as CSA has them, in any layout whose columns follow its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def extend_far(x: Tensor, row_axis: int) -> Tensor:
+    """Repeats the last row and column where their number is odd.
+
+    The mean over 2x2 is then that of the pixels that exist.
+    """
+    for axis in (row_axis + 1, row_axis):
+        if x.shape[axis] % 2:
+            x = torch.cat([x, x.narrow(axis, x.shape[axis] - 1, 1)], dim=axis)
+    return x
+
+
+def overlap_add(taps: Sequence[Tensor], row_axis: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Adds nine window outputs where windows overlap.
+
+    Output pixels with even row and column lie in one window, with one odd coordinate in two, with
+    both odd in four. Windows past the far border do not exist; their share is zero.
+
+    Args:
+        taps: each as large as the map of windows.
+        row_axis: of the taps.
+
+    Returns:
+        The output's pixels at (even, even), (even, odd), (odd, even) and (odd, odd) rows and
+        columns.
+    """
+
+    def from_right(tap: Tensor) -> Tensor:
+        return _from_next(tap, row_axis + 1)
+
+    def from_below(tap: Tensor) -> Tensor:
+        return _from_next(tap, row_axis)
+
+    even_odd = taps[5] + from_right(taps[3])
+    odd_even = taps[7] + from_below(taps[1])
+    odd_odd = taps[8] + from_right(taps[6]) + from_below(taps[2] + from_right(taps[0]))
+    return taps[4], even_odd, odd_even, odd_odd
+
+
+def _from_next(x: Tensor, axis: int) -> Tensor:
+    """What the next window on an axis has; zero for the last."""
+    return F.pad(x.narrow(axis, 1, x.shape[axis] - 1), [0, 0] * (x.ndim - 1 - axis) + [0, 1])
