@@ -159,7 +159,7 @@ def _failing_as_conversion(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = f"{type(error).__name__}: {lines[0] if lines else error!r}"
+        reason = ": ".join([type(error).__name__, *lines[:1]])
         raise ConversionError(f"{what}: {reason} (--verbose shows more)") from error
 
 

@@ -5,6 +5,7 @@ Imports nothing heavy, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -119,7 +120,12 @@ def command(verbose: bool) -> Iterator[Terminal]:
             yield Terminal(sys.stderr, verbose=True)
         return
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as noise, os.fdopen(os.dup(2), "w") as errors:
+    with (
+        tempfile.TemporaryFile() as noise,
+        os.fdopen(os.dup(2), "w") as errors,
+        os.fdopen(os.dup(noise.fileno()), "w", buffering=1) as python_noise,
+        contextlib.redirect_stderr(python_noise),
+    ):
         os.dup2(noise.fileno(), 2)  # native code writes to the descriptor, not to sys.stderr
         try:
             with _outcome(errors):
@@ -131,7 +137,6 @@ def command(verbose: bool) -> Iterator[Terminal]:
             errors.write(noise.read().decode(errors="replace"))
             raise
         finally:
-            sys.stderr.flush()
             errors.flush()
             os.dup2(errors.fileno(), 2)
 

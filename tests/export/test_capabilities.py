@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,23 @@ def test_core_ml_package_that_takes_pixels(tmp_path: Path) -> None:
     np.testing.assert_allclose(actual, expected, atol=1e-4)
     assert list(load(file).inputs) == ["image"]
     assert read_metadata(file)["lvt.task"] == "semantic"
+
+
+@pytest.mark.skipif(sys.platform != "darwin", reason="Core ML itself runs on a Mac only")
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_evaluator_equals_core_ml(precision: Precision, tmp_path: Path) -> None:
+    """What the evaluator says of a file elsewhere is what Core ML makes of it."""
+    need(target_info("coreml"))
+    from export.coreml.session import CoreMLSession, EvaluatorSession
+
+    job, target = job_of(SPECS["semantic"], (64, 96)), load_target("coreml")
+    exported = exported_module(job, target_info("coreml"), target, rewritten=True)
+    file = tmp_path / "model.mlpackage"
+    target.write(Conversion(exported, job.spec, job.size, precision, {}), file)
+    images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
+    sessions = CoreMLSession(file), EvaluatorSession(file)
+    report = compare(*sessions, images, job.spec, TOLERANCES[precision])
+    assert report.passed, report.failures
 
 
 def test_executorch_metadata_are_named_constants(tmp_path: Path) -> None:
