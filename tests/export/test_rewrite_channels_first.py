@@ -5,8 +5,6 @@ Tolerances as in `test_rewrite`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,11 +17,20 @@ from lvt.attention import CSA, RASA
 from lvt.classification import ClassBlock
 from lvt.config import Task
 from lvt.layers import ConvMlp, Mlp, PatchEmbed, to_nchw
-from lvt.models import ModelSpec, build_random, named_outputs
+from lvt.models import ModelSpec, build_random
 from lvt.panoptic.fpn import FPN
 from lvt.panoptic.semantic_head import ConvUpsample
 from tests.conftest import tiny
-from tests.export.test_rewrite import EXAMPLES, SEED, SIDE, operators, randomise
+from tests.export.test_rewrite import (
+    EXAMPLES,
+    SEED,
+    SIDE,
+    SPECS,
+    assert_exact,
+    assert_model_is_exact,
+    operators,
+    randomise,
+)
 
 RECIPE = st.sampled_from(CHANNELS_FIRST)
 FEW = settings(EXAMPLES, max_examples=15)
@@ -34,34 +41,13 @@ def tokens_first(x: Tensor) -> Tensor:
     return x.transpose(1, 2)[:, :, None]
 
 
-def assert_exact(
-    make: Callable[[], nn.Module],
-    shape: tuple[int, ...],
-    seed: int,
-    recipe: Recipe,
-    into: Callable[[Tensor], Tensor] = to_nchw,
-) -> None:
-    generator = torch.Generator().manual_seed(seed + 1)
-    x = torch.randn(shape, generator=generator, dtype=torch.float64)
-    for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9)):
-        module = randomise(make().to(dtype), seed)
-        replacement = rewrite(module, recipe)
-        assert type(replacement) is not type(module)
-        with torch.no_grad():
-            expected = into(module(x.to(dtype)))
-            actual = replacement(into(x.to(dtype)))
-        assert actual.shape == expected.shape
-        scale = max(1.0, float(expected.abs().max()))
-        assert float((actual - expected).abs().max()) <= tolerance * scale, dtype
-
-
 @EXAMPLES
 @given(RECIPE, SIDE, SIDE, st.integers(1, 3), st.integers(1, 4), st.sampled_from([4, 8]), SEED)
 def test_csa(
     recipe: Recipe, height: int, width: int, batch: int, heads: int, head_width: int, seed: int
 ) -> None:
     dim = heads * head_width
-    assert_exact(lambda: CSA(dim, heads), (batch, height, width, dim), seed, recipe)
+    assert_exact(lambda: CSA(dim, heads), (batch, height, width, dim), seed, recipe, to_nchw)
 
 
 @EXAMPLES
@@ -91,16 +77,16 @@ def test_rasa(
     def make() -> nn.Module:
         return RASA(dim, heads, sr_ratio=sr_ratio, dilations=dilations, recursion=recursion)
 
-    assert_exact(make, (2, height, width, dim), seed, recipe)
+    assert_exact(make, (2, height, width, dim), seed, recipe, to_nchw)
 
 
 @FEW
 @given(RECIPE, SIDE, SIDE, SEED)
 def test_mlps_and_norm(recipe: Recipe, height: int, width: int, seed: int) -> None:
     shape = (2, height, width, 6)
-    assert_exact(lambda: Mlp(6, 10), shape, seed, recipe)
-    assert_exact(lambda: ConvMlp(6, 10), shape, seed, recipe)
-    assert_exact(lambda: nn.LayerNorm(6, eps=1e-5), shape, seed, recipe)
+    assert_exact(lambda: Mlp(6, 10), shape, seed, recipe, to_nchw)
+    assert_exact(lambda: ConvMlp(6, 10), shape, seed, recipe, to_nchw)
+    assert_exact(lambda: nn.LayerNorm(6, eps=1e-5), shape, seed, recipe, to_nchw)
 
 
 @FEW
@@ -143,37 +129,18 @@ def test_pyramid(recipe: Recipe) -> None:
         torch.testing.assert_close(level, value, rtol=0, atol=1e-9)
 
 
-TASKS: list[tuple[Task, ModelSpec]] = [
-    ("backbone", ModelSpec("backbone", tiny())),
-    ("backbone", ModelSpec("backbone", tiny(), output_norms=True)),
-    ("classification", ModelSpec("classification", tiny(), 7)),
-    ("classification", ModelSpec("classification", tiny(3), 7, pooled=True)),
-    ("semantic", ModelSpec("semantic", tiny(1), 5, decoder_dim=24)),
-]
-
-
 @pytest.mark.parametrize("recipe", CHANNELS_FIRST)
-@pytest.mark.parametrize(("task", "spec"), TASKS, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.task)
 @pytest.mark.parametrize("size", [(64, 96), (45, 71), (25, 25)], ids=str)
-def test_whole_models(recipe: Recipe, task: Task, spec: ModelSpec, size: tuple[int, int]) -> None:
-    model = randomise(build_random(spec).double(), 3)
-    image = torch.randn((2, 3, *size), dtype=torch.float64)
-    for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
-        model, image = model.to(dtype), image.to(dtype)
-        with torch.no_grad():
-            expected = named_outputs(spec, model(image))
-            actual = named_outputs(spec, rewrite(model, recipe)(image))
-        for name, value in expected.items():
-            assert actual[name].shape == value.shape
-            scale = max(1.0, float(value.abs().max()))
-            assert float((actual[name] - value).abs().max()) <= tolerance * scale, (name, dtype)
+def test_whole_models(recipe: Recipe, spec: ModelSpec, size: tuple[int, int]) -> None:
+    assert_model_is_exact(spec, size, recipe)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_registered_module_of_a_model_is_replaced(recipe: Recipe) -> None:
     """One that slipped through would bring back a layout or an operator the runtime dislikes."""
     kept = {ClassBlock, Mlp} if recipe == "onnxruntime" else set()  # see `keep_class_block`
-    for _, spec in TASKS:
+    for spec in SPECS:
         rewritten = rewrite(build_random(spec), recipe)
         left = {type(m) for m in rewritten.modules() if type(m) in registered(recipe)}
         assert left <= kept
