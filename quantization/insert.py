@@ -1,0 +1,223 @@
+"""Carries a plan out: the same graph with its int8 values quantized and dequantized again.
+
+Converters recognise `dequantize -> operator -> quantize` as the int8 operator. For trying plans
+out, and for training, the same can be had as fake quantization, which computes what int8 would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.ao.quantization.fx._decomposed  # registers the operators below
+from torch import Tensor, fx
+
+from quantization.graph import WEIGHTED, Abilities, Plan, aten, inputs
+from quantization.ranges import LEVELS
+
+decomposed = torch.ops.quantized_decomposed
+
+Range = tuple[float, float]
+
+WEIGHT_LIMIT = 127
+"""Weights are symmetric, -127 to 127: integer kernels want no zero point, and no -128 either."""
+
+_SMALLEST_SCALE = 2.0**-20
+"""Of a value that is always zero, and of a dead channel."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """value = step * (integer - zero_point), integers from `least` to `greatest`."""
+
+    step: float
+    zero_point: int
+    least: int
+    greatest: int
+    dtype: torch.dtype
+
+
+def activation_scale(value_range: Range, *, unsigned: bool) -> Scale:
+    """The 256 levels over a range that contains zero."""
+    low, high = value_range
+    least, dtype = (0, torch.uint8) if unsigned else (-LEVELS // 2, torch.int8)
+    greatest = least + LEVELS - 1
+    step = max((high - low) / (LEVELS - 1), _SMALLEST_SCALE)
+    zero_point = min(max(round(least - low / step), least), greatest)
+    return Scale(step, zero_point, least, greatest, dtype)
+
+
+def channel_axis(node: fx.Node) -> int:
+    """Axis of the output channels in the weight of a `WEIGHTED` node."""
+    if node.target is aten.conv_transpose2d.input:
+        return 1
+    return 1 if node.target is aten.matmul.default else 0
+
+
+def quantize_weight(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """int8 of the weight's shape, and one scale for each index of `axis`."""
+    others = [dim for dim in range(weight.ndim) if dim != axis]
+    scales = (weight.abs().amax(others) / WEIGHT_LIMIT).clamp(min=_SMALLEST_SCALE)
+    shaped = scales.reshape([-1 if dim == axis else 1 for dim in range(weight.ndim)])
+    rounded = torch.round(weight / shaped).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+    return rounded.to(torch.int8), scales
+
+
+def dequantize_weight(weight: Tensor, scales: Tensor, axis: int) -> Tensor:
+    """The float weight that the int8 one stands for."""
+    return weight * scales.reshape([-1 if dim == axis else 1 for dim in range(weight.ndim)])
+
+
+def constant(module: fx.GraphModule, node: fx.Node) -> Tensor:
+    """The tensor behind a `get_attr` node."""
+    holder: object = module
+    for part in str(node.target).split("."):
+        holder = getattr(holder, part)
+    assert isinstance(holder, Tensor)
+    return holder.detach()
+
+
+class _Inserter:
+    def __init__(
+        self,
+        module: fx.GraphModule,
+        plan: Plan,
+        ranges: Mapping[fx.Node, Range],
+        abilities: Abilities,
+        means: Mapping[fx.Node, Tensor],
+    ):
+        self.ranges, self.abilities, self.means = ranges, abilities, means
+        graph = fx.Graph()
+        graph.set_codegen(module.graph._codegen)
+        self.copies: dict[fx.Node, fx.Node] = {}
+        for node in module.graph.nodes:
+            self.copies[node] = graph.node_copy(node, lambda source: self.copies[source])
+        self.module = fx.GraphModule(module, graph)
+        self.plan = plan
+        self._count = 0
+
+    def scale(self, node: fx.Node) -> Scale:
+        return activation_scale(self.ranges[node], unsigned=self.abilities.unsigned)
+
+    def add_constant(self, value: Tensor, user: fx.Node) -> fx.Node:
+        name = f"quantized_{self._count}"
+        self._count += 1
+        self.module.register_buffer(name, value)
+        with self.module.graph.inserting_before(user):
+            return self.module.graph.get_attr(name)
+
+    def corrected_bias(self, node: fx.Node, error: Tensor) -> Tensor | None:
+        """The bias that makes up for the weight's rounding, on average over the images."""
+        given = node.args[2] if len(node.args) > 2 else None
+        bias = constant(self.module, given) if isinstance(given, fx.Node) else None
+        if node not in self.means:
+            return bias
+        mean = self.means[node].to(error.dtype)
+        if node.target is aten.conv2d.default:
+            groups = len(mean) // error.shape[1]
+            per_output = mean.reshape(groups, -1).repeat_interleave(len(error) // groups, dim=0)
+            shift = (error.flatten(2).sum(2) * per_output).sum(1)
+        else:
+            shift = error @ mean
+        return shift if bias is None else bias + shift
+
+    def weight(self, node: fx.Node, *, simulate: bool) -> None:
+        """Quantizes the weight of a node, and its bias as the runtime wants it."""
+        copy = self.copies[node]
+        source = node.args[1]
+        assert isinstance(source, fx.Node)
+        float_weight, axis = constant(self.module, source), channel_axis(node)
+        weight, scales = quantize_weight(float_weight, axis)
+        restored = dequantize_weight(weight, scales, axis)
+        if simulate:
+            copy.update_arg(1, self.add_constant(restored, copy))
+        else:
+            copy.update_arg(1, self._dequantized(weight, scales, axis, copy))
+        if node.target is aten.matmul.default:
+            return
+        bias = self.corrected_bias(node, float_weight - restored)
+        if bias is None:
+            return
+        if self.abilities.integer_bias and not simulate:
+            steps = scales * self.scale(inputs(node)[0]).step
+            rounded = torch.round(bias / steps).to(torch.int32)
+            as_node = self._dequantized(rounded, steps, 0, copy)
+        else:
+            as_node = self.add_constant(bias, copy)
+        copy.args = (*copy.args[:2], as_node, *copy.args[3:])
+
+    def _dequantized(self, value: Tensor, scales: Tensor, axis: int, user: fx.Node) -> fx.Node:
+        limits = torch.iinfo(value.dtype)
+        least, greatest = (
+            (-WEIGHT_LIMIT, WEIGHT_LIMIT) if value.dtype == torch.int8 else (limits.min, limits.max)
+        )
+        held = self.add_constant(value, user)
+        steps = self.add_constant(scales, user)
+        zeros = self.add_constant(torch.zeros(len(scales), dtype=torch.int64), user)
+        with self.module.graph.inserting_before(user):
+            return self.module.graph.call_function(
+                decomposed.dequantize_per_channel.default,
+                (held, steps, zeros, axis, least, greatest, value.dtype),
+            )
+
+    def activation(self, node: fx.Node, *, simulate: bool) -> None:
+        """Quantizes a value for its int8 users; for all of them, if it is computed in int8."""
+        copy = self.copies[node]
+        own = node in self.plan.nodes
+        users = [user for user in node.users if own or user in self.plan.nodes]
+        scale = self.scale(node)
+        levels = (scale.step, scale.zero_point, scale.least, scale.greatest)
+        graph = self.module.graph
+        with graph.inserting_after(copy):
+            if simulate:
+                quantized = graph.call_function(
+                    aten.fake_quantize_per_tensor_affine.default, (copy, *levels)
+                )
+            else:
+                quantized = graph.call_function(
+                    decomposed.quantize_per_tensor.default, (copy, *levels, scale.dtype)
+                )
+        for user in users:
+            reader = self.copies[user]
+            value = quantized
+            if not simulate:
+                # One for each user: partitioners take an operator with its own dequantizations.
+                with graph.inserting_before(reader):
+                    value = graph.call_function(
+                        decomposed.dequantize_per_tensor.default,
+                        (quantized, *levels, scale.dtype),
+                    )
+            reader.replace_input_with(copy, value)
+
+
+def insert(
+    module: fx.GraphModule,
+    plan: Plan,
+    ranges: Mapping[fx.Node, Range],
+    abilities: Abilities,
+    *,
+    means: Mapping[fx.Node, Tensor],
+    simulate: bool = False,
+) -> fx.GraphModule:
+    """The graph with a plan's values in int8.
+
+    Args:
+        module: traced, in float; it is left as it is.
+        plan: made for its graph.
+        ranges: of every int8 value.
+        abilities: those the plan was made for.
+        means: input channels' means of the nodes whose weights' rounding is made up for in their
+            biases.
+        simulate: fake quantization instead of quantize and dequantize operators.
+    """
+    inserter = _Inserter(module, plan, ranges, abilities, means)
+    for node in module.graph.nodes:
+        if node in plan.nodes and node.target in WEIGHTED:
+            inserter.weight(node, simulate=simulate)
+    for node in module.graph.nodes:
+        needed = node in plan.nodes or any(user in plan.nodes for user in node.users)
+        if needed and node in ranges:
+            inserter.activation(node, simulate=simulate)
+    inserter.module.recompile()
+    return inserter.module
