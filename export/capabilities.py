@@ -17,7 +17,7 @@ Precision = Literal["fp32", "fp16"]
 """Of the weights and, where the runtime computes in it, of the arithmetic."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-Recipe = Literal["onnxruntime", "xnnpack", "neural_engine"]
+Recipe = Literal["onnxruntime", "onnxruntime_int8", "xnnpack", "neural_engine"]
 """What a rewrite is made for; see `export.rewrite.registry`."""
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 

@@ -11,6 +11,7 @@ from export.rewrite import (  # noqa: F401  (they register)
     classification,
     csa,
     csa_channels_first,
+    csa_parities,
     mlp,
     norm,
     pyramid,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from export.capabilities import Recipe
 from export.rewrite.linear import frozen, pointwise
 from export.rewrite.registry import register
-from export.rewrite.windows import extend_far, overlap_add
+from export.rewrite.windows import extend_far, interleave_parities, overlap_add
 from lvt.attention import CSA
 
 Mix = Callable[[Tensor, list[Tensor], int], list[Tensor]]
@@ -65,16 +65,10 @@ def mix_map_by_map(logits: Tensor, values: list[Tensor], heads: int) -> list[Ten
 
 
 def interleave_rows(maps: Tensor) -> Tensor:
-    """By joining rows in channel-last order: no pixel moves by itself.
-
-    Two maps side by side on the channels are already the pixels of a row in turn, and a row of
-    the even ones before a row of the odd ones is two rows.
-    """
-    batch, channels, rows, columns = maps.shape
+    """By joining rows in channel-last order."""
+    channels = maps.shape[1]
     pixels = maps.permute(0, 2, 3, 1)
-    even, odd = pixels[..., : channels // 2], pixels[..., channels // 2 :]
-    halves = [half.reshape(batch * rows, 1, -1) for half in (even, odd)]
-    joined = torch.cat(halves, dim=1).reshape(batch, 2 * rows, 2 * columns, channels // 4)
+    joined = interleave_parities(pixels[..., : channels // 2], pixels[..., channels // 2 :])
     return joined.permute(0, 3, 1, 2)
 
 
@@ -94,6 +88,13 @@ class InterleavingConvolution(nn.Module):
         return F.conv_transpose2d(maps, self.weight, stride=2)
 
 
+def tap_weight(reference: CSA, *taps: int) -> nn.Parameter:
+    """The 1x1 convolution of the values that some taps take, one after the other."""
+    dim = reference.proj.in_features
+    matrices = reference.weight.weight.reshape(TAPS, dim, dim)
+    return frozen(torch.cat([matrices[tap] for tap in taps])[:, :, None, None])
+
+
 class ChannelsFirstCSA(nn.Module):
     """Eq. (4). NCHW in and out, any size.
 
@@ -106,19 +107,13 @@ class ChannelsFirstCSA(nn.Module):
     def __init__(self, reference: CSA, mix: Mix, interleave: Interleave):
         super().__init__()
         self.heads, self.mix, self.interleave = reference.heads, mix, interleave
-        dim = reference.proj.in_features
         scale = reference.scale
         self.attn = pointwise(reference.attn.weight * scale, reference.attn.bias * scale)
-        matrices = reference.weight.weight.reshape(TAPS, dim, dim)
-
-        def strided(*taps: int) -> nn.Parameter:
-            return frozen(torch.cat([matrices[tap] for tap in taps])[:, :, None, None])
-
         # By the parity of row and column they look at. Odd ones are looked at from both sides.
-        self.even_even = strided(4)
-        self.even_odd = strided(3, 5)
-        self.odd_even = strided(1, 7)
-        self.odd_odd = strided(0, 2, 6, 8)
+        self.even_even = tap_weight(reference, 4)
+        self.even_odd = tap_weight(reference, 3, 5)
+        self.odd_even = tap_weight(reference, 1, 7)
+        self.odd_odd = tap_weight(reference, 0, 2, 6, 8)
         self.proj = pointwise(reference.proj.weight, reference.proj.bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ def attend_in_parallel(query: Tensor, kv: Tensor, heads: int) -> Tensor:
     memory: the large product with the query needs no transposed copy.
     """
     batch, dim, height, width = query.shape
-    key, value = kv.reshape(batch, 2, heads, dim // heads, -1).unbind(1)
+    kv = kv.reshape(batch, 2, heads, dim // heads, -1)
+    key, value = kv[:, 0], kv[:, 1]
     query = query.reshape(batch, heads, dim // heads, height * width)
     similarity = query.transpose(2, 3) @ key  # (B, heads, HW, hw)
     # A trained model gives many keys subnormal probabilities, on which x86 is many times slower.

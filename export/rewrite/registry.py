@@ -13,8 +13,11 @@ from export.capabilities import RECIPES, Recipe
 CHANNELS_FIRST: tuple[Recipe, ...] = ("xnnpack", "neural_engine")
 """Recipes with channels on axis 1 throughout (NCHW), also where the reference has them last.
 
-In the other one every replacement takes and returns what the original does.
+In the others every replacement takes and returns what the original does.
 """
+
+_LIKE: dict[Recipe, Recipe] = {"onnxruntime_int8": "onnxruntime"}
+"""Where the rest of a recipe is taken from that names only what is different in it."""
 
 M = TypeVar("M", bound=nn.Module)
 Rewriter = Callable[[M, Recipe], nn.Module]
@@ -40,7 +43,16 @@ def register(module_type: type[M], *recipes: Recipe) -> Callable[[Rewriter[M]], 
 
 def registered(recipe: Recipe) -> tuple[type[nn.Module], ...]:
     """The module types that a recipe rewrites."""
-    return tuple(module_type for known, module_type in _REWRITERS if known == recipe)
+    recipes = (recipe, _LIKE.get(recipe))
+    types = (module_type for known, module_type in _REWRITERS if known in recipes)
+    return tuple(dict.fromkeys(types))
+
+
+def _rewriter(recipe: Recipe, module_type: type[nn.Module]) -> Callable[..., nn.Module] | None:
+    own = _REWRITERS.get((recipe, module_type))
+    if own is None and recipe in _LIKE:
+        return _rewriter(_LIKE[recipe], module_type)
+    return own
 
 
 def rewrite(model: M, recipe: Recipe) -> M:
@@ -56,7 +68,7 @@ def rewrite(model: M, recipe: Recipe) -> M:
     if model.training:
         raise ValueError("rewrite a model in evaluation mode: call .eval() first")
     # The exact type decides: a subclass may compute something else.
-    function = _REWRITERS.get((recipe, type(model)))
+    function = _rewriter(recipe, type(model))
     if function is not None:
         return function(model, recipe)  # type: ignore[return-value]
     return rewrite_children(model, recipe)

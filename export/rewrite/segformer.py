@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from export.capabilities import Recipe
 from export.rewrite.linear import fold_batch_norm, pointwise
-from export.rewrite.registry import register
+from export.rewrite.registry import CHANNELS_FIRST, register
 from lvt.semantic import SegFormerHead, resize_bilinear
 
 
@@ -51,7 +51,31 @@ class FoldedSegFormerHead(nn.Module):
         return self.linear_pred(F.relu(fused))
 
 
-@register(SegFormerHead)
+class NarrowSegFormerHead(FoldedSegFormerHead):
+    """The same where a resize costs more than a convolution, as beside int8 convolutions.
+
+    The second level has fewer channels before its convolution than after it. The others are so
+    small that their convolution is better done before the resize all the same.
+    """
+
+    def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
+        c1, c2, c3, c4 = maps
+        fused = self.c1(c1)
+        size = (fused.shape[-2], fused.shape[-1])
+        fused = fused + self.c2(resize_bilinear(c2, size))
+        for conv, x in ((self.c3, c3), (self.c4, c4)):
+            fused = fused + resize_bilinear(conv(x), size)
+        return self.linear_pred(F.relu(fused))
+
+
+@register(SegFormerHead, "onnxruntime", *CHANNELS_FIRST)
 def rewrite_segformer_head(reference: SegFormerHead, _recipe: Recipe) -> nn.Module:
     """`FoldedSegFormerHead` with the reference's weights."""
     return FoldedSegFormerHead(reference)
+
+
+@register(SegFormerHead, "onnxruntime_int8")
+def rewrite_segformer_head_for_onnxruntime_int8(
+    reference: SegFormerHead, _recipe: Recipe
+) -> nn.Module:
+    return NarrowSegFormerHead(reference)

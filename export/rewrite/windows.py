@@ -47,6 +47,24 @@ def overlap_add(taps: Sequence[Tensor], row_axis: int) -> tuple[Tensor, Tensor, 
     return taps[4], even_odd, odd_even, odd_odd
 
 
+def interleave_parities(even: Tensor, odd: Tensor) -> Tensor:
+    """Four maps as the pixels of one, by joining rows: no pixel moves by itself.
+
+    Two maps side by side on the channels, channels last, are already the pixels of a row in turn;
+    and a row of the even ones before a row of the odd ones is two rows.
+
+    Args:
+        even: (B, h, w, 2*C), pixels of even rows: those of even columns, then of odd ones.
+        odd: those of odd rows.
+
+    Returns:
+        (B, 2h, 2w, C).
+    """
+    batch, rows, columns, channels = even.shape
+    halves = [half.reshape(batch * rows, 1, -1) for half in (even, odd)]
+    return torch.cat(halves, dim=1).reshape(batch, 2 * rows, 2 * columns, channels // 2)
+
+
 def _from_next(x: Tensor, axis: int) -> Tensor:
     """What the next window on an axis has; zero for the last."""
     return F.pad(x.narrow(axis, 1, x.shape[axis] - 1), [0, 0] * (x.ndim - 1 - axis) + [0, 1])

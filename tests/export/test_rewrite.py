@@ -26,6 +26,8 @@ SIDE = st.integers(min_value=1, max_value=17)
 SEED = st.integers(min_value=0, max_value=2**32 - 1)
 EXAMPLES = settings(max_examples=30, deadline=None)
 
+CHANNELS_LAST: tuple[Recipe, ...] = ("onnxruntime", "onnxruntime_int8")
+"""Recipes whose modules take and return what the reference's do."""
 
 PRECISIONS = ((torch.float64, 1e-9, 2.0), (torch.float32, 1e-4, 1.0))
 """Type, tolerance relative to the largest output, spread of the random weights.
@@ -87,12 +89,15 @@ def assert_model_is_exact(spec: ModelSpec, size: tuple[int, int], recipe: Recipe
             assert_within(actual[name], value, tolerance)
 
 
+@pytest.mark.parametrize("recipe", CHANNELS_LAST)
 @EXAMPLES
 @given(SIDE, SIDE, st.integers(1, 3), st.integers(1, 4), st.sampled_from([4, 8]), SEED)
-def test_csa(height: int, width: int, batch: int, heads: int, head_width: int, seed: int) -> None:
+def test_csa(
+    recipe: Recipe, height: int, width: int, batch: int, heads: int, head_width: int, seed: int
+) -> None:
     """One-pixel maps and odd sides: ragged pooling and cut windows are where errors hide."""
     dim = heads * head_width
-    assert_exact(lambda: CSA(dim, heads), (batch, height, width, dim), seed)
+    assert_exact(lambda: CSA(dim, heads), (batch, height, width, dim), seed, recipe)
 
 
 @EXAMPLES
@@ -126,9 +131,10 @@ def test_mlp(height: int, width: int, batch: int, seed: int) -> None:
     assert_exact(lambda: Mlp(6, 10), (batch, height, width, 6), seed)
 
 
+@pytest.mark.parametrize("recipe", CHANNELS_LAST)
 @EXAMPLES
 @given(st.integers(4, 70), st.integers(4, 70), st.integers(2, 12), SEED)
-def test_segformer_head(height: int, width: int, classes: int, seed: int) -> None:
+def test_segformer_head(recipe: Recipe, height: int, width: int, classes: int, seed: int) -> None:
     """Folding through BatchNorm and the resizes, at sizes whose levels do not divide evenly."""
     dims = (3, 4, 5, 6)
     generator = torch.Generator().manual_seed(seed)
@@ -144,7 +150,7 @@ def test_segformer_head(height: int, width: int, classes: int, seed: int) -> Non
         head = randomise(SegFormerHead(dims, classes, dim=8).to(dtype), seed, spread)
         inputs = tuple(x.to(dtype) for x in maps)
         with torch.no_grad():
-            expected, actual = head(inputs), rewrite(head, "onnxruntime")(inputs)
+            expected, actual = head(inputs), rewrite(head, recipe)(inputs)
         assert_within(actual, expected, tolerance)
 
 
@@ -157,10 +163,11 @@ SPECS = [
 ]
 
 
+@pytest.mark.parametrize("recipe", CHANNELS_LAST)
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.task)
 @pytest.mark.parametrize("size", [(64, 96), (45, 71), (25, 25)], ids=str)
-def test_whole_models(spec: ModelSpec, size: tuple[int, int]) -> None:
-    assert_model_is_exact(spec, size, "onnxruntime")
+def test_whole_models(recipe: Recipe, spec: ModelSpec, size: tuple[int, int]) -> None:
+    assert_model_is_exact(spec, size, recipe)
 
 
 def test_the_original_is_left_alone() -> None:
@@ -184,17 +191,19 @@ def operators(model: nn.Module, image: Tensor) -> set[str]:
     return {str(node.target) for node in graph.nodes if node.op == "call_function"}
 
 
-def test_no_operator_that_runtimes_refuse() -> None:
+@pytest.mark.parametrize("recipe", CHANNELS_LAST)
+def test_no_operator_that_runtimes_refuse(recipe: Recipe) -> None:
     """im2col, col2im, gather and scatter are what keeps the official model off phones."""
-    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)), "onnxruntime")
+    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)), recipe)
     found = operators(rewritten, torch.zeros(1, 3, 64, 64))
     bad = ("im2col", "col2im", "gather", "scatter", "index")
     assert not [name for name in found if any(word in name for word in bad)]
 
 
-def test_no_tensor_above_rank_five() -> None:
+@pytest.mark.parametrize("recipe", CHANNELS_LAST)
+def test_no_tensor_above_rank_five(recipe: Recipe) -> None:
     """Core ML, XNNPACK and LiteRT stop at five axes."""
-    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)), "onnxruntime")
+    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)), recipe)
     graph = torch.export.export(rewritten, (torch.zeros(1, 3, 64, 64),)).graph
     ranks = {
         str(node): node.meta["val"].ndim
