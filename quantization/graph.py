@@ -57,8 +57,14 @@ MOVES = frozenset(
 )
 """Results stay within the range of what goes in, so both share one scale."""
 
+REARRANGEMENTS = MOVES - {aten.upsample_bilinear2d.vec, aten.avg_pool2d.default}
+"""Compute nothing: they are the same on the integers as on what those stand for."""
+
 KEPT = "lvt_kept_float"
 """Entry of a node's meta: why it stays float, where whoever put it into the graph knows."""
+
+FACTOR = "lvt_factor"
+"""Entry of a node's meta: its input times this constant. Its integers can be the input's."""
 
 _NORMS = (ConvLayerNorm, MeanLayerNorm, PooledGroupNorm, nn.LayerNorm, nn.GroupNorm)
 _NORM_NAMES = frozenset(f"{kind.__module__}.{kind.__qualname__}" for kind in _NORMS)
@@ -117,13 +123,16 @@ class Abilities:
         operators: all of `MOVES`, `WEIGHTED` and `ARITHMETIC` that it takes.
         unsigned: activations are uint8 (with int8 weights), not int8.
         integer_bias: biases are stored as int32; else it rounds them itself.
-        folded_weights: weights are stored as int8, to be dequantized; else as float that is
-            quantized at once, for converters that insist on seeing it.
+        moves_on_integers: takes `REARRANGEMENTS` of integers as such, and is slow where they stand
+            between a dequantization and a quantization.
+        channels_last: int8 maps lie in memory with their channels last.
     """
 
     operators: frozenset[OpOverload]
     unsigned: bool = False
     integer_bias: bool = False
+    moves_on_integers: bool = False
+    channels_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,11 +142,13 @@ class Plan:
     Attributes:
         nodes: computed on int8 values.
         scales: every int8 value to the representative of those that share its scale.
+        multiples: nodes with a `FACTOR` of which only int8 operators read: they are not computed.
         floats: why what has a weight or is an activation stays float: block to reason.
     """
 
     nodes: frozenset[fx.Node]
     scales: Mapping[fx.Node, fx.Node]
+    multiples: frozenset[fx.Node]
     floats: Mapping[str, str]
 
 
@@ -172,7 +183,14 @@ def make_plan(graph: fx.Graph, abilities: Abilities, *, keep_float: Collection[s
                 if before or after:
                     int8.add(node)
                     growing = True
-    return Plan(frozenset(int8), _shared_scales(graph, int8), floats)
+    multiples = frozenset(
+        node
+        for node in graph.nodes
+        if FACTOR in node.meta
+        and all(user in int8 and user.target in ARITHMETIC for user in node.users)
+    )
+    scales = _shared_scales(graph, int8, multiples)
+    return Plan(frozenset(int8), scales, multiples, floats)
 
 
 def _reason_for_float(
@@ -241,7 +259,9 @@ def _downstream_of(graph: fx.Graph, start: Callable[[fx.Node], bool]) -> set[fx.
     return found
 
 
-def _shared_scales(graph: fx.Graph, int8: Collection[fx.Node]) -> dict[fx.Node, fx.Node]:
+def _shared_scales(
+    graph: fx.Graph, int8: Collection[fx.Node], multiples: Collection[fx.Node]
+) -> dict[fx.Node, fx.Node]:
     """Every int8 value with the representative of its group: moves join what they move."""
     parent: dict[fx.Node, fx.Node] = {}
 
@@ -253,10 +273,12 @@ def _shared_scales(graph: fx.Graph, int8: Collection[fx.Node]) -> dict[fx.Node, 
 
     for node in graph.nodes:
         if node in int8:
-            for source in (node, *inputs(node)):
-                root(source)
+            root(node)
+            for source in inputs(node):
+                (held,) = inputs(source) if source in multiples else (source,)
+                root(held)
                 if node.target in MOVES:
-                    parent[root(source)] = root(node)
+                    parent[root(held)] = root(node)
     return {node: root(node) for node in parent}
 
 

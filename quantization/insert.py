@@ -13,7 +13,7 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers the operators below
 from torch import Tensor, fx
 
-from quantization.graph import WEIGHTED, Abilities, Plan, aten, inputs
+from quantization.graph import FACTOR, REARRANGEMENTS, WEIGHTED, Abilities, Plan, aten, inputs
 from quantization.ranges import LEVELS
 
 decomposed = torch.ops.quantized_decomposed
@@ -22,6 +22,9 @@ Range = tuple[float, float]
 
 WEIGHT_LIMIT = 127
 """Weights are symmetric, -127 to 127: integer kernels want no zero point, and no -128 either."""
+
+_TAKE_RELU = frozenset({aten.conv2d.default, aten.linear.default, aten.add.Tensor})
+"""Runtimes have these with a ReLU on the result as one operator."""
 
 _SMALLEST_SCALE = 2.0**-20
 """Of a value that is always zero, and of a dead channel."""
@@ -163,32 +166,69 @@ class _Inserter:
 
     def activation(self, node: fx.Node, *, simulate: bool) -> None:
         """Quantizes a value for its int8 users; for all of them, if it is computed in int8."""
-        copy = self.copies[node]
-        own = node in self.plan.nodes
-        users = [user for user in node.users if own or user in self.plan.nodes]
-        scale = self.scale(node)
+        copy, scale, graph = self.copies[node], self.scale(node), self.module.graph
         levels = (scale.step, scale.zero_point, scale.least, scale.greatest)
-        graph = self.module.graph
-        with graph.inserting_after(copy):
-            if simulate:
-                quantized = graph.call_function(
-                    aten.fake_quantize_per_tensor_affine.default, (copy, *levels)
-                )
-            else:
-                quantized = graph.call_function(
-                    decomposed.quantize_per_tensor.default, (copy, *levels, scale.dtype)
-                )
-        for user in users:
-            reader = self.copies[user]
-            value = quantized
-            if not simulate:
-                # One for each user: partitioners take an operator with its own dequantizations.
-                with graph.inserting_before(reader):
-                    value = graph.call_function(
-                        decomposed.dequantize_per_tensor.default,
-                        (quantized, *levels, scale.dtype),
+        on_integers = not simulate and self.abilities.moves_on_integers
+        if on_integers and self._moves(node):
+            quantized = copy
+            if node.target is aten.pad.default:
+                copy.args = (*copy.args[:2], "constant", float(scale.zero_point))
+        else:
+            with graph.inserting_after(copy):
+                if simulate:
+                    quantized = graph.call_function(
+                        aten.fake_quantize_per_tensor_affine.default, (copy, *levels)
                     )
-            reader.replace_input_with(copy, value)
+                else:
+                    quantized = graph.call_function(
+                        decomposed.quantize_per_tensor.default, (copy, *levels, scale.dtype)
+                    )
+        for user in list(node.users):
+            reader = self.copies[user]
+            if simulate:
+                if self._reads_integers(node, user):
+                    reader.replace_input_with(copy, quantized)
+            elif user in self.plan.multiples:
+                for end in user.users:
+                    self._dequantize(quantized, scale, self.copies[end], reader, user.meta[FACTOR])
+                graph.erase_node(reader)
+            elif on_integers and self._moves(user):
+                reader.replace_input_with(copy, quantized)
+            elif self._reads_integers(node, user):
+                self._dequantize(quantized, scale, reader, copy)
+
+    def _reads_integers(self, node: fx.Node, user: fx.Node) -> bool:
+        return node in self.plan.nodes or user in self.plan.nodes or user in self.plan.multiples
+
+    def _moves(self, node: fx.Node) -> bool:
+        return node in self.plan.nodes and node.target in REARRANGEMENTS
+
+    def _dequantize(
+        self,
+        quantized: fx.Node,
+        scale: Scale,
+        reader: fx.Node,
+        instead_of: fx.Node,
+        factor: float = 1.0,
+    ) -> None:
+        """Gives `reader` the value; one for each, since partitioners take an operator with its own.
+
+        `factor` times the value, to be exact.
+        """
+        levels = (scale.step * factor, scale.zero_point, scale.least, scale.greatest, scale.dtype)
+        with self.module.graph.inserting_before(reader):
+            value = self.module.graph.call_function(
+                decomposed.dequantize_per_tensor.default, (quantized, *levels)
+            )
+        reader.replace_input_with(instead_of, value)
+
+
+def _relu_follows(node: fx.Node, plan: Plan) -> bool:
+    """Whether the node is one int8 operator with the ReLU that reads its result."""
+    if node not in plan.nodes or node.target not in _TAKE_RELU or len(node.users) != 1:
+        return False
+    (user,) = node.users
+    return user in plan.nodes and user.target is aten.relu.default
 
 
 def insert(
@@ -216,8 +256,7 @@ def insert(
         if node in plan.nodes and node.target in WEIGHTED:
             inserter.weight(node, simulate=simulate)
     for node in module.graph.nodes:
-        needed = node in plan.nodes or any(user in plan.nodes for user in node.users)
-        if needed and node in ranges:
+        if node in plan.scales and not _relu_follows(node, plan):
             inserter.activation(node, simulate=simulate)
     inserter.module.recompile()
     return inserter.module

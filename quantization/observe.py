@@ -18,6 +18,9 @@ from quantization.ranges import Extremes, Histogram, Method, choose_range
 _SAMPLE = 1 << 16
 """Values of one tensor and image that go into its histogram, evenly spread; extremes see all."""
 
+SIGMOID_RANGE: Range = (0.0, 255 / 256)
+"""What runtimes with an int8 sigmoid insist on: a step of 1/256."""
+
 Tick = Callable[[], None]
 
 
@@ -29,15 +32,27 @@ class Statistics:
         histograms: by representative of `Plan.scales`.
         groups: value to representative.
         means: mean of each input channel, of the nodes with a weight.
+        spreads: of each softmax, the greatest distance between two values of a row.
     """
 
     histograms: Mapping[fx.Node, Histogram]
     groups: Mapping[fx.Node, fx.Node]
     means: Mapping[fx.Node, Tensor]
+    spreads: Mapping[fx.Node, float]
 
     def ranges(self, method: Method) -> dict[fx.Node, Range]:
         """The range of every int8 value."""
         chosen = {node: choose_range(h, method) for node, h in self.histograms.items()}
+        origins: dict[fx.Node, set[object]] = {}
+        for node, representative in self.groups.items():
+            moved = node.target in MOVES and all(
+                self.groups.get(source) is representative for source in inputs(node)
+            )
+            if not moved:
+                origins.setdefault(representative, set()).add(node.target)
+        for representative, targets in origins.items():
+            if targets == {aten.sigmoid.default}:
+                chosen[representative] = SIGMOID_RANGE
         return {node: chosen[representative] for node, representative in self.groups.items()}
 
 
@@ -57,19 +72,26 @@ def observe(
     """
     extremes = {node: Extremes() for node in set(plan.scales.values())}
     sums: dict[fx.Node, Tensor] = {}
+    spreads: dict[fx.Node, float] = {}
     count = 0
 
     def first(node: fx.Node, value: Tensor) -> None:
         low, high = value.aminmax()
         extremes[plan.scales[node]].add(float(low), float(high))
 
-    def weighted(node: fx.Node, operand: Tensor) -> None:
+    def operand_of(node: fx.Node, operand: Tensor) -> None:
+        if node.target is aten.softmax.int:
+            axis = node.args[1]
+            assert isinstance(axis, int)
+            spread = float((operand.amax(axis) - operand.amin(axis)).max())
+            spreads[node] = max(spread, spreads.get(node, 0.0))
+            return
         channels = operand.transpose(1, -1) if node.target is aten.conv2d.default else operand
         mean = channels.reshape(-1, channels.shape[-1]).mean(0, dtype=torch.float64)
         sums[node] = sums[node] + mean if node in sums else mean
 
     for image in images():
-        _Watch(module, plan, first, weighted).run(torch.from_numpy(image))
+        _Watch(module, plan, first, operand_of).run(torch.from_numpy(image))
         count += 1
         tick()
     histograms = {node: Histogram(e.low, e.high) for node, e in extremes.items()}
@@ -84,11 +106,11 @@ def observe(
         _Watch(module, plan, second, lambda _node, _operand: None).run(torch.from_numpy(image))
         tick()
     means = {node: total / count for node, total in sums.items()}
-    return Statistics(histograms, plan.scales, means)
+    return Statistics(histograms, plan.scales, means, spreads)
 
 
 class _Watch(fx.Interpreter):
-    """Computes the graph and shows every int8 value and every weighted node's operand."""
+    """Computes the graph; shows int8 values and the operands of weighted nodes and softmaxes."""
 
     def __init__(
         self,
@@ -105,10 +127,12 @@ class _Watch(fx.Interpreter):
             return super().run(image)
 
     def run_node(self, n: fx.Node) -> Any:
-        if n in self._plan.nodes and n.target in WEIGHTED:
+        weighted = n in self._plan.nodes and n.target in WEIGHTED
+        if weighted or n.target is aten.softmax.int:
             self._operand_seen(n, self.env[inputs(n)[0]])
         result = super().run_node(n)
-        # What moves values shows none that have not been seen.
-        if n in self._plan.scales and n.target not in MOVES:
+        # What moves int8 values shows none that have not been seen.
+        moved = n in self._plan.nodes and n.target in MOVES
+        if n in self._plan.scales and not moved:
             self._value_seen(n, result)
         return result

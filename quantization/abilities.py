@@ -1,0 +1,32 @@
+"""What each target's runtime computes in int8, and the form of the model that suits it."""
+
+from __future__ import annotations
+
+from export.capabilities import Recipe
+from quantization.graph import ARITHMETIC, MOVES, Abilities, aten
+
+_LAYERS = frozenset({aten.conv2d.default, aten.linear.default})
+_XNNPACK = Abilities(MOVES | _LAYERS | (ARITHMETIC - {aten.silu.default}))
+
+ABILITIES: dict[str, Abilities] = {
+    # A resize of uint8 maps takes longer than that of float ones; of GELU there is no int8 form.
+    "onnx": Abilities(
+        _XNNPACK.operators - {aten.upsample_bilinear2d.vec, aten.gelu.default},
+        unsigned=True,
+        integer_bias=True,
+        moves_on_integers=True,
+        channels_last=True,
+    ),
+    "executorch": _XNNPACK,
+    "tflite": _XNNPACK,
+    "coreml": Abilities(MOVES | _LAYERS | ARITHMETIC),
+}
+"""By target name."""
+
+RECIPES: dict[str, Recipe] = {
+    "onnx": "onnxruntime_int8",
+    "executorch": "xnnpack",
+    "tflite": "xnnpack",
+    "coreml": "neural_engine",
+}
+"""By target name: what the model is rewritten for before it is quantized."""
