@@ -39,7 +39,7 @@ def split_silu(module: fx.GraphModule) -> None:
 def sigmoid_gelu(module: fx.GraphModule) -> None:
     """GELU as x * sigmoid(1.702 * x), for runtimes whose int8 forms are those of the two.
 
-    An approximation: it is off by 0.0203 at most, at x = 2.25 and -2.25. What trained models do to
+    An approximation: it is off by 0.0203 at most, at x = 2.27 and -2.27. What trained models do to
     their int8 outputs with it is measured with everything else.
     """
     graph = module.graph
