@@ -69,8 +69,8 @@ class Target(Protocol):
         """Outputs of inner modules of the written file, for those `names` it can still tell."""
         ...
 
-    def versions(self) -> dict[str, str]:
-        """Versions of the converter and the runtime, and what the file asks for."""
+    def versions(self, path: Path) -> dict[str, str]:
+        """Versions of the converter and the runtime, and what a written file asks for."""
         ...
 
     def runtime_name(self) -> str:
