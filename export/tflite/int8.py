@@ -47,7 +47,10 @@ def convertible(module: fx.GraphModule) -> nn.Module:
     weights = module.graph.find_nodes(
         op="call_function", target=levels.dequantize_per_channel.default
     )
-    for stored, scales, axis in {(node.args[0], node.args[1], node.args[3]) for node in weights}:
+    # Several operators may share one weight.
+    for stored, scales, _zeros, axis, *_ in {
+        node.args[0].target: node.args for node in weights
+    }.values():
         setattr(module, stored.target, _product(module, stored, scales, axis))
     for node in weights:
         with module.graph.inserting_before(node):
@@ -146,4 +149,3 @@ def _float_twin(model: Any, graph: Any, index: int) -> int:
     tensor.name = tensor.name + b"_int8"
     graph.tensors.append(twin)
     return len(graph.tensors) - 1
-

@@ -6,7 +6,11 @@ from typing import Any
 
 import torch
 import torch.ao.quantization.fx._decomposed  # registers the operators
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
+
+from lvt.models import ModelSpec
+from tests.conftest import TINY
 
 aten = torch.ops.aten
 levels = torch.ops.quantized_decomposed
@@ -28,9 +32,42 @@ MOVED = {
     aten.cat.default,
     aten.pad.default,
 }
-"""Their operands and results share one scale."""
+"""What moves values alone is in int8 beside what computes in it."""
+SHARING = MOVED | {aten.upsample_bilinear2d.vec, aten.avg_pool2d.default}
+"""Their operands and results share one scale. TFLite's resize and pooling know no other, and the
+converter would round, and cut off, the operand to the result's."""
 
 Ranges = dict[fx.Node, tuple[float, float]]
+
+
+class Small(nn.Module):
+    """Four maps of everything that is computed in int8; the first two serve inside as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.block = nn.Sequential(
+            nn.Conv2d(8, 64, 3, padding=1), nn.GELU(), nn.Conv2d(64, 8, 3, padding=1)
+        )
+        self.tail = nn.Conv2d(16, 4, 1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        first = F.relu(self.stem(image))
+        second = first + self.block(first)
+        second = second + self.block(second)
+        larger = F.interpolate(second, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return first, second, larger, self.tail(torch.cat([first, second], 1))
+
+
+SMALL_SPEC = ModelSpec("backbone", TINY)
+"""A backbone has four outputs too."""
+
+
+def small() -> Small:
+    """Reproducible weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Small().eval()
 
 
 class _Observer(fx.Interpreter):
@@ -67,16 +104,19 @@ def in_int8(model: nn.Module, image: Tensor, *, activations: bool = True) -> fx.
 
 def _store_weights(module: fx.GraphModule) -> None:
     tensors = dict([*module.named_parameters(), *module.named_buffers()])
-    convolutions = module.graph.find_nodes(op="call_function", target=aten.conv2d.default)
-    for number, node in enumerate(convolutions):
-        weight = tensors[node.args[1].target].detach()
-        scales = (weight.flatten(1).abs().amax(1) / 127).clamp(min=2**-30)
-        stored = (weight / scales.view(-1, 1, 1, 1)).round().to(torch.int8)
-        given = []
+    numbers: dict[str, int] = {}
+    for node in module.graph.find_nodes(op="call_function", target=aten.conv2d.default):
+        name = node.args[1].target
+        if name not in numbers:  # layers may share a weight
+            number = numbers[name] = len(numbers)
+            weight = tensors[name].detach()
+            scales = (weight.flatten(1).abs().amax(1) / 127).clamp(min=2**-30)
+            stored = (weight / scales.view(-1, 1, 1, 1)).round().to(torch.int8)
+            module.register_buffer(f"int8_w{number}", stored)
+            module.register_buffer(f"int8_s{number}", scales)
+            module.register_buffer(f"int8_z{number}", torch.zeros(len(scales), dtype=torch.int64))
         with module.graph.inserting_before(node):
-            for name, value in (("w", stored), ("s", scales), ("z", torch.zeros(len(scales)).long())):
-                module.register_buffer(f"int8_{name}{number}", value)
-                given.append(module.graph.get_attr(f"int8_{name}{number}"))
+            given = [module.graph.get_attr(f"int8_{kind}{numbers[name]}") for kind in "wsz"]
             arguments = (*given, 0, -127, 127, torch.int8)
             restored = module.graph.call_function(levels.dequantize_per_channel.default, arguments)
         node.update_arg(1, restored)
@@ -109,7 +149,7 @@ def _round_activations(module: fx.GraphModule, ranges: Ranges) -> None:
         return node
 
     for node in operators:
-        for operand in node.all_input_nodes if node.target in MOVED else ():
+        for operand in node.all_input_nodes if node.target in SHARING else ():
             if leader(operand) is not leader(node):
                 shared[leader(operand)] = leader(node)
     extent: Ranges = {}
@@ -123,7 +163,9 @@ def _round_activations(module: fx.GraphModule, ranges: Ranges) -> None:
             scale = max((high - low) / 255, 2**-30)
             given = (scale, round(-128 - low / scale), -128, 127, torch.int8)
             with module.graph.inserting_after(node):
-                held = module.graph.call_function(levels.quantize_per_tensor.default, (node, *given))
+                held = module.graph.call_function(
+                    levels.quantize_per_tensor.default, (node, *given)
+                )
             for user in users:
                 with module.graph.inserting_before(user):
                     restored = module.graph.call_function(
