@@ -17,6 +17,9 @@ Precision = Literal["fp32", "fp16"]
 """Of the weights and, where the runtime computes in it, of the arithmetic."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
+StoredPrecision = Literal["fp32", "fp16", "int8"]
+"""What a file can be in: int8 is not asked of `lvt-export`, since it needs calibration."""
+
 Recipe = Literal["onnxruntime", "xnnpack", "neural_engine"]
 """What a rewrite is made for; see `export.rewrite.registry`."""
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
