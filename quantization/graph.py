@@ -117,8 +117,6 @@ class Abilities:
         operators: all of `MOVES`, `WEIGHTED` and `ARITHMETIC` that it takes.
         unsigned: activations are uint8 (with int8 weights), not int8.
         integer_bias: biases are stored as int32; else it rounds them itself.
-        folded_weights: weights are stored as int8, to be dequantized; else as float that is
-            quantized at once, for converters that insist on seeing it.
     """
 
     operators: frozenset[OpOverload]

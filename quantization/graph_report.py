@@ -10,6 +10,8 @@ from typing import Any
 from torch import fx
 
 from quantization.graph import WEIGHTED, Plan, aten, shape
+
+
 @dataclass(frozen=True)
 class GraphReport:
     """Figures of a program.

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, fx
 
-from quantization.graph import KEPT, MOVES, aten, inputs, shape
+from quantization.graph import KEPT, MOVES, Abilities, aten, inputs, shape
 from quantization.insert import Range
+from quantization.observe import Statistics
 
 _WIDEST = 60.0
 """exp() of 60 below the greatest is 9e-27: sums of such are still normal float32 numbers."""
@@ -92,3 +93,18 @@ def _replace(
     sums.meta["val"] = like[:, : channels // size]
     permuted.replace_input_with(logits, shares)
     softmax.replace_all_uses_with(reshaped)
+
+
+def prepare(module: fx.GraphModule, abilities: Abilities) -> None:
+    """What can be done before calibration."""
+    if aten.silu.default not in abilities.operators:
+        split_silu(module)
+
+
+def refine(module: fx.GraphModule, statistics: Statistics) -> None:
+    """What takes the values' extremes."""
+    extremes = {
+        node: (statistics.histograms[group].low, statistics.histograms[group].high)
+        for node, group in statistics.groups.items()
+    }
+    shift_softmax(module, extremes)

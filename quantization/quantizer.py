@@ -41,9 +41,9 @@ from quantization.accuracy import (
     side_by_side,
 )
 from quantization.calibration import Calibration, read_calibration
-from quantization.graph_report import GraphReport, graph_report
-from quantization.ranges import Method
 from quantization.graph import Abilities
+from quantization.graph_report import GraphReport, graph_report
+from quantization.methods import Method
 from quantization.sensitivity import BlockSensitivity, by_sensitivity, fewest_in_float, measure
 from quantization.study import CHECKED_IMAGES, Study, make_study
 
@@ -115,7 +115,6 @@ class Quantized:
     study: Study
     sensitivities: tuple[BlockSensitivity, ...]
     kept_float: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 Progress = Callable[[str], None]
@@ -138,7 +137,28 @@ class Quantizer:
         self.calibration: Calibration = read_calibration(request.calib, self.job.preprocessing)
         self._samples = _open_samples(request, self.job)
         self._judge: Judge | None = None
-        self._studies: dict[tuple[Recipe, Abilities], tuple[Study, tuple[BlockSensitivity, ...]]] = {}
+        self._studies: dict[
+            tuple[Recipe, Abilities], tuple[Study, tuple[BlockSensitivity, ...]]
+        ] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of checkpoint and pictures."""
+        return (*self.calibration.warnings, *self.job.source.meta.notes)
+
+    def check(self, target_name: str) -> Path:
+        """Everything that can be refused before the work begins; the file to write.
+
+        Raises:
+            UserError: the target does not take this, or the place is taken.
+        """
+        info = target_info(target_name)
+        request = replace(self.request.export, target=target_name)
+        return check_request(request, self.job, info, self._precision)
+
+    @property
+    def _precision(self) -> StoredPrecision:
+        return "int8-weights" if self.request.weights_only else "int8"
 
     def judge(self, float_session: Session) -> Judge:
         """What tells whether the budget is met."""
@@ -164,9 +184,7 @@ class Quantizer:
             def progress(step: str) -> None:
                 self._progress(f"{info.name}: {step}")
 
-            study = make_study(
-                module, size, abilities, images, self.request.method, progress
-            )
+            study = make_study(module, size, abilities, images, self.request.method, progress)
             found = () if self.request.weights_only else tuple(measure(study, progress))
             self._studies[key] = study, found
         return self._studies[key]
@@ -181,11 +199,12 @@ class Quantizer:
         """
         request, job, progress = self.request, self.job, self._progress
         info = target_info(target_name)
-        precision: StoredPrecision = "int8-weights" if request.weights_only else "int8"
+        out = self.check(target_name)
         export_request = replace(request.export, target=info.name)
-        out = check_request(export_request, job, info, precision)
         target = load_target(info.name)
-        module = exported_module(job, replace(info, recipe=RECIPES[info.name]), target)
+        module = exported_module(
+            job, replace(info, recipe=RECIPES[info.name]), target, rewritten=True
+        )
         judge = self.judge(TorchSession(module, job.spec))
         study, sensitivities = self.study(info, module)
         unknown = set(request.keep_float) - set(study.blocks())
@@ -197,13 +216,13 @@ class Quantizer:
         kept = self._search(study, sensitivities, judge)
         with atomic_folder(out.parent) as scratch:
             file = scratch / out.name
-            result = self._write(target, info, study, kept, precision, file, judge)
+            result = self._write(target, info, study, kept, file, judge)
             while not result.loss.within and len(kept) < len(order) and order:
                 # The simulation was a little too hopeful: a few more, and measured again.
                 more = [block for block in order if block not in kept][:_FEW]
                 kept = [*kept, *more]
                 progress(f"{info.name}: {result.loss}; {len(kept)} blocks in float now")
-                result = self._write(target, info, study, kept, precision, file, judge)
+                result = self._write(target, info, study, kept, file, judge)
             if not result.loss.within:
                 raise AccuracyError(
                     f"{info.name}: {result.loss} is not within the budget of "
@@ -221,15 +240,16 @@ class Quantizer:
             )
             placement = target.placement(file)
             report = graph_report(study.module.graph, study.plan(kept))
+            # Multiply-accumulates are counted on modules, which the program has no more.
+            as_float = replace(result.conversion, model=module)
             manifest = make_manifest(
-                export_request, job, info, result.conversion, parity, placement, target, file
+                export_request, job, info, as_float, parity, placement, target, file
             )
             manifest["quantization"] = self._described(study, sensitivities, kept, result, report)
             if isinstance(judge, LabelledJudge) and result.evaluation is not None:
                 manifest["accuracy"] = side_by_side(judge.float_evaluation, result.evaluation)
             write_manifest(manifest_path(file), manifest)
             publish_artifact(file, out)
-        notes = (*self.calibration.warnings, *job.source.meta.notes)
         return Quantized(
             out,
             manifest,
@@ -240,7 +260,6 @@ class Quantizer:
             study,
             sensitivities,
             tuple(kept),
-            notes,
         )
 
     def _search(
@@ -265,7 +284,6 @@ class Quantizer:
         info: TargetInfo,
         study: Study,
         kept: list[str],
-        precision: StoredPrecision,
         file: Path,
         judge: Judge,
     ) -> _Written:
@@ -277,7 +295,9 @@ class Quantizer:
         """
         job, progress = self.job, self._progress
         program = study.weights_only() if self.request.weights_only else study.program(kept)
-        conversion = Conversion(program, job.spec, job.size, precision, embedded_metadata(job))
+        conversion = Conversion(
+            program, job.spec, job.size, self._precision, embedded_metadata(job)
+        )
         progress(f"{info.name}: converting")
         with failing_as_conversion(f"{info.name}: conversion failed"):
             target.write(conversion, file)

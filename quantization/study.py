@@ -26,9 +26,9 @@ from quantization.graph import (
     trace,
 )
 from quantization.insert import Range, insert
+from quantization.methods import METHODS, Method
 from quantization.observe import Statistics, observe
 from quantization.passes import prepare, refine
-from quantization.ranges import METHODS, Method
 
 CHECKED_IMAGES = 4
 """Pictures that methods and blocks are compared on."""
@@ -182,7 +182,9 @@ def make_study(
         progress(f"calibrating: pass {1 + (done > len(images))}, {done % len(images) or done}")
 
     statistics = observe(module, make_plan(module.graph, abilities), lambda: images, tick)
-    study = Study(module, abilities, statistics, method or "minmax", {}, {}, images[:CHECKED_IMAGES])
+    study = Study(
+        module, abilities, statistics, method or "minmax", {}, {}, images[:CHECKED_IMAGES]
+    )
     found: dict[Method, tuple[float, dict[fx.Node, Range]]] = {}
     for name in METHODS if method is None else (method,):
         progress(f"trying ranges by {name}")

@@ -56,7 +56,7 @@ def convert(conversion: Conversion, path: Path) -> None:
     with quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of every shape that is read
         source: Any
-        if conversion.precision == "int8":
+        if conversion.quantized:
             source = exported(model, torch.zeros(shape))
             least = ct.target.iOS17 if rounds_activations(source) else ct.target.iOS16
         else:

@@ -43,6 +43,11 @@ class Conversion:
     metadata: dict[str, str]
     pixels: Normalise | None = None
 
+    @property
+    def quantized(self) -> bool:
+        """Whether the model has int8 weights."""
+        return self.precision in ("int8", "int8-weights")
+
 
 class Target(Protocol):
     """What a target's module provides.

@@ -26,7 +26,7 @@ roi_align = separable_roi_align
 
 def write(conversion: Conversion, path: Path) -> None:
     """See `Target.write`. With fp16, weights are halved and the CPU computes in float32."""
-    if conversion.precision == "int8":
+    if conversion.quantized:
         assert isinstance(conversion.model, fx.GraphModule)
         file = convert_int8(conversion.model, conversion.spec, conversion.size)
     else:

@@ -1,0 +1,28 @@
+"""What each target's runtime computes in int8, and the form of the model that suits it."""
+
+from __future__ import annotations
+
+from export.capabilities import Recipe
+from quantization.graph import ARITHMETIC, MOVES, Abilities, aten
+
+_LAYERS = frozenset({aten.conv2d.default, aten.linear.default})
+_XNNPACK = Abilities(MOVES | _LAYERS | (ARITHMETIC - {aten.silu.default}))
+
+ABILITIES: dict[str, Abilities] = {
+    "onnx": Abilities(_XNNPACK.operators, unsigned=True, integer_bias=True),
+    "executorch": _XNNPACK,
+    "tflite": _XNNPACK,
+    "coreml": Abilities(MOVES | _LAYERS | ARITHMETIC),
+}
+"""By target name."""
+
+RECIPES: dict[str, Recipe] = {
+    "onnx": "onnxruntime",
+    "executorch": "xnnpack",
+    "tflite": "xnnpack",
+    "coreml": "neural_engine",
+}
+"""By target name: what the model is rewritten for before it is quantized."""
+
+WEIGHTS_ONLY = ("onnx", "coreml", "tflite")
+"""Targets that take int8 weights with float activations."""
