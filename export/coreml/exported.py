@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+import torch.ao.quantization.fx._decomposed  # registers the operators
 from torch import Tensor, nn
 
 _QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default

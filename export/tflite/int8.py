@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.ao.quantization.fx._decomposed  # registers the operators
 from ai_edge_litert import schema_py_generated as schema
 from torch import Tensor, fx, nn
 from torch.fx import traceback
