@@ -101,7 +101,7 @@ def export_artifact(
     out = check_request(request, job, info)
     precision = info.precision(job.spec.task, request.precision)
     pixels = _pixel_normalisation(job.preprocessing) if request.pixels else None
-    pictures = parity_pictures(request, job)
+    pictures = _parity_pictures(request, job)
 
     progress(f"{info.name}: converting")
     target = load_target(info.name)
@@ -202,7 +202,7 @@ def _parity(
         parity = compare(
             reference_session(job.source.model, job.spec),
             target.open_session(file),
-            tensors(job.preprocessing, pictures),
+            _tensors(job.preprocessing, pictures),
             job.spec,
             TOLERANCES[precision],
         )
@@ -257,7 +257,7 @@ Picture = Callable[[], NDArray[np.uint8]]
 _PARITY_SCENES = 4
 
 
-def parity_pictures(request: ExportRequest, job: Job) -> list[Picture]:
+def _parity_pictures(request: ExportRequest, job: Job) -> list[Picture]:
     """The packaged photos, generated scenes for panoptic models, and the user's own pictures.
 
     The scenes give the demonstration model something to detect.
@@ -273,7 +273,9 @@ def _scene(seed: int) -> NDArray[np.uint8]:
     return make_scene(seed, DEMO_SIZE).image
 
 
-def tensors(preprocessing: Preprocessing, pictures: list[Picture]) -> Iterator[NDArray[np.float32]]:
+def _tensors(
+    preprocessing: Preprocessing, pictures: list[Picture]
+) -> Iterator[NDArray[np.float32]]:
     for picture in pictures:
         yield preprocessing(picture())
 

@@ -109,6 +109,15 @@ def shape(node: fx.Node) -> tuple[int, ...]:
     return tuple(node.meta["val"].shape)
 
 
+def constant(module: fx.GraphModule, node: fx.Node) -> Tensor:
+    """The tensor behind a `get_attr` node."""
+    holder: object = module
+    for part in str(node.target).split("."):
+        holder = getattr(holder, part)
+    assert isinstance(holder, Tensor)
+    return holder.detach()
+
+
 @dataclass(frozen=True)
 class Abilities:
     """What a runtime computes in int8.

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import fx
 
-from quantization.graph import WEIGHTED, Plan, aten, shape
+from quantization.graph import WEIGHTED, Plan, aten, constant, shape
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class GraphReport:
         }
 
 
-def graph_report(graph: fx.Graph, plan: Plan) -> GraphReport:
-    """Figures of a traced float graph under a plan."""
+def graph_report(module: fx.GraphModule, plan: Plan) -> GraphReport:
+    """Figures of a traced float model under a plan."""
     total = int8 = 0
     into = out_of = 0
-    for node in graph.nodes:
-        macs = _macs(node)
+    for node in module.graph.nodes:
+        macs = _macs(module, node)
         total += macs
         if node in plan.nodes:
             int8 += macs
@@ -54,19 +54,18 @@ def graph_report(graph: fx.Graph, plan: Plan) -> GraphReport:
     return GraphReport(int8 / max(1, total), into, out_of, plan.floats)
 
 
-def _macs(node: fx.Node) -> int:
+def _macs(module: fx.GraphModule, node: fx.Node) -> int:
     """Multiply-accumulates of layers and of the products of attention."""
-    if node.target in WEIGHTED:
-        weight = node.args[1]
-        assert isinstance(weight, fx.Node)
-        per_output = shape(weight)
+    weight = node.args[1] if node.target in WEIGHTED else None
+    if isinstance(weight, fx.Node) and weight.op == "get_attr":
+        per_output = constant(module, weight).shape
         if node.target is aten.conv2d.default:
             return prod(shape(node)) * prod(per_output[1:])
         if node.target is aten.conv_transpose2d.input:
             return prod(shape(node.args[0])) * prod(per_output[1:])  # type: ignore[arg-type]
         inner = shape(node.args[0])[-1]  # type: ignore[arg-type]
         return prod(shape(node)) * inner
-    if node.target is aten.bmm.default:
+    if node.target in (aten.bmm.default, aten.matmul.default):
         return prod(shape(node)) * shape(node.args[0])[-1]  # type: ignore[arg-type]
     if node.target is aten.einsum.default:
         return prod(shape(node)) * _contracted(node)
@@ -79,5 +78,5 @@ def _contracted(node: fx.Node) -> int:
     terms, result = str(equation).split("->")
     sizes: dict[str, int] = {}
     for term, operand in zip(terms.split(","), operands, strict=True):  # type: ignore[arg-type]
-        sizes.update(zip(term, shape(operand), strict=True))  # type: ignore[arg-type]
+        sizes.update(zip(term, shape(operand), strict=True))
     return prod(size for letter, size in sizes.items() if letter not in result)

@@ -13,7 +13,7 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers the operators below
 from torch import Tensor, fx
 
-from quantization.graph import WEIGHTED, Abilities, Plan, aten, inputs
+from quantization.graph import WEIGHTED, Abilities, Plan, aten, constant, inputs
 from quantization.ranges import LEVELS
 
 decomposed = torch.ops.quantized_decomposed
@@ -67,15 +67,6 @@ def quantize_weight(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 def dequantize_weight(weight: Tensor, scales: Tensor, axis: int) -> Tensor:
     """The float weight that the int8 one stands for."""
     return weight * scales.reshape([-1 if dim == axis else 1 for dim in range(weight.ndim)])
-
-
-def constant(module: fx.GraphModule, node: fx.Node) -> Tensor:
-    """The tensor behind a `get_attr` node."""
-    holder: object = module
-    for part in str(node.target).split("."):
-        holder = getattr(holder, part)
-    assert isinstance(holder, Tensor)
-    return holder.detach()
 
 
 class _Inserter:
