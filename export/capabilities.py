@@ -17,6 +17,9 @@ Precision = Literal["fp32", "fp16"]
 """Of the weights and, where the runtime computes in it, of the arithmetic."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
+StoredPrecision = Literal["fp32", "fp16", "int8", "int8-weights"]
+"""What a file can be in; those that `lvt-quantize` writes too, which take calibration."""
+
 Recipe = Literal["onnxruntime", "onnxruntime_int8", "xnnpack", "neural_engine"]
 """What a rewrite is made for; see `export.rewrite.registry`."""
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
@@ -192,6 +195,17 @@ def missing_extra(infos: Sequence[TargetInfo]) -> UserError:
     names = ", ".join(info.name for info in infos)
     extras = ",".join(dict.fromkeys(extra for info in infos for extra in info.extras))
     return UserError(f"{names}: an extra is not installed: pip install 'lvt-mobile[{extras}]'")
+
+
+def check_installed(infos: Sequence[TargetInfo]) -> None:
+    """Looks for the extras of all of them.
+
+    Raises:
+        UserError: some are not there.
+    """
+    missing = [info for info in infos if not installed(info)]
+    if missing:
+        raise missing_extra(missing)
 
 
 def markdown_table() -> str:

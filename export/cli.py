@@ -11,13 +11,21 @@ import typer
 from export.capabilities import (
     PRECISIONS,
     TARGETS,
-    Precision,
     TargetInfo,
-    installed,
-    missing_extra,
+    check_installed,
 )
 from lvt.config import PRESETS, TASKS, Task
-from lvt.console import FAILED, MISUSED, AsJson, Terminal, Verbose, command, new_app, parse_size
+from lvt.console import (
+    FAILED,
+    MISUSED,
+    AsJson,
+    Terminal,
+    Verbose,
+    choice,
+    command,
+    new_app,
+    parse_size,
+)
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -112,9 +120,9 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 target=targets[0].name,
                 out=out,
                 checkpoint=ckpt,
-                task=_task(task),
+                task=choice(task, TASKS, "task"),
                 size=parse_size(size) if size else None,
-                precision=_precision(precision),
+                precision=choice(precision, PRECISIONS, "precision"),
                 strict=strict,
                 pixels=pixels,
                 preset=preset,
@@ -124,7 +132,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 proposals=proposals,
                 detections=detections,
             )
-            _check_installed(targets)
+            check_installed(targets)
             run = _export_all(request, targets, terminal)
             for note in dict.fromkeys(note for result in run.results for note in result.notes):
                 terminal.note(f"note: {note}")
@@ -198,30 +206,6 @@ def _for_target(
 for _info in TARGETS.values():
     _add_command(_info.name, (_info,), _info.summary)
 _add_command("all", ALL, f"Every target in one run: {', '.join(info.name for info in ALL)}.")
-
-
-def _check_installed(targets: tuple[TargetInfo, ...]) -> None:
-    missing = [info for info in targets if not installed(info)]
-    if missing:
-        raise missing_extra(missing)
-
-
-def _task(text: str | None) -> Task | None:
-    for task in TASKS:
-        if text == task:
-            return task
-    if text is None:
-        return None
-    raise UserError(f"unknown task {text!r}; choose one of {', '.join(TASKS)}")
-
-
-def _precision(text: str | None) -> Precision | None:
-    for precision in PRECISIONS:
-        if text == precision:
-            return precision
-    if text is None:
-        return None
-    raise UserError(f"unknown precision {text!r}; choose one of {', '.join(PRECISIONS)}")
 
 
 _SHOWN_OPERATORS = 8

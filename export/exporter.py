@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from export.artifact import manifest_path, publish_artifact, write_manifest
-from export.capabilities import Precision, TargetInfo, target_info
+from export.capabilities import Precision, StoredPrecision, TargetInfo, target_info
 from export.localise import first_deviation
 from export.manifest import make_manifest
 from export.panoptic.graph import PanopticGraph
@@ -106,11 +106,11 @@ def export_artifact(
     progress(f"{info.name}: converting")
     target = load_target(info.name)
     exported = exported_module(job, info, target, rewritten=request.rewrite)
-    metadata = _embedded_metadata(job)
+    metadata = embedded_metadata(job)
     conversion = Conversion(exported, job.spec, job.size, precision, metadata, pixels)
     with atomic_folder(out.parent) as scratch:
         file = scratch / out.name
-        with _failing_as_conversion(f"{info.name}: conversion failed"):
+        with failing_as_conversion(f"{info.name}: conversion failed"):
             target.write(conversion, file)
         progress(f"{info.name}: comparing with the reference on {len(pictures)} images")
         parity = _parity(job, info, target, precision, exported, file, pictures, progress)
@@ -125,8 +125,19 @@ def export_artifact(
     return ExportResult(out, manifest, parity, placement, seconds, job.source.meta.notes)
 
 
-def check_request(request: ExportRequest, job: Job, info: TargetInfo) -> Path:
+def check_request(
+    request: ExportRequest,
+    job: Job,
+    info: TargetInfo,
+    quantized: StoredPrecision | None = None,
+) -> Path:
     """Everything that can be refused before the work begins.
+
+    Args:
+        request: what is asked for.
+        job: what it is asked of.
+        info: the target.
+        quantized: the precision, where it is none that `lvt-export` writes.
 
     Returns:
         The file to write.
@@ -134,13 +145,13 @@ def check_request(request: ExportRequest, job: Job, info: TargetInfo) -> Path:
     Raises:
         UserError: the target does not take this, or not so; or the place is taken.
     """
-    info.precision(job.spec.task, request.precision)
+    precision = quantized or info.precision(job.spec.task, request.precision)
     if not request.rewrite and not info.unrewritten:
         raise UserError(
             f"{info.name} does not run the reference as it is (im2col, col2im); "
             "leave --no-rewrite out"
         )
-    out = destination(request, job, info)
+    out = destination(request, job, info, precision)
     if out.exists() and out.is_dir() != info.folder:
         kind = "a folder" if out.is_dir() else "a file"
         raise UserError(f"{out} is {kind}, and in the way; give another --out")
@@ -148,7 +159,7 @@ def check_request(request: ExportRequest, job: Job, info: TargetInfo) -> Path:
 
 
 @contextmanager
-def _failing_as_conversion(what: str) -> Iterator[None]:
+def failing_as_conversion(what: str) -> Iterator[None]:
     """Whatever a converter or a runtime raises becomes one line.
 
     They have no common exception type; the cause is kept for `--verbose`.
@@ -187,7 +198,7 @@ def _parity(
     Raises:
         ParityError: they differ.
     """
-    with _failing_as_conversion(f"{info.name}: the file does not run"):
+    with failing_as_conversion(f"{info.name}: the file does not run"):
         parity = compare(
             reference_session(job.source.model, job.spec),
             target.open_session(file),
@@ -224,7 +235,9 @@ def _pixel_normalisation(preprocessing: Preprocessing) -> Normalise:
     return last
 
 
-def destination(request: ExportRequest, job: Job, info: TargetInfo) -> Path:
+def destination(
+    request: ExportRequest, job: Job, info: TargetInfo, precision: StoredPrecision
+) -> Path:
     """The file to write: the request's, or a name of ours in the request's folder.
 
     Raises:
@@ -232,7 +245,7 @@ def destination(request: ExportRequest, job: Job, info: TargetInfo) -> Path:
     """
     out = request.out or Path()
     if out.suffix != info.suffix and (out.is_dir() or not out.suffix):
-        return out / (default_name(request, job, info) + info.suffix)
+        return out / (default_name(request, job, info, precision) + info.suffix)
     if out.suffix != info.suffix:
         raise UserError(f"--out {out}: the name of a {info.name} file ends in {info.suffix}")
     return out
@@ -267,7 +280,7 @@ def _tensors(
         yield preprocessing(picture())
 
 
-def _embedded_metadata(job: Job) -> dict[str, str]:
+def embedded_metadata(job: Job) -> dict[str, str]:
     """The essentials, for those who get the model file without its manifest."""
     entries = {
         "lvt.task": job.spec.task,

@@ -68,7 +68,7 @@ def make_manifest(
         "tools": {
             "lvt-mobile": version("lvt-mobile"),
             "python": platform.python_version(),
-            **target.versions(),
+            **target.versions(file),
         },
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

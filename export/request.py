@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from export.capabilities import Precision, TargetInfo
+from export.capabilities import Precision, StoredPrecision, TargetInfo
 from export.panoptic.graph import bounded, check_size
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.config import Task
@@ -150,7 +150,9 @@ def prepare(request: ExportRequest) -> Job:
     return Job(source, spec, size, preprocessing, source_labels(source))
 
 
-def default_name(request: ExportRequest, job: Job, info: TargetInfo) -> str:
+def default_name(
+    request: ExportRequest, job: Job, info: TargetInfo, precision: StoredPrecision
+) -> str:
     """Checkpoint (or preset), task, size, and what is out of the ordinary."""
     stem = job.spec.name
     if request.checkpoint:
@@ -167,7 +169,6 @@ def default_name(request: ExportRequest, job: Job, info: TargetInfo) -> str:
         parts.append(f"d{request.detections}")
     if request.ema:
         parts.append("ema")
-    precision = info.precision(job.spec.task, request.precision)
     if precision != info.precision(job.spec.task, None):
         parts.append(precision)
     if not info.in_all:

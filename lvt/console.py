@@ -13,7 +13,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -35,6 +35,9 @@ WIDTH_OF_FILES = 120
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what other libraries say.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 RuntimeThreads = Annotated[int, typer.Option(min=0, help="0: the runtime's choice.")]
+
+
+T = TypeVar("T", bound=str)
 
 
 def new_app(help_text: str | None = None) -> typer.Typer:
@@ -59,6 +62,20 @@ def parse_size(text: str) -> tuple[int, int]:
     if not match or int(match[1]) < 1 or (match[2] and int(match[2]) < 1):
         raise UserError(f"--size {text!r} is not a size: write HxW in pixels, such as 352x480")
     return int(match[1]), int(match[2] or match[1])
+
+
+def choice(value: str | None, known: tuple[T, ...], what: str) -> T | None:
+    """An option's value as one of those it can have; None if it was not given.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if value is None:
+        return None
+    for entry in known:
+        if entry == value:
+            return entry
+    raise UserError(f"unknown {what} {value!r}; choose one of {', '.join(known)}")
 
 
 class Terminal:

@@ -30,3 +30,6 @@ RECIPES: dict[str, Recipe] = {
     "coreml": "neural_engine",
 }
 """By target name: what the model is rewritten for before it is quantized."""
+
+WEIGHTS_ONLY = ("onnx", "coreml", "tflite")
+"""Targets that take int8 weights with float activations."""

@@ -8,7 +8,7 @@ move: so nothing turns back to float between two int8 operators without need.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -115,6 +115,15 @@ def shape(node: fx.Node) -> tuple[int, ...]:
     return tuple(node.meta["val"].shape)
 
 
+def constant(module: fx.GraphModule, node: fx.Node) -> Tensor:
+    """The tensor behind a `get_attr` node."""
+    holder: object = module
+    for part in str(node.target).split("."):
+        holder = getattr(holder, part)
+    assert isinstance(holder, Tensor)
+    return holder.detach()
+
+
 @dataclass(frozen=True)
 class Abilities:
     """What a runtime computes in int8.
@@ -160,7 +169,7 @@ def make_plan(graph: fx.Graph, abilities: Abilities, *, keep_float: Collection[s
         abilities: of the runtime.
         keep_float: blocks that stay float although they could be int8.
     """
-    boxes = _downstream_of(graph, lambda node: node.target is aten.topk.default)
+    boxes = behind_boxes(graph)
     int8: set[fx.Node] = set()
     floats: dict[str, str] = {}
     for node in graph.nodes:
@@ -212,7 +221,7 @@ def _reason_for_float(
             return ""
         if node in boxes and node.target is not aten.relu.default:
             return ""
-    if weighted and _feeds_arithmetic(node):
+    if weighted and feeds_arithmetic(node):
         return "output head: one scale cannot hold channels of different range"
     if node.target not in abilities.operators:
         return "the runtime has no int8 form of it"
@@ -221,12 +230,12 @@ def _reason_for_float(
     return None
 
 
-def _feeds_arithmetic(node: fx.Node) -> bool:
+def feeds_arithmetic(node: fx.Node) -> bool:
     """Whether the result goes to the arithmetic of boxes and scores, which is no module's."""
     for user in node.users:
         if user.op == "output":
             continue
-        if module_path(user) == "" or (user.target in MOVES and _feeds_arithmetic(user)):
+        if module_path(user) == "" or (user.target in MOVES and feeds_arithmetic(user)):
             return True
     return False
 
@@ -250,11 +259,12 @@ def _right_operands(graph: fx.Graph) -> set[fx.Node]:
     return found
 
 
-def _downstream_of(graph: fx.Graph, start: Callable[[fx.Node], bool]) -> set[fx.Node]:
-    """All nodes whose result depends on a node that `start` tells."""
+def behind_boxes(graph: fx.Graph) -> set[fx.Node]:
+    """All nodes whose result depends on which boxes were chosen."""
     found: set[fx.Node] = set()
     for node in graph.nodes:
-        if start(node) or any(source in found for source in node.all_input_nodes):
+        chooses = node.target is aten.topk.default
+        if chooses or any(source in found for source in node.all_input_nodes):
             found.add(node)
     return found
 

@@ -13,7 +13,16 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers the operators below
 from torch import Tensor, fx
 
-from quantization.graph import FACTOR, REARRANGEMENTS, WEIGHTED, Abilities, Plan, aten, inputs
+from quantization.graph import (
+    FACTOR,
+    REARRANGEMENTS,
+    WEIGHTED,
+    Abilities,
+    Plan,
+    aten,
+    constant,
+    inputs,
+)
 from quantization.ranges import LEVELS
 
 decomposed = torch.ops.quantized_decomposed
@@ -70,15 +79,6 @@ def quantize_weight(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 def dequantize_weight(weight: Tensor, scales: Tensor, axis: int) -> Tensor:
     """The float weight that the int8 one stands for."""
     return weight * scales.reshape([-1 if dim == axis else 1 for dim in range(weight.ndim)])
-
-
-def constant(module: fx.GraphModule, node: fx.Node) -> Tensor:
-    """The tensor behind a `get_attr` node."""
-    holder: object = module
-    for part in str(node.target).split("."):
-        holder = getattr(holder, part)
-    assert isinstance(holder, Tensor)
-    return holder.detach()
 
 
 class _Inserter:
@@ -245,7 +245,7 @@ def insert(
     Args:
         module: traced, in float; it is left as it is.
         plan: made for its graph.
-        ranges: of every int8 value.
+        ranges: of every int8 value; of none, where only weights are int8.
         abilities: those the plan was made for.
         means: input channels' means of the nodes whose weights' rounding is made up for in their
             biases.
@@ -256,7 +256,7 @@ def insert(
         if node in plan.nodes and node.target in WEIGHTED:
             inserter.weight(node, simulate=simulate)
     for node in module.graph.nodes:
-        if node in plan.scales and not _relu_follows(node, plan):
+        if node in plan.scales and node in ranges and not _relu_follows(node, plan):
             inserter.activation(node, simulate=simulate)
     inserter.module.recompile()
     return inserter.module

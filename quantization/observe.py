@@ -13,7 +13,8 @@ from torch import Tensor, fx
 
 from quantization.graph import MOVES, WEIGHTED, Plan, aten, inputs
 from quantization.insert import Range
-from quantization.ranges import Extremes, Histogram, Method, choose_range
+from quantization.methods import Method
+from quantization.ranges import Extremes, Histogram, choose_range
 
 _SAMPLE = 1 << 16
 """Values of one tensor and image that go into its histogram, evenly spread; extremes see all."""

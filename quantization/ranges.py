@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Method = Literal["minmax", "percentile", "entropy", "mse"]
-METHODS: tuple[Method, ...] = get_args(Method)
+from quantization.methods import Method
 
 LEVELS = 256
 BINS = 2048
@@ -59,7 +57,7 @@ class Histogram:
     def centres(self) -> NDArray[np.float64]:
         """The middle of each bin."""
         step = (self.high - self.low) / BINS
-        return self.low + step * (np.arange(BINS) + 0.5)
+        return self.low + step * np.arange(0.5, BINS, dtype=np.float64)
 
 
 def choose_range(histogram: Histogram, method: Method) -> tuple[float, float]:

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from export.coreml.exported import exported, rounds_activations, unchecked_passes
 from export.coreml.quiet import import_coremltools, quiet
 from export.coreml.session import INPUT, PIXELS_KEY
 from export.targets import Conversion
 from lvt.preprocessing import Normalise
 
 INTEGER_OUTPUTS = frozenset({"labels"})
-HEAD_LAYERS = frozenset({"conv", "conv_transpose", "relu"})
-"""MIL operators of the panoptic heads that stay in float16."""
+HEAD_LAYERS = frozenset({"conv", "conv_transpose", "relu", "quantize", "dequantize"})
+"""MIL operators of the panoptic heads that stay in float16, and those that quantize around them."""
 
 
 class FromPixels(nn.Module):
@@ -32,14 +33,14 @@ class FromPixels(nn.Module):
         std = torch.tensor(normalise.std, dtype=torch.float64).reshape(1, 3, 1, 1)
         self.register_buffer("gain", (1 / (normalise.scale * std)).float())
         self.register_buffer("offset", (-mean / std).float())
-        self.eval()
+        self.training = False  # as the model is, which cannot be told again if it is a graph
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...] | Tensor:
         return self.model(pixels * self.get_buffer("gain") + self.get_buffer("offset"))
 
 
 def convert(conversion: Conversion, path: Path) -> None:
-    """Writes an .mlpackage for iOS 16, macOS 13 and newer."""
+    """Writes an .mlpackage for iOS 16, macOS 13 and newer; for iOS 17 with int8 activations."""
     ct = import_coremltools()
     shape = (1, 3, *conversion.size)
     model = conversion.model
@@ -54,17 +55,24 @@ def convert(conversion: Conversion, path: Path) -> None:
     ]
     with quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of every shape that is read
-        with torch.no_grad():
-            traced = torch.jit.trace(model, torch.zeros(shape), check_trace=False)
-        package = ct.convert(
-            traced,
-            inputs=[image],
-            outputs=outputs,
-            convert_to="mlprogram",
-            minimum_deployment_target=ct.target.iOS16,
-            compute_precision=_compute_precision(conversion),
-            skip_model_load=True,
-        )
+        source: Any
+        if conversion.quantized:
+            source = exported(model, torch.zeros(shape))
+            least = ct.target.iOS17 if rounds_activations(source) else ct.target.iOS16
+        else:
+            with torch.no_grad():
+                source = torch.jit.trace(model, torch.zeros(shape), check_trace=False)
+            least = ct.target.iOS16
+        with unchecked_passes():
+            package = ct.convert(
+                source,
+                inputs=[image],
+                outputs=outputs,
+                convert_to="mlprogram",
+                minimum_deployment_target=least,
+                compute_precision=_compute_precision(conversion),
+                skip_model_load=True,
+            )
         package.short_description = f"Lite Vision Transformer, {conversion.spec.task}"
         package.user_defined_metadata.update(conversion.metadata)
         if conversion.pixels is not None:
@@ -82,6 +90,8 @@ def _producer(value: Any) -> Any:
 
 def _compute_precision(conversion: Conversion) -> Any:
     """float32, float16, or for panoptic models float16 with the arithmetic of boxes in float32.
+
+    What a file in int8 computes in floating point is as in float16.
 
     Products of pixel coordinates leave float16 (areas reach 65504 at 256x256), and positions
     beyond 1024 pixels are a pixel off. So what follows the first top-k, where boxes begin, stays

@@ -92,6 +92,17 @@ def read_metadata(path: Path) -> dict[str, str]:
     return dict(model.description.metadata.userDefined)
 
 
+def read_minimum(path: Path) -> str:
+    """The oldest systems that a package runs on, as far as its version tells.
+
+    Raises:
+        UserError: no such package, or a damaged one.
+    """
+    model, _ = _read_model(path)
+    ios = model.specificationVersion + 9  # 7 is iOS 16's
+    return f"iOS {ios}, macOS {ios - 3}"
+
+
 def _read_model(path: Path) -> tuple[Any, Path]:
     """The model's protobuf message and the folder that its weights are in."""
     model_path = _model_path(path)

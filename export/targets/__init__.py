@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from export.capabilities import Precision, installed, missing_extra, target_info
+from export.capabilities import StoredPrecision, installed, missing_extra, target_info
 from export.panoptic.graph import RoIAlign
 from export.placement import Placement
 from export.session import Outputs, Session
@@ -24,10 +24,13 @@ class Conversion:
     """Everything a target needs to write a file.
 
     Attributes:
-        model: what is converted: rewritten, panoptic models as a static graph.
+        model: what is converted: rewritten, panoptic models as a static graph. With int8 an
+            `fx.GraphModule` of ATen operators, which can be exported again: weights are int8
+            buffers that `quantized_decomposed.dequantize_per_channel` restores, and the activations
+            to be kept in int8, if any, pass `quantize_per_tensor` and `dequantize_per_tensor`.
         spec: what it is.
         size: height and width of the images.
-        precision: one the target has for the task.
+        precision: one the target has for the task, or int8.
         metadata: to embed.
         pixels: Core ML only. The file takes an image of 8-bit pixels, to which it applies this
             normalisation itself; None for the preprocessed tensor.
@@ -36,9 +39,14 @@ class Conversion:
     model: nn.Module
     spec: ModelSpec
     size: Size
-    precision: Precision
+    precision: StoredPrecision
     metadata: dict[str, str]
     pixels: Normalise | None = None
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the model has int8 weights."""
+        return self.precision in ("int8", "int8-weights")
 
 
 class Target(Protocol):
@@ -66,8 +74,8 @@ class Target(Protocol):
         """Outputs of inner modules of the written file, for those `names` it can still tell."""
         ...
 
-    def versions(self) -> dict[str, str]:
-        """Versions of the converter and the runtime, and what the file asks for."""
+    def versions(self, path: Path) -> dict[str, str]:
+        """Versions of the converter and the runtime, and what a written file asks for."""
         ...
 
     def runtime_name(self) -> str:

@@ -1,7 +1,7 @@
 """Core ML: ML Programs written by coremltools, run by Core ML on a Mac, elsewhere evaluated.
 
 iOS 16 and macOS 13 are the least they run on: the first whose programs hold int8 weights and
-float16 inputs and outputs, so that float and quantized files ask for the same.
+float16 inputs and outputs. Int8 activations take iOS 17 and macOS 14.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from export.coreml.convert import convert
 from export.coreml.evaluator import EVALUATOR
+from export.coreml.loader import read_minimum
 from export.coreml.neural_engine import placement as check_placement
 from export.coreml.quiet import import_coremltools
 from export.coreml.session import CoreMLSession, EvaluatorSession
@@ -49,12 +50,12 @@ def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> 
     return {}
 
 
-def versions() -> dict[str, str]:
+def versions(path: Path) -> dict[str, str]:
     """See `Target.versions`."""
     return {
         "torch": torch.__version__,
         "coremltools": version("coremltools"),
-        "minimum": "iOS 16, macOS 13",
+        "minimum": read_minimum(path),
     }
 
 

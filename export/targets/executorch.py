@@ -74,7 +74,7 @@ def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> 
     return {}
 
 
-def versions() -> dict[str, str]:
+def versions(path: Path) -> dict[str, str]:
     """See `Target.versions`."""
     return {"torch": torch.__version__, "executorch": version("executorch")}
 

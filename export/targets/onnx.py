@@ -146,7 +146,7 @@ def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> 
     return {name: outputs[value] for name, value in last.items()}
 
 
-def versions() -> dict[str, str]:
+def versions(path: Path) -> dict[str, str]:
     """See `Target.versions`."""
     return {
         "torch": torch.__version__,

@@ -12,20 +12,25 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import fx
 
 from export.panoptic.roi_align import separable_roi_align
 from export.placement import Placement
 from export.session import Outputs
 from export.targets import Conversion
 from export.tflite import flatbuffer, runtime
-from export.tflite.convert import convert
+from export.tflite.convert import convert, convert_int8
 
 roi_align = separable_roi_align
 
 
 def write(conversion: Conversion, path: Path) -> None:
     """See `Target.write`. With fp16, weights are halved and the CPU computes in float32."""
-    file = convert(conversion.model, conversion.spec, conversion.size)
+    if conversion.quantized:
+        assert isinstance(conversion.model, fx.GraphModule)
+        file = convert_int8(conversion.model, conversion.spec, conversion.size)
+    else:
+        file = convert(conversion.model, conversion.spec, conversion.size)
     if conversion.precision == "fp16":
         flatbuffer.halve_weights(file)
     flatbuffer.set_metadata(file, conversion.metadata)
@@ -73,7 +78,7 @@ def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> 
     return runtime.module_outputs(path, image, names)
 
 
-def versions() -> dict[str, str]:
+def versions(path: Path) -> dict[str, str]:
     """See `Target.versions`."""
     return {
         "torch": torch.__version__,

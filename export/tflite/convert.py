@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-from export.tflite import flatbuffer
+from export.tflite import flatbuffer, int8
 from lvt.models import ModelSpec, named_outputs
 from lvt.preprocessing import Size
 
@@ -40,22 +40,55 @@ def convert(model: nn.Module, spec: ModelSpec, size: Size) -> Any:
     Args:
         model: (1, 3, *size) to the outputs of `spec`.
     """
+    file = _converted(model, spec, size)
+    calls = record_calls(model, torch.zeros(1, 3, *size))
+    _rename(file, lambda chain: module_name(chain, calls))
+    return file
+
+
+def convert_int8(module: fx.GraphModule, spec: ModelSpec, size: Size) -> Any:
+    """Like `convert`, of a model that holds int8 weights and perhaps rounds its activations.
+
+    Inputs and outputs of the file are float32 all the same.
+
+    Args:
+        module: see `export.targets.Conversion`.
+    """
+    file = _converted(int8.convertible(module), spec, size, int8.static_quantization())
+    int8.float_ends(file)
+    _rename(file, _first_module)
+    return file
+
+
+def _first_module(chain: str) -> str:
+    """The module that a value of `int8.convertible` names, the first where several are merged."""
+    name = chain.partition(";")[0]
+    return "" if name == _link(ChannelsLast) else name
+
+
+def _converted(model: nn.Module, spec: ModelSpec, size: Size, quantization: Any = None) -> Any:
+    """What the converter makes of it."""
     import litert_torch  # takes seconds; who only runs files does not need it
 
     # It reports progress on stdout, which is for the results of our commands.
     with contextlib.redirect_stdout(sys.stderr):
         converted = litert_torch.convert(
-            ChannelsLast(model, spec), sample_kwargs={INPUT: torch.zeros(1, *size, 3)}
+            ChannelsLast(model, spec),
+            sample_kwargs={INPUT: torch.zeros(1, *size, 3)},
+            quant_config=quantization,
         )
         file = flatbuffer.unpack(converted.model_content())
     file.description = "lvt-mobile"
-    calls = record_calls(model, torch.zeros(1, 3, *size))
+    return file
+
+
+def _rename(file: Any, shorten: Callable[[str], str]) -> None:
+    """Names values after modules: `shorten` makes a dotted name of a chain of calls."""
     for graph in file.subgraphs:
         for tensor in graph.tensors:
             chain, separator, number = tensor.name.decode().rpartition(";")
             if separator:  # not the image, an output, or a constant of the converter's making
-                tensor.name = f"{module_name(chain, calls)};{number}".encode()
-    return file
+                tensor.name = f"{shorten(chain)};{number}".encode()
 
 
 Calls = dict[str, dict[str, str]]
@@ -87,8 +120,7 @@ def record_calls(model: nn.Module, image: Tensor) -> Calls:
     handles = []
     for name, module in model.named_modules():
         if name:
-            kind = type(module)
-            link = f"{kind.__module__}.{kind.__qualname__}_{name.rpartition('.')[2]}"
+            link = f"{_link(type(module))}_{name.rpartition('.')[2]}"
             handles.append(module.register_forward_pre_hook(enter(name, link)))
             handles.append(module.register_forward_hook(leave))
     try:
@@ -98,6 +130,11 @@ def record_calls(model: nn.Module, image: Tensor) -> Calls:
         for handle in handles:
             handle.remove()
     return calls
+
+
+def _link(kind: type[nn.Module]) -> str:
+    """How the converter writes a class."""
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def module_name(chain: str, calls: Calls) -> str:

@@ -146,23 +146,33 @@ def _halve(model: Any, graph: Any, index: int) -> Any:
     half.buffer = _add_buffer(model, values.astype(np.float16).tobytes())
     graph.tensors.append(half)
     tensor.buffer = 0  # none; the float32 data goes once no other tensor shares it
+    return new_operator(model, "DEQUANTIZE", _DEQUANTIZE_VERSION, len(graph.tensors) - 1, index)
+
+
+def new_operator(model: Any, name: str, version: int, given: int, result: int) -> Any:
+    """An operator from one tensor to one other, to be put into a graph; it has no options.
+
+    Args:
+        name: such as `DEQUANTIZE`.
+        version: of the operator, the least that takes these types.
+        given: index of the tensor it reads.
+        result: index of the tensor it computes.
+    """
     operator = schema.OperatorT()
-    operator.opcodeIndex = _dequantize_code(model)
-    operator.inputs = np.array([len(graph.tensors) - 1], np.int32)
-    operator.outputs = np.array([index], np.int32)
-    operator.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
-    operator.builtinOptions = schema.DequantizeOptionsT()
+    operator.opcodeIndex = _operator_code(model, getattr(schema.BuiltinOperator, name), version)
+    operator.inputs = np.array([given], np.int32)
+    operator.outputs = np.array([result], np.int32)
     return operator
 
 
-def _dequantize_code(model: Any) -> int:
+def _operator_code(model: Any, builtin: int, version: int) -> int:
     """Index of the operator code, added where the model has none yet."""
-    builtin = schema.BuiltinOperator.DEQUANTIZE
     for index, code in enumerate(model.operatorCodes):
-        if (code.builtinCode, code.version) == (builtin, _DEQUANTIZE_VERSION):
+        if (code.builtinCode, code.version) == (builtin, version):
             return index
     code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = builtin
-    code.version = _DEQUANTIZE_VERSION
+    code.builtinCode = builtin
+    code.deprecatedBuiltinCode = builtin  # all of ours are old ones
+    code.version = version
     model.operatorCodes.append(code)
     return len(model.operatorCodes) - 1

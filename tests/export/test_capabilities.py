@@ -82,7 +82,7 @@ def test_every_cell(info: TargetInfo, task: Task, precision: Precision, tmp_path
         assert placement.fallback == "none" or slow_at_odd_sizes, placement.outside
     if placement.partitions is not None:
         assert placement.partitions == 1
-    assert target.versions()["torch"]
+    assert target.versions(file)["torch"]
 
 
 def test_names_are_their_keys() -> None:

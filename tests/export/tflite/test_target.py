@@ -259,7 +259,7 @@ def test_conversion_keeps_off_stdout(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert said.err != ""
 
 
-def test_versions() -> None:
-    versions = tflite.versions()
+def test_versions(tiny_files: TinyFiles) -> None:
+    versions = tflite.versions(tiny_files.fp32)
     assert versions.keys() == {"torch", "litert-torch", "ai-edge-litert"}
     assert all(re.match(r"\d+\.\d+", version) for version in versions.values())

@@ -1,0 +1,165 @@
+"""How much a session loses against the float model: on labelled pictures, or in its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.answers import Answer, answer
+from export.evaluation import Evaluation, Samples, evaluate
+from export.request import Job
+from export.session import Outputs, Session
+from lvt.config import Task
+from lvt.labels import Labels
+from lvt.metrics import decibels, power
+from lvt.models import ModelSpec
+
+MAIN_FIGURES = {"classification": "top-1", "semantic": "mIoU", "panoptic": "PQ"}
+"""By task, the figure of an `Evaluation` that a budget is about."""
+
+
+@dataclass(frozen=True)
+class SessionSubject:
+    """A session that need not belong to a file, for evaluation."""
+
+    session: Session
+    job: Job
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model."""
+        return self.job.spec
+
+    @property
+    def labels(self) -> Labels:
+        """Names and colours of its classes."""
+        assert self.job.labels is not None
+        return self.job.labels
+
+    def answer(self, picture: NDArray[np.uint8]) -> Answer:
+        """See `export.evaluation.Subject.answer`."""
+        job, original = self.job, (picture.shape[0], picture.shape[1])
+        outputs = self.session.run(job.preprocessing(picture))
+        said = answer(job.spec, job.preprocessing, outputs, job.size, original)
+        assert said is not None
+        return said
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What int8 may cost.
+
+    Attributes:
+        points: of the task's main figure, in percent points, where there are labelled pictures.
+        sqnr_db: least SQNR of the outputs, where there are none.
+    """
+
+    points: float = 0.5
+    sqnr_db: float = 20.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a quantized model loses against float.
+
+    Attributes:
+        measure: `mIoU`, `PQ`, `top-1` or `SQNR`.
+        float_value: the float model's; None for SQNR.
+        value: the quantized model's.
+        allowed: least `value` within the budget.
+    """
+
+    measure: str
+    float_value: float | None
+    value: float
+    allowed: float
+
+    @property
+    def within(self) -> bool:
+        """Whether the budget is met."""
+        return self.value >= self.allowed
+
+    def __str__(self) -> str:
+        if self.float_value is None:
+            return f"{self.measure} {self.value:.1f} dB"
+        return f"{self.measure} {self.value:.2f} (float {self.float_value:.2f})"
+
+
+class LabelledJudge:
+    """Judges by the task's main figure on labelled pictures.
+
+    Attributes:
+        float_evaluation: of the float model.
+    """
+
+    def __init__(self, job: Job, samples: Samples, float_session: Session, budget: Budget):
+        self._job, self._samples, self._budget = job, samples, budget
+        self.measure = MAIN_FIGURES[job.spec.task]
+        self.float_evaluation = self.evaluate(float_session)
+
+    def evaluate(self, session: Session) -> Evaluation:
+        """All figures of a session."""
+        return evaluate(SessionSubject(session, self._job), self._samples)
+
+    def loss(self, evaluation: Evaluation) -> Loss:
+        """What an evaluation says of the budget."""
+        expected = self.float_evaluation.figures[self.measure]
+        value = evaluation.figures[self.measure]
+        return Loss(self.measure, expected, value, expected - self._budget.points)
+
+    def judge(self, session: Session) -> Loss:
+        """Runs a session over all pictures."""
+        return self.loss(self.evaluate(session))
+
+
+COMPARABLE: dict[Task, tuple[str, ...]] = {"panoptic": ("semantic",)}
+"""Outputs that are compared value by value; all where a task is not named.
+
+Detections are not: one that is won or lost moves all after it.
+"""
+
+
+class OutputJudge:
+    """Judges by the SQNR of the outputs on calibration pictures."""
+
+    def __init__(
+        self,
+        images: list[NDArray[np.float32]],
+        float_session: Session,
+        budget: Budget,
+        spec: ModelSpec,
+    ):
+        self._images, self._budget, self._spec = images, budget, spec
+        self._expected = [float_session.run(image) for image in images]
+
+    def judge(self, session: Session) -> Loss:
+        """Runs a session over the pictures; the worst output counts."""
+        pairs = [
+            (session.run(image), expected)
+            for image, expected in zip(self._images, self._expected, strict=True)
+        ]
+        worst = min(output_sqnr(pairs, self._spec).values())
+        return Loss("SQNR", None, worst, self._budget.sqnr_db)
+
+
+def output_sqnr(pairs: list[tuple[Outputs, Outputs]], spec: ModelSpec) -> dict[str, float]:
+    """dB of each comparable output over all images, from (found, expected) of each image."""
+    found = {}
+    for name in COMPARABLE.get(spec.task, spec.outputs):
+        signal = sum(power(expected[name]) for _, expected in pairs)
+        noise = sum(power(got[name].astype(np.float64) - want[name]) for got, want in pairs)
+        found[name] = decibels(signal, noise)
+    return found
+
+
+def side_by_side(float_model: Evaluation, quantized: Evaluation) -> Mapping[str, Any]:
+    """Figures of both, for the manifest: main ones, and each class."""
+    return {
+        "images": quantized.images,
+        "float": {"figures": float_model.figures, "per_class": float_model.per_class},
+        "quantized": {"figures": quantized.figures, "per_class": quantized.per_class},
+    }

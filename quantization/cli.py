@@ -1,0 +1,262 @@
+"""`lvt-quantize`: a checkpoint and some pictures in, proven int8 artifacts out."""
+
+# Without postponed annotations: the options of a command are made in a function.
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from export.capabilities import TARGETS, TargetInfo, check_installed
+from lvt.config import PRESETS, TASKS
+from lvt.console import (
+    FAILED,
+    MISUSED,
+    AsJson,
+    Terminal,
+    Verbose,
+    choice,
+    command,
+    new_app,
+    parse_size,
+)
+from lvt.errors import UserError
+from quantization.methods import METHODS
+
+if TYPE_CHECKING:
+    from quantization.quantizer import Quantized, QuantizeRequest
+
+QUANTIZED = tuple(info for info in TARGETS.values() if info.in_all)
+"""The targets that int8 files are written for."""
+
+app = new_app(
+    "Quantize a Lite Vision Transformer checkpoint to int8 for phones.\n\n"
+    "Every file is measured before it appears, in the runtime that will run it: against the "
+    "program it was written from, and against the float model. Exit codes: 0 done, 1 conversion "
+    "failed or the budget cannot be met, 2 something to put right."
+)
+
+
+def parse_budget(text: str | None) -> tuple[float | None, float | None]:
+    """`0.5` as percent points, `25dB` as an SQNR.
+
+    Raises:
+        UserError: anything else.
+    """
+    if text is None:
+        return None, None
+    number = text.strip().lower()
+    decibels = number.endswith("db")
+    try:
+        value = float(number.removesuffix("db"))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 200:
+        raise UserError(
+            f"--budget {text!r}: write percent points of the task's figure, such as 0.5, or the "
+            "least SQNR of the outputs, such as 25dB"
+        )
+    return (None, value) if decibels else (value, None)
+
+
+def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> None:
+    def quantize(
+        ckpt: Annotated[
+            Path, typer.Option(help="Checkpoint (.pth, .pth.tar, .safetensors) or `demo`.")
+        ],
+        calib: Annotated[
+            Path,
+            typer.Option(
+                help="Folder of pictures like those the camera will see; no labels needed. "
+                "`demo`: generated scenes."
+            ),
+        ],
+        out: Annotated[
+            Path | None,
+            typer.Option(help="Folder to write to." if name == "all" else "File or folder."),
+        ] = None,
+        data: Annotated[
+            Path | None,
+            typer.Option(help="Labelled pictures, as of lvt-eval; the budget is measured on them."),
+        ] = None,
+        demo_scenes: Annotated[
+            int | None,
+            typer.Option(min=1, max=10_000, help="Instead of --data: so many held-out scenes."),
+        ] = None,
+        budget: Annotated[
+            str | None,
+            typer.Option(
+                metavar="POINTS|dB",
+                help="What int8 may cost: points of mIoU, PQ or top-1 [0.5] with labelled "
+                "pictures, else the least SQNR [20dB].",
+            ),
+        ] = None,
+        method: Annotated[
+            str | None,
+            typer.Option(help=f"{', '.join(METHODS)}. Without: whatever does best."),
+        ] = None,
+        keep_float: Annotated[
+            list[str] | None,
+            typer.Option("--float", metavar="BLOCK", help="A block to keep in float; repeatable."),
+        ] = None,
+        weights_only: Annotated[
+            bool, typer.Option("--weights-only", help="int8 weights, float arithmetic.")
+        ] = False,
+        task: Annotated[
+            str | None, typer.Option(help=f"{', '.join(TASKS)}; told by the checkpoint.")
+        ] = None,
+        size: Annotated[
+            str | None, typer.Option(metavar="HxW", help="Input size; if the checkpoint has none.")
+        ] = None,
+        proposals: Annotated[
+            int | None, typer.Option(help="Panoptic: most boxes looked at; fewer is faster.")
+        ] = None,
+        detections: Annotated[
+            int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")
+        ] = None,
+        preset: Annotated[
+            str | None, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")
+        ] = None,
+        ema: Annotated[
+            bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")
+        ] = False,
+        plot: Annotated[
+            Path | None, typer.Option(help="Write the blocks' sensitivities as a picture (.png).")
+        ] = None,
+        as_json: AsJson = False,
+        verbose: Verbose = False,
+    ) -> None:
+        with command(verbose) as terminal:
+            check_installed(targets)
+            if data is not None and demo_scenes is not None:
+                raise UserError("give either --data DIR or --demo-scenes N")
+            if plot is not None and plot.suffix != ".png":
+                raise UserError(f"--plot {plot}: the name of a picture ends in .png")
+            if weights_only:
+                _check_weights_only(targets)
+            from export.request import ExportRequest
+            from quantization.accuracy import Budget
+            from quantization.quantizer import QuantizeRequest
+
+            points, decibels = parse_budget(budget)
+            labelled = data is not None or demo_scenes is not None
+            if (points is not None and not labelled) or (decibels is not None and labelled):
+                raise UserError(
+                    f"--budget {budget}: points need --data or --demo-scenes, dB is for without"
+                )
+            defaults = Budget()
+            export = ExportRequest(
+                target=targets[0].name,
+                out=out,
+                checkpoint=ckpt,
+                task=choice(task, TASKS, "task"),
+                size=parse_size(size) if size else None,
+                preset=preset,
+                ema=ema,
+                proposals=proposals,
+                detections=detections,
+            )
+            request = QuantizeRequest(
+                export=export,
+                calib=calib,
+                method=choice(method, METHODS, "method"),
+                budget=Budget(
+                    defaults.points if points is None else points,
+                    defaults.sqnr_db if decibels is None else decibels,
+                ),
+                data=data,
+                demo_scenes=demo_scenes,
+                keep_float=tuple(keep_float or ()),
+                weights_only=weights_only,
+            )
+            run = _quantize_all(request, targets, terminal)
+            _show(run.results, terminal, name=name, as_json=as_json, plot=plot)
+            if run.code:
+                raise typer.Exit(run.code)
+
+    quantize.__doc__ = summary
+    app.command(name)(quantize)
+
+
+def _check_weights_only(targets: tuple[TargetInfo, ...]) -> None:
+    from quantization.abilities import WEIGHTS_ONLY
+
+    unable = [info.name for info in targets if info.name not in WEIGHTS_ONLY]
+    if unable:
+        raise UserError(f"--weights-only is for {', '.join(WEIGHTS_ONLY)}, not {unable[0]}")
+
+
+@dataclass
+class _Run:
+    results: list["Quantized"]
+    code: int = 0
+
+
+def _quantize_all(
+    request: "QuantizeRequest", targets: tuple[TargetInfo, ...], terminal: Terminal
+) -> _Run:
+    """One target after the other; one that fails does not stop the others."""
+    from export.exporter import ExportError
+    from quantization.quantizer import Quantizer
+
+    run = _Run([])
+    with terminal.steps() as progress:
+        quantizer = Quantizer(request, progress)
+        for note in quantizer.notes:
+            terminal.note(f"note: {note}")
+        for info in targets:
+            quantizer.check(info.name)  # all of them before the first takes its minutes
+        for info in targets:
+            try:
+                run.results.append(quantizer.quantize(info.name))
+            except ExportError as error:
+                terminal.note(f"error: {error}", cause=error.__cause__)
+                run.code = run.code or FAILED
+            except UserError as error:
+                if len(targets) == 1:
+                    raise
+                terminal.note(f"error: {error}")
+                run.code = MISUSED
+    return run
+
+
+def _show(
+    results: list["Quantized"],
+    terminal: Terminal,
+    *,
+    name: str,
+    as_json: bool,
+    plot: Path | None,
+) -> None:
+    from quantization.report import (
+        accuracy_table,
+        sensitivity_plot,
+        sensitivity_table,
+        summary_table,
+    )
+
+    if not results:
+        return
+    if plot is not None:
+        from lvt.visualisation import save_picture
+
+        save_picture(sensitivity_plot(results[0]), plot)
+        terminal.note(f"wrote {plot}")
+    if as_json:
+        manifests = [result.manifest for result in results]
+        shown = manifests if name == "all" else manifests[0]
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    for result in results:
+        typer.echo(f"wrote {result.path}")
+    if results[0].sensitivities:
+        terminal.out.print(sensitivity_table(results))
+    terminal.out.print(summary_table(results))
+    if results[0].manifest["accuracy"] is not None:
+        terminal.out.print(accuracy_table(results))
+
+
+for _info in QUANTIZED:
+    _add_command(_info.name, (_info,), f"int8 for {_info.summary}")
+_add_command("all", QUANTIZED, "Every target, one after the other.")

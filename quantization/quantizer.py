@@ -1,0 +1,380 @@
+"""The road from a checkpoint to a proven int8 artifact, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import fx, nn
+
+from export.artifact import manifest_path, publish_artifact, write_manifest
+from export.capabilities import Recipe, StoredPrecision, TargetInfo, target_info
+from export.evaluation import DemoScenes, Evaluation, Samples, open_data
+from export.exporter import (
+    ExportError,
+    check_request,
+    embedded_metadata,
+    exported_module,
+    failing_as_conversion,
+)
+from export.manifest import make_manifest
+from export.parity import ParityReport, Tolerance, compare
+from export.placement import Placement
+from export.reference import reference_session
+from export.request import ExportRequest, Job, prepare
+from export.session import Session, TorchSession
+from export.targets import Conversion, Target, load_target
+from lvt.errors import UserError
+from lvt.files import atomic_folder
+from quantization.abilities import ABILITIES, RECIPES
+from quantization.accuracy import (
+    Budget,
+    LabelledJudge,
+    Loss,
+    OutputJudge,
+    SessionSubject,
+    output_sqnr,
+    side_by_side,
+)
+from quantization.calibration import Calibration, read_calibration
+from quantization.graph import Abilities
+from quantization.graph_report import GraphReport, graph_report
+from quantization.methods import Method
+from quantization.sensitivity import BlockSensitivity, by_sensitivity, fewest_in_float, measure
+from quantization.study import CHECKED_IMAGES, Study, make_study
+
+ANY = Tolerance(relative_error=float("inf"), sqnr_db=-float("inf"), agreement=0.0, unpaired=1.0)
+"""Against float, an int8 artifact answers to its budget, not to a tolerance of single values."""
+
+_FEW = 2
+"""Blocks that go back to float at a time, where the file loses more than was simulated."""
+
+_MOST_COMPARED = 100
+"""Labelled pictures on which answers are compared with the reference's."""
+
+FAITHFUL_DB = 20.0
+"""Least SQNR of a file against the very program it was written from.
+
+Both round at the same places, but runtimes add up in another order and some round halves
+otherwise, so that values land a step apart and go on from there: 26 to 45 dB were measured on
+real weights. A wrong scale, zero point or layout gives less than 10.
+"""
+
+
+class AccuracyError(ExportError):
+    """The artifact loses more than the budget; it has not been kept."""
+
+
+@dataclass(frozen=True)
+class QuantizeRequest:
+    """What to quantize and how.
+
+    Attributes:
+        export: target, checkpoint, size and so on, as for a float export.
+        calib: folder of pictures to take ranges from, or `demo`.
+        method: how ranges are chosen; None to compare all.
+        budget: what it may cost.
+        data: labelled pictures that the budget is measured on; None to measure outputs.
+        demo_scenes: so many held-out scenes instead of `data`.
+        keep_float: blocks that stay float whatever the search finds.
+        weights_only: int8 weights, float activations.
+    """
+
+    export: ExportRequest
+    calib: Path
+    method: Method | None = None
+    budget: Budget = field(default_factory=Budget)
+    data: Path | None = None
+    demo_scenes: int | None = None
+    keep_float: tuple[str, ...] = ()
+    weights_only: bool = False
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A file that has been measured, not published yet."""
+
+    program: fx.GraphModule
+    conversion: Conversion
+    session: Session
+    faithful_db: float
+    evaluation: Evaluation | None
+    loss: Loss
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A written artifact."""
+
+    path: Path
+    manifest: dict[str, Any]
+    parity: ParityReport
+    placement: Placement
+    loss: Loss
+    report: GraphReport
+    study: Study
+    sensitivities: tuple[BlockSensitivity, ...]
+    kept_float: tuple[str, ...]
+
+
+Progress = Callable[[str], None]
+Judge = LabelledJudge | OutputJudge
+
+
+class Quantizer:
+    """Quantizes one checkpoint for one or several targets; what they share is done once."""
+
+    def __init__(self, request: QuantizeRequest, progress: Progress = lambda _step: None):
+        """Reads checkpoint, calibration and labelled pictures.
+
+        Raises:
+            UserError: something the user can put right.
+        """
+        self.request, self._progress = request, progress
+        progress("reading the checkpoint")
+        self.job: Job = prepare(request.export)
+        progress("reading calibration pictures")
+        self.calibration: Calibration = read_calibration(request.calib, self.job.preprocessing)
+        self._samples = _open_samples(request, self.job)
+        self._judge: Judge | None = None
+        self._studies: dict[
+            tuple[Recipe, Abilities], tuple[Study, tuple[BlockSensitivity, ...]]
+        ] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of checkpoint and pictures."""
+        return (*self.calibration.warnings, *self.job.source.meta.notes)
+
+    def check(self, target_name: str) -> Path:
+        """Everything that can be refused before the work begins; the file to write.
+
+        Raises:
+            UserError: the target does not take this, or the place is taken.
+        """
+        info = target_info(target_name)
+        request = replace(self.request.export, target=target_name)
+        return check_request(request, self.job, info, self._precision)
+
+    @property
+    def _precision(self) -> StoredPrecision:
+        return "int8-weights" if self.request.weights_only else "int8"
+
+    def judge(self, float_session: Session) -> Judge:
+        """What tells whether the budget is met."""
+        if self._judge is None:
+            self._progress("evaluating the float model")
+            budget, job = self.request.budget, self.job
+            if self._samples is None:
+                images = self.calibration.images
+                self._judge = OutputJudge(images, float_session, budget, job.spec)
+            else:
+                self._judge = LabelledJudge(job, self._samples, float_session, budget)
+        return self._judge
+
+    def study(
+        self, info: TargetInfo, module: nn.Module
+    ) -> tuple[Study, tuple[BlockSensitivity, ...]]:
+        """The calibrated model for a target, and its blocks' sensitivities."""
+        abilities = ABILITIES[info.name]
+        key = RECIPES[info.name], abilities
+        if key not in self._studies:
+            images, size = self.calibration.images, self.job.size
+
+            def progress(step: str) -> None:
+                self._progress(f"{info.name}: {step}")
+
+            study = make_study(module, size, abilities, images, self.request.method, progress)
+            found = () if self.request.weights_only else tuple(measure(study, progress))
+            self._studies[key] = study, found
+        return self._studies[key]
+
+    def quantize(self, target_name: str) -> Quantized:
+        """Writes the artifact of one target, after its accuracy has been measured and suffices.
+
+        Raises:
+            UserError: something the user can put right.
+            ConversionError: the converter or the runtime fails.
+            AccuracyError: the budget cannot be met, or the file is not what was simulated.
+        """
+        request, job, progress = self.request, self.job, self._progress
+        info = target_info(target_name)
+        out = self.check(target_name)
+        export_request = replace(request.export, target=info.name)
+        target = load_target(info.name)
+        module = exported_module(
+            job, replace(info, recipe=RECIPES[info.name]), target, rewritten=True
+        )
+        judge = self.judge(TorchSession(module, job.spec))
+        study, sensitivities = self.study(info, module)
+        unknown = set(request.keep_float) - set(study.blocks())
+        if unknown:
+            raise UserError(
+                f"--float {min(unknown)}: no such block; known: {', '.join(study.blocks())}"
+            )
+        order = [s.block for s in by_sensitivity(sensitivities)]
+        kept = self._search(study, sensitivities, judge)
+        with atomic_folder(out.parent) as scratch:
+            file = scratch / out.name
+            result = self._write(target, info, study, kept, file, judge)
+            while not result.loss.within and len(kept) < len(order) and order:
+                # The simulation was a little too hopeful: a few more, and measured again.
+                more = [block for block in order if block not in kept][:_FEW]
+                kept = [*kept, *more]
+                progress(f"{info.name}: {result.loss}; {len(kept)} blocks in float now")
+                result = self._write(target, info, study, kept, file, judge)
+            if not result.loss.within:
+                raise AccuracyError(
+                    f"{info.name}: {result.loss} is not within the budget of "
+                    f"{result.loss.allowed:.2f}; more or other calibration pictures, a larger "
+                    "--budget, or --qat-steps may help"
+                )
+            progress(f"{info.name}: comparing with the reference")
+            parity = compare(
+                reference_session(job.source.model, job.spec),
+                result.session,
+                self._compared_images(),
+                job.spec,
+                ANY,
+            )
+            placement = target.placement(file)
+            report = graph_report(study.module, study.plan(kept))
+            # Multiply-accumulates are counted on modules, which the program has no more.
+            as_float = replace(result.conversion, model=module)
+            manifest = make_manifest(
+                export_request, job, info, as_float, parity, placement, target, file
+            )
+            manifest["quantization"] = self._described(study, sensitivities, kept, result, report)
+            if isinstance(judge, LabelledJudge) and result.evaluation is not None:
+                manifest["accuracy"] = side_by_side(judge.float_evaluation, result.evaluation)
+            write_manifest(manifest_path(file), manifest)
+            publish_artifact(file, out)
+        return Quantized(
+            out,
+            manifest,
+            parity,
+            placement,
+            result.loss,
+            report,
+            study,
+            sensitivities,
+            tuple(kept),
+        )
+
+    def _search(
+        self, study: Study, sensitivities: tuple[BlockSensitivity, ...], judge: Judge
+    ) -> list[str]:
+        """The blocks to keep in float, by the simulated model's loss."""
+        if self.request.weights_only:
+            return []
+        always = list(self.request.keep_float)
+
+        def within(blocks: list[str]) -> bool:
+            self._progress(f"trying with {len(always) + len(blocks)} blocks in float")
+            simulated = study.simulated([*always, *blocks])
+            return judge.judge(TorchSession(simulated, self.job.spec)).within
+
+        others = [s for s in sensitivities if s.block not in always]
+        return [*always, *fewest_in_float(others, within)]
+
+    def _write(
+        self,
+        target: Target,
+        info: TargetInfo,
+        study: Study,
+        kept: list[str],
+        file: Path,
+        judge: Judge,
+    ) -> _Written:
+        """Writes the file and measures what it does in its runtime.
+
+        Raises:
+            ConversionError: the converter or the runtime fails.
+            AccuracyError: the file does not compute the program it was written from.
+        """
+        job, progress = self.job, self._progress
+        program = study.weights_only() if self.request.weights_only else study.program(kept)
+        conversion = Conversion(
+            program, job.spec, job.size, self._precision, embedded_metadata(job)
+        )
+        progress(f"{info.name}: converting")
+        with failing_as_conversion(f"{info.name}: conversion failed"):
+            target.write(conversion, file)
+        progress(f"{info.name}: comparing the file with its program")
+        with failing_as_conversion(f"{info.name}: the file does not run"):
+            session = target.open_session(file)
+            # Fake quantization computes the same, many times faster.
+            same = program if self.request.weights_only else study.simulated(kept)
+            faithful = self._faithful(session, TorchSession(same, job.spec))
+        if not faithful >= FAITHFUL_DB:
+            raise AccuracyError(
+                f"{info.name}: the file does not compute the program it was written from: "
+                f"SQNR {faithful:.1f} dB (limit {FAITHFUL_DB:.0f})"
+            )
+        progress(f"{info.name}: measuring accuracy in {target.runtime_name()}")
+        if isinstance(judge, LabelledJudge):
+            evaluation = judge.evaluate(session)
+            loss = judge.loss(evaluation)
+        else:
+            evaluation, loss = None, judge.judge(session)
+        return _Written(program, conversion, session, faithful, evaluation, loss)
+
+    def _compared_images(self) -> Iterator[NDArray[np.float32]]:
+        """The labelled pictures, or where there are none those of the calibration."""
+        if self._samples is None:
+            yield from self.calibration.images
+        else:
+            for sample in islice(self._samples, _MOST_COMPARED):
+                yield self.job.preprocessing(sample.image)
+
+    def _faithful(self, session: Session, program: Session) -> float:
+        """Least SQNR in dB of what can be compared one by one; see `Study.sqnr`."""
+        images = self.calibration.images[:CHECKED_IMAGES]
+        pairs = [(session.run(image), program.run(image)) for image in images]
+        return min(output_sqnr(pairs, self.job.spec).values())
+
+    def _described(
+        self,
+        study: Study,
+        sensitivities: tuple[BlockSensitivity, ...],
+        kept: list[str],
+        result: _Written,
+        report: GraphReport,
+    ) -> dict[str, Any]:
+        """The manifest's entry."""
+        return {
+            "weights": "int8, symmetric, a scale for each output channel",
+            "activations": "float" if self.request.weights_only else "int8, a scale for each map",
+            "calibration": {
+                "images": len(self.calibration.images),
+                "method": study.method,
+                "sqnr_db_of_methods": study.methods,
+            },
+            "budget": {
+                "measure": result.loss.measure,
+                "float": result.loss.float_value,
+                "value": result.loss.value,
+                "allowed": result.loss.allowed,
+            },
+            "sqnr_db_against_program": result.faithful_db,
+            "kept_float_by_sensitivity": kept,
+            "sensitivity_db": {s.block: round(s.sqnr_db, 2) for s in sensitivities},
+            **report.to_dict(),
+        }
+
+
+def _open_samples(request: QuantizeRequest, job: Job) -> Samples | None:
+    if request.data is None and request.demo_scenes is None:
+        return None
+    if job.labels is None:
+        raise UserError("a bare backbone answers nothing: leave --data out")
+    subject = SessionSubject(TorchSession(job.source.model, job.spec), job)
+    if request.data is not None:
+        return open_data(request.data, subject)
+    assert request.demo_scenes is not None
+    return DemoScenes(request.demo_scenes, job.labels.names)
