@@ -31,5 +31,5 @@ RECIPES: dict[str, Recipe] = {
 }
 """By target name: what the model is rewritten for before it is quantized."""
 
-WEIGHTS_ONLY = ("onnx", "coreml", "tflite")
+WEIGHTS_ONLY = ("coreml", "tflite")
 """Targets that take int8 weights with float activations."""

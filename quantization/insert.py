@@ -259,4 +259,5 @@ def insert(
         if node in plan.scales and node in ranges and not _relu_follows(node, plan):
             inserter.activation(node, simulate=simulate)
     inserter.module.recompile()
+    inserter.module.training = False  # `eval()` is refused by what torch.export traced
     return inserter.module

@@ -134,8 +134,8 @@ class Study:
         return [_tap_values(self.module, image, names) for image in self.images]
 
     def _after_boxes(self, block: str) -> bool:
-        after = behind_boxes(self.module.graph)
-        return any(block_name(node) == block for node in after if node in self.plan().nodes)
+        quantized = behind_boxes(self.module.graph) & self.plan().nodes
+        return any(block_name(node) == block for node in quantized)
 
 
 class _Taps(fx.Interpreter):

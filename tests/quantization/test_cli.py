@@ -1,0 +1,172 @@
+"""`lvt-quantize` as a user runs it: a tiny checkpoint and the packaged photos, every target."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from export import cli as export_cli
+from export import eval_cli, run_cli
+from export.artifact import open_artifact
+from export.capabilities import TARGETS, installed
+from export.targets import load_target
+from lvt.preprocessing import packaged_photos, read_image
+from quantization.cli import QUANTIZED, app, parse_budget
+from quantization.quantizer import FAITHFUL_DB
+from tests.export.test_cli import one_line_error, run
+
+PHOTOS = packaged_photos()
+TARGETS_HERE = [
+    pytest.param(
+        info.name,
+        marks=pytest.mark.skipif(not installed(info), reason=f"needs lvt-mobile[{info.name}]"),
+    )
+    for info in QUANTIZED
+]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for photo in PHOTOS:
+        shutil.copy(photo, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos whose masks say nothing in particular: figures exist, and mean nothing."""
+    folder = tmp_path_factory.mktemp("labelled")
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir()
+    for index, photo in enumerate(PHOTOS[:2]):
+        height, width = read_image(photo).shape[:2]
+        Image.open(photo).convert("RGB").save(folder / "images" / f"{index}.png")
+        mask = (np.arange(height * width).reshape(height, width) % 3).astype(np.uint8)
+        Image.fromarray(mask).save(folder / "masks" / f"{index}.png")
+    return folder
+
+
+@pytest.mark.parametrize("target", TARGETS_HERE)
+def test_an_int8_artifact_is_an_ordinary_one(
+    target: str,
+    tiny_checkpoint: Path,
+    photos: Path,
+    labelled: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    suffix = TARGETS[target].suffix
+    options = ("--ckpt", tiny_checkpoint, "--out", tmp_path, "--json")
+    data = ("--data", labelled, "--budget", "5", "--plot", tmp_path / "blocks.png")
+    assert run(app, target, *options, "--calib", photos, "--method", "mse", *data) == 0
+    captured = capfd.readouterr()
+    assert "only" in captured.err  # fewer pictures than wanted
+    manifest = json.loads(captured.out)
+    path = tmp_path / f"tiny_semantic_64x96_int8{suffix}"
+    artifact = open_artifact(path)
+    assert artifact.manifest["precision"] == manifest["precision"] == "int8"
+    report = manifest["quantization"]
+    assert report["sqnr_db_against_program"] >= FAITHFUL_DB
+    assert report["int8_share_of_macs"] > 0.5
+    assert report["budget"]["value"] >= report["budget"]["allowed"]
+    assert report["sensitivity_db"].keys() >= set(report["kept_float_by_sensitivity"])
+    if target in ("executorch", "tflite"):  # elsewhere it has no layers of its own
+        assert any("normalisation" in reason for reason in report["float_layers"].values())
+    assert set(manifest["accuracy"]["float"]["per_class"]) == {"red", "green", "blue"}
+    assert Image.open(tmp_path / "blocks.png").size[0] > 300
+
+    # Close to the float model on a photo, and not the float model.
+    exported = tmp_path / "float"
+    assert run(export_cli.app, target, "--ckpt", tiny_checkpoint, "--out", exported) == 0
+    image = artifact.preprocessing(read_image(PHOTOS[0]))
+    session = load_target(target).open_session(path)
+    float_file = exported / f"tiny_semantic_64x96{suffix}"
+    expected = load_target(target).open_session(float_file).run(image)["logits"]
+    error = np.abs(session.run(image)["logits"] - expected).max() / np.ptp(expected)
+    assert 1e-4 < error < 0.2
+    assert run(run_cli.app, path, PHOTOS[0], "-o", tmp_path / "o.png") == 0
+    assert run(eval_cli.app, path, "--data", labelled) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--calib", "nowhere"), "not a folder"),
+        (("--calib", "{empty}"), "no images"),
+        (("--calib", "{photos}", "--task", "panoptic"), "panoptic"),
+        (("--calib", "{photos}", "--budget", "0.5"), "--data"),
+        (("--calib", "{photos}", "--budget", "much"), "--budget"),
+        (("--calib", "{photos}", "--method", "luck"), "minmax"),
+        (("--calib", "{photos}", "--data", "{photos}"), "masks"),
+        (("--calib", "{photos}", "--demo-scenes", "3"), "demonstration"),
+        (("--calib", "{photos}", "--weights-only"), "--weights-only"),
+        (("--calib", "{photos}", "--plot", "a.txt"), ".png"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_is_one_line_and_no_file(
+    arguments: tuple[str, ...],
+    says: str,
+    tiny_checkpoint: Path,
+    photos: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    empty, out = tmp_path / "empty", tmp_path / "out"
+    empty.mkdir()
+    out.mkdir()
+    given = [a.format(photos=photos, empty=empty) for a in arguments]
+    assert run(app, "onnx", "--ckpt", tiny_checkpoint, "--out", out, *given) == 2
+    assert says in one_line_error(capfd)
+    assert list(out.iterdir()) == []
+
+
+def test_an_unknown_block_is_told_with_those_that_are_known(
+    tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--out", tmp_path)
+    assert run(app, "onnx", *options, "--float", "nothing", "--method", "minmax") == 2
+    *_notes, error = capfd.readouterr().err.strip().splitlines()
+    assert error.startswith("error: --float nothing: no such block")
+    assert "decode_head" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_budget_that_cannot_be_met_leaves_no_file(
+    tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Float itself has less than 200 dB against float, once products are summed otherwise."""
+    options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--out", tmp_path)
+    assert run(app, "onnx", *options, "--budget", "200dB", "--method", "minmax") == 1
+    assert "budget" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["tflite", "coreml"])
+def test_weights_only(
+    target: str,
+    tiny_checkpoint: Path,
+    photos: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    if not installed(TARGETS[target]):
+        pytest.skip(f"needs lvt-mobile[{target}]")
+    options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--out", tmp_path)
+    assert run(app, target, *options, "--method", "minmax", "--weights-only", "--json") == 0
+    manifest = json.loads(capfd.readouterr().out)
+    assert manifest["precision"] == "int8-weights"
+    assert manifest["quantization"]["activations"] == "float"
+    assert manifest["quantization"]["budget"]["value"] > 30  # dB: only weights are rounded
+
+
+def test_budgets() -> None:
+    assert parse_budget(None) == (None, None)
+    assert parse_budget("0.5") == (0.5, None)
+    assert parse_budget("25 dB") == (None, 25.0)
