@@ -19,7 +19,7 @@ from export.artifact import manifest_path, publish_artifact, write_manifest
 from export.capabilities import Precision, StoredPrecision, TargetInfo, target_info
 from export.localise import first_deviation
 from export.manifest import make_manifest
-from export.panoptic.graph import PanopticGraph
+from export.panoptic.graph import PanopticGraph, RoIAlign
 from export.parity import TOLERANCES, ParityReport, compare
 from export.placement import Placement
 from export.reference import reference_session
@@ -105,7 +105,7 @@ def export_artifact(
 
     progress(f"{info.name}: converting")
     target = load_target(info.name)
-    exported = exported_module(job, info, target, rewritten=request.rewrite)
+    exported = exported_module(job, info, target.roi_align, rewritten=request.rewrite)
     metadata = embedded_metadata(job)
     conversion = Conversion(exported, job.spec, job.size, precision, metadata, pixels)
     with atomic_folder(out.parent) as scratch:
@@ -174,12 +174,14 @@ def failing_as_conversion(what: str) -> Iterator[None]:
         raise ConversionError(f"{what}: {reason} (--verbose shows more)") from error
 
 
-def exported_module(job: Job, info: TargetInfo, target: Target, *, rewritten: bool) -> nn.Module:
+def exported_module(
+    job: Job, info: TargetInfo, roi_align: RoIAlign, *, rewritten: bool
+) -> nn.Module:
     """The module to convert."""
     model = rewrite(job.source.model, info.recipe) if rewritten else job.source.model
     if job.spec.panoptic is not None:
         assert isinstance(model, LVTPanoptic)
-        return PanopticGraph(model, job.spec.panoptic, job.size, target.roi_align)
+        return PanopticGraph(model, job.spec.panoptic, job.size, roi_align)
     return model
 
 

@@ -217,11 +217,14 @@ def _reason_for_float(
         operands = inputs(node)
         same = all(shape(operand) == shape(node) for operand in operands)
         wanted = 2 if node.target in (aten.add.Tensor, aten.mul.Tensor) else 1
-        if not same or len(operands) != wanted or not module_path(node):
+        if not same or len(operands) != wanted:
             return ""
-        if node in boxes and node.target is not aten.relu.default:
+        # Boxes and scores are computed with the same operators as maps; what a layer's ReLU
+        # gives is a map wherever it stands.
+        of_layer = node.target is aten.relu.default and _is_layer(operands[0])
+        if not of_layer and (node in boxes or not module_path(node)):
             return ""
-    if weighted and feeds_arithmetic(node):
+    if weighted and is_head(node):
         return "output head: one scale cannot hold channels of different range"
     if node.target not in abilities.operators:
         return "the runtime has no int8 form of it"
@@ -230,14 +233,26 @@ def _reason_for_float(
     return None
 
 
-def feeds_arithmetic(node: fx.Node) -> bool:
-    """Whether the result goes to the arithmetic of boxes and scores, which is no module's."""
-    for user in node.users:
-        if user.op == "output":
-            continue
-        if module_path(user) == "" or (user.target in MOVES and feeds_arithmetic(user)):
-            return True
-    return False
+def is_head(node: fx.Node) -> bool:
+    """Whether a layer's result goes to the arithmetic of boxes and scores, and to no other layer.
+
+    That arithmetic is no module's.
+    """
+    found, waiting = False, [node]
+    while waiting:
+        for user in waiting.pop().users:
+            if _is_layer(user):
+                return False
+            if user.target in MOVES or user.target is aten.relu.default:
+                waiting.append(user)
+            elif user.op == "call_function" and not module_path(user):
+                found = True
+    return found
+
+
+def _is_layer(node: fx.Node) -> bool:
+    """Whether a node has a weight of its own; products of two activations have none."""
+    return node.target in WEIGHTED and node.args[1].op == "get_attr"  # type: ignore[union-attr]
 
 
 def _right_operands(graph: fx.Graph) -> set[fx.Node]:

@@ -21,7 +21,7 @@ from quantization.graph import (
     behind_boxes,
     block_name,
     blocks,
-    feeds_arithmetic,
+    is_head,
     make_plan,
     trace,
 )
@@ -122,7 +122,7 @@ class Study:
         after = behind_boxes(graph)
         (output,) = (node for node in graph.nodes if node.op == "output")
         outputs = [node for node in output.all_input_nodes if node not in after]
-        heads = [n for n in graph.nodes if n.target in WEIGHTED and feeds_arithmetic(n)]
+        heads = [n for n in graph.nodes if n.target in WEIGHTED and is_head(n)]
         return {
             False: [node.name for node in [*outputs, *heads] if node not in after],
             True: [node.name for node in heads if node in after],

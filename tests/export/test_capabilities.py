@@ -64,7 +64,7 @@ def test_every_cell(info: TargetInfo, task: Task, precision: Precision, tmp_path
     need(info)
     job, target = job_of(SPECS[task], SIZES[task]), load_target(info.name)
     file = tmp_path / f"model{info.suffix}"
-    exported = exported_module(job, info, target, rewritten=True)
+    exported = exported_module(job, info, target.roi_align, rewritten=True)
     target.write(Conversion(exported, job.spec, job.size, precision, {"lvt.task": task}), file)
     images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
     report = compare(
@@ -127,7 +127,7 @@ def test_neural_engine_finds_nothing_against_classification_and_semantic(tmp_pat
     target = load_target("coreml")
     for task, size in (("classification", (64, 64)), ("semantic", (64, 96))):
         job = job_of(SPECS[task], size)
-        exported = exported_module(job, info, target, rewritten=True)
+        exported = exported_module(job, info, target.roi_align, rewritten=True)
         file = tmp_path / f"{task}.mlpackage"
         target.write(Conversion(exported, job.spec, job.size, "fp16", {}), file)
         placement = target.placement(file)
@@ -165,7 +165,7 @@ def test_evaluator_equals_core_ml(precision: Precision, tmp_path: Path) -> None:
     from export.coreml.session import CoreMLSession, EvaluatorSession
 
     job, target = job_of(SPECS["semantic"], (64, 96)), load_target("coreml")
-    exported = exported_module(job, target_info("coreml"), target, rewritten=True)
+    exported = exported_module(job, target_info("coreml"), target.roi_align, rewritten=True)
     file = tmp_path / "model.mlpackage"
     target.write(Conversion(exported, job.spec, job.size, precision, {}), file)
     images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
@@ -180,7 +180,7 @@ def test_executorch_metadata_are_named_constants(tmp_path: Path) -> None:
     from export.pte import read_metadata
 
     job, target = job_of(SPECS["backbone"], (64, 64)), load_target("executorch")
-    exported = exported_module(job, info, target, rewritten=True)
+    exported = exported_module(job, info, target.roi_align, rewritten=True)
     file = tmp_path / "model.pte"
     target.write(Conversion(exported, job.spec, job.size, "fp32", {"lvt.labels": "Straße"}), file)
     found = read_metadata(file)

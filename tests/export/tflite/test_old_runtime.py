@@ -40,7 +40,7 @@ def test_old_runtime_reads_half_weights(tiny_files: TinyFiles, run_old: RunOld) 
 def test_old_runtime_runs_the_panoptic_graph(run_old: RunOld, tmp_path: Path) -> None:
     """Top-k, suppression and RoIAlign included, on a scene with things to detect."""
     job = prepare(ExportRequest("tflite", checkpoint=Path("demo")))
-    graph = exported_module(job, target_info("tflite"), tflite_target, rewritten=True)
+    graph = exported_module(job, target_info("tflite"), tflite_target.roi_align, rewritten=True)
     path = tmp_path / "demo.tflite"
     tflite_target.write(Conversion(graph, job.spec, job.size, "fp32", {}), path)
     image = job.preprocessing(_scene(HELD_OUT_SEEDS[0]))
