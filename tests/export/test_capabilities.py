@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import export.targets as targets
-from export import cli
+from export import capabilities, cli
 from export.capabilities import (
     TARGETS,
     Precision,
@@ -102,7 +102,7 @@ def test_missing_extra(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is loaded or converted, and with the command that helps."""
-    monkeypatch.setattr(cli, "installed", lambda info: not info.needs)
+    monkeypatch.setattr(capabilities, "installed", lambda info: not info.needs)
     assert run(cli.app, "all", "--task", "backbone", "--size", "64", "--out", tmp_path) == 2
     assert "pip install 'lvt-mobile[coreml,executorch,tflite]'" in one_line_error(capfd)
     assert list(tmp_path.iterdir()) == []
