@@ -1,8 +1,7 @@
 """`lvt-export`: a checkpoint in, proven artifacts out."""
 
 # Without postponed annotations: the options of a command are made in a function.
-import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +13,21 @@ from export.capabilities import (
     TargetInfo,
     check_installed,
 )
-from lvt.config import PRESETS, TASKS, Task
+from export.commands import (
+    ALL,
+    Detections,
+    Ema,
+    FileOrFolder,
+    Folder,
+    InputSize,
+    PresetName,
+    Proposals,
+    TaskName,
+    each_target,
+    print_manifests,
+)
+from lvt.config import TASKS, Task
 from lvt.console import (
-    FAILED,
-    MISUSED,
     AsJson,
     Terminal,
     Verbose,
@@ -33,9 +43,6 @@ if TYPE_CHECKING:
 
     from export.exporter import ExportResult
     from export.request import ExportRequest
-
-ALL = tuple(info for info in TARGETS.values() if info.in_all)
-"""What `lvt-export all` writes."""
 
 app = new_app(
     "Export a Lite Vision Transformer checkpoint to a file that runs on a phone.\n\n"
@@ -58,17 +65,9 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 help="Checkpoint (.pth, .pth.tar, .safetensors) or `demo`. Without: random weights."
             ),
         ] = None,
-        task: Annotated[
-            str | None,
-            typer.Option(help=f"{', '.join(TASKS)}; told by the checkpoint."),
-        ] = None,
-        size: Annotated[
-            str | None, typer.Option(metavar="HxW", help="Input size; if the checkpoint has none.")
-        ] = None,
-        out: Annotated[
-            Path | None,
-            typer.Option(help="Folder to write to." if name == "all" else "File or folder."),
-        ] = None,
+        task: TaskName = None,
+        size: InputSize = None,
+        out: Folder if name == "all" else FileOrFolder = None,  # type: ignore[valid-type]
         precision: Annotated[
             str | None,
             typer.Option(help=" or ".join(precisions) + ".", hidden=len(precisions) == 1),
@@ -87,18 +86,10 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
         images: Annotated[
             Path | None, typer.Option(help="Folder of further pictures to check parity on.")
         ] = None,
-        proposals: Annotated[
-            int | None, typer.Option(help="Panoptic: most boxes looked at; fewer is faster.")
-        ] = None,
-        detections: Annotated[
-            int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")
-        ] = None,
-        preset: Annotated[
-            str | None, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")
-        ] = None,
-        ema: Annotated[
-            bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")
-        ] = False,
+        proposals: Proposals = None,
+        detections: Detections = None,
+        preset: PresetName = None,
+        ema: Ema = False,
         rewrite: Annotated[
             bool,
             typer.Option(
@@ -133,60 +124,43 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 detections=detections,
             )
             check_installed(targets)
-            run = _export_all(request, targets, terminal)
-            for note in dict.fromkeys(note for result in run.results for note in result.notes):
+            results, code = _export_all(request, targets, terminal)
+            for note in dict.fromkeys(note for result in results for note in result.notes):
                 terminal.note(f"note: {note}")
             if as_json:
-                manifests = [result.manifest for result in run.results]
-                if manifests:
-                    shown = manifests if name == "all" else manifests[0]
-                    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-            elif name == "all" and run.results:
-                terminal.out.print(summary_table(run.results))
+                print_manifests([result.manifest for result in results], targets)
+            elif name == "all" and results:
+                terminal.out.print(summary_table(results))
             else:
-                for result in run.results:
+                for result in results:
                     typer.echo(_headline(result))
                     terminal.out.print(parity_table(result))
-            if run.code:
-                raise typer.Exit(run.code)
+            if code:
+                raise typer.Exit(code)
 
     notes = [note for info in targets for note in info.notes]
     export.__doc__ = "\n\n".join([summary, *(notes if len(targets) == 1 else [])])
     app.command(name)(export)
 
 
-@dataclass
-class _Run:
-    results: list["ExportResult"]
-    code: int = 0
-
-
 def _export_all(
     request: "ExportRequest", targets: tuple[TargetInfo, ...], terminal: Terminal
-) -> _Run:
-    """Exports to one target after the other; one that fails does not stop the others."""
-    from export.exporter import ExportError, check_request, export_artifact
+) -> tuple[list["ExportResult"], int]:
+    from export.exporter import check_request, export_artifact
     from export.request import prepare
 
-    run = _Run([])
     with terminal.steps() as progress:
         progress("reading the checkpoint" if request.checkpoint else "making a random model")
         job = prepare(request)
-        requests = [(info, _for_target(request, job.spec.task, info, targets)) for info in targets]
-        for info, own in requests:
-            check_request(own, job, info)  # all of them before the first takes its minutes
-        for _info, own in requests:
-            try:
-                run.results.append(export_artifact(own, progress, job))
-            except ExportError as error:
-                terminal.note(f"error: {error}", cause=error.__cause__)
-                run.code = run.code or FAILED
-            except UserError as error:
-                if len(targets) == 1:
-                    raise
-                terminal.note(f"error: {error}")
-                run.code = MISUSED
-    return run
+        requests = {
+            info.name: _for_target(request, job.spec.task, info, targets) for info in targets
+        }
+        for info in targets:
+            # All of them before the first takes its minutes.
+            check_request(requests[info.name], job, info)
+        return each_target(
+            targets, lambda info: export_artifact(requests[info.name], progress, job), terminal
+        )
 
 
 def _for_target(

@@ -49,18 +49,16 @@ def evaluate(
 ) -> None:
     """Panoptic quality, mean IoU, or top-1 and top-5 of an artifact or of the reference."""
     with command(verbose) as terminal:
-        if (data is None) == (demo_scenes is None):
-            raise UserError("give either --data DIR or --demo-scenes N")
         from export.artifact import manifest_path
         from export.evaluation import (
-            DemoScenes,
+            LabelledData,
             Subject,
             open_artifact_subject,
-            open_data,
             open_reference_subject,
         )
         from export.evaluation import evaluate as run
 
+        labelled = LabelledData(data, demo_scenes)
         subject: Subject
         if manifest_path(model).is_file():
             if size or official:
@@ -71,11 +69,7 @@ def evaluate(
         else:
             parsed = parse_size(size) if size else None
             subject = open_reference_subject(model, size=parsed, official_transform=official)
-        if data is not None:
-            samples = open_data(data, subject)
-        else:
-            assert demo_scenes is not None
-            samples = DemoScenes(demo_scenes, subject.labels.names)
+        samples = labelled.open(subject.spec.task, subject.labels.names)
         with terminal.progress() as bar:
             task = bar.add_task("evaluating", total=None, detail="")
             result = run(

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from export.answers import Answer, answer
-from export.artifact import Artifact, open_artifact
+from export.artifact import open_artifact
 from export.request import ExportRequest, choose_size, load_source, source_labels
 from export.session import Session, TorchSession
 from export.targets import load_target
+from lvt.config import Task
 from lvt.datasets import (
     ClassSample,
     CocoPanoptic,
@@ -65,22 +66,20 @@ class Subject(Protocol):
 
 
 @dataclass(frozen=True)
-class ArtifactSubject:
-    """An artifact in its runtime."""
+class SessionSubject:
+    """A fixed-size model in its runtime: an artifact, or one that is not a file yet."""
 
-    artifact: Artifact
     session: Session
+    spec: ModelSpec
     labels: Labels
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The model."""
-        return self.artifact.spec
+    preprocessing: Preprocessing
+    size: Size
 
     def answer(self, picture: NDArray[np.uint8]) -> Answer:
         """See `Subject.answer`."""
-        outputs = self.session.run(self.artifact.preprocessing(picture))
-        said = self.artifact.answer(outputs, (picture.shape[0], picture.shape[1]))
+        original = picture.shape[0], picture.shape[1]
+        outputs = self.session.run(self.preprocessing(picture))
+        said = answer(self.spec, self.preprocessing, outputs, self.size, original)
         assert said is not None
         return said
 
@@ -113,7 +112,7 @@ class ReferenceSubject:
         return said
 
 
-def open_artifact_subject(path: Path, *, threads: int = 0) -> ArtifactSubject:
+def open_artifact_subject(path: Path, *, threads: int = 0) -> SessionSubject:
     """An artifact for evaluation; 0 threads leaves the choice to the runtime.
 
     Raises:
@@ -123,7 +122,8 @@ def open_artifact_subject(path: Path, *, threads: int = 0) -> ArtifactSubject:
     if artifact.labels is None:
         raise UserError(f"{path.name} is a bare backbone; there is nothing to evaluate")
     session = load_target(artifact.target).open_session(path, threads=threads)
-    return ArtifactSubject(artifact, session, artifact.labels)
+    preprocessing, size = artifact.preprocessing, artifact.size
+    return SessionSubject(session, artifact.spec, artifact.labels, preprocessing, size)
 
 
 def open_reference_subject(
@@ -171,18 +171,37 @@ class DemoScenes:
         return map(scene_sample, self._seeds)
 
 
-def open_data(folder: Path, subject: Subject) -> Samples:
-    """The folder as labelled pictures for the subject's task.
+@dataclass(frozen=True)
+class LabelledData:
+    """Where labelled pictures come from: a folder, or so many held-out scenes.
 
     Raises:
-        UserError: the folder is not laid out as the task needs it.
+        UserError: both, or neither.
     """
-    names = subject.labels.names
-    if subject.spec.task == "panoptic":
-        return CocoPanoptic(folder, names)
-    if subject.spec.task == "semantic":
-        return MaskFolder(folder, len(names))
-    return ImageFolder(folder, names, imagenet_wordnet_ids() if len(names) == 1000 else ())
+
+    folder: Path | None = None
+    demo_scenes: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.folder is None) == (self.demo_scenes is None):
+            raise UserError("give either --data DIR or --demo-scenes N")
+
+    def open(self, task: Task, names: tuple[str, ...]) -> Samples:
+        """The pictures for a task and its classes.
+
+        Raises:
+            UserError: the folder is not laid out as the task needs it, or the scenes are of other
+                classes.
+        """
+        if self.folder is None:
+            assert self.demo_scenes is not None
+            return DemoScenes(self.demo_scenes, names)
+        if task == "panoptic":
+            return CocoPanoptic(self.folder, names)
+        if task == "semantic":
+            return MaskFolder(self.folder, len(names))
+        wordnet_ids = imagenet_wordnet_ids() if len(names) == 1000 else ()
+        return ImageFolder(self.folder, names, wordnet_ids)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from export.panoptic.align import aligned, same_segments
 from export.session import Outputs, Session
 from lvt.config import Task
-from lvt.metrics import decibels, max_abs_error, power
+from lvt.metrics import SignalToNoise, max_abs_error
 from lvt.models import ModelSpec
 from lvt.panoptic.postprocess import panoptic_map
 from lvt.postprocessing import label_map
@@ -150,7 +150,7 @@ class _Accumulator:
         self.name = name
         self.max_error = 0.0
         self.low, self.high = math.inf, -math.inf
-        self.signal = self.noise = 0.0
+        self.ratio = SignalToNoise()
         self.values = 0
 
     def add(self, actual: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
@@ -164,14 +164,12 @@ class _Accumulator:
         self.max_error = max(self.max_error, error)
         self.low = min(self.low, float(expected.min()))
         self.high = max(self.high, float(expected.max()))
-        self.signal += power(expected)
-        self.noise += power(actual.astype(np.float64) - expected)
+        self.ratio.add(actual, expected)
         return error
 
     def result(self, natural_range: float | None) -> OutputParity:
-        sqnr = decibels(self.signal, self.noise)
         span = self.high - self.low if natural_range is None else natural_range
-        return OutputParity(self.name, self.max_error, span, sqnr)
+        return OutputParity(self.name, self.max_error, span, self.ratio.db)
 
 
 def _agreement(spec: ModelSpec, actual: Outputs, expected: Outputs, size: Size) -> _Agreement:

@@ -30,9 +30,28 @@ def decibels(signal: float, noise: float) -> float:
     return 10 * math.log10(signal / noise)
 
 
+class SignalToNoise:
+    """Signal to quantization-noise ratio, gathered array by array."""
+
+    def __init__(self) -> None:
+        self._signal = self._noise = 0.0
+
+    def add(self, actual: Array, expected: Array) -> None:
+        """Takes one pair of arrays of the same shape in."""
+        self._signal += power(expected)
+        self._noise += power(actual.astype(np.float64) - expected)
+
+    @property
+    def db(self) -> float:
+        """In dB; infinite where all pairs are identical."""
+        return decibels(self._signal, self._noise)
+
+
 def sqnr_db(actual: Array, expected: Array) -> float:
     """Signal to quantization-noise ratio in dB; infinite for identical arrays."""
-    return decibels(power(expected), power(actual.astype(np.float64) - expected))
+    ratio = SignalToNoise()
+    ratio.add(actual, expected)
+    return ratio.db
 
 
 def confusion_matrix(

@@ -9,44 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.answers import Answer, answer
-from export.evaluation import Evaluation, Samples, evaluate
+from export.evaluation import Evaluation, Samples, SessionSubject, evaluate
 from export.request import Job
 from export.session import Outputs, Session
 from lvt.config import Task
-from lvt.labels import Labels
-from lvt.metrics import decibels, power
+from lvt.metrics import SignalToNoise
 from lvt.models import ModelSpec
 
 MAIN_FIGURES = {"classification": "top-1", "semantic": "mIoU", "panoptic": "PQ"}
 """By task, the figure of an `Evaluation` that a budget is about."""
-
-
-@dataclass(frozen=True)
-class SessionSubject:
-    """A session that need not belong to a file, for evaluation."""
-
-    session: Session
-    job: Job
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The model."""
-        return self.job.spec
-
-    @property
-    def labels(self) -> Labels:
-        """Names and colours of its classes."""
-        assert self.job.labels is not None
-        return self.job.labels
-
-    def answer(self, picture: NDArray[np.uint8]) -> Answer:
-        """See `export.evaluation.Subject.answer`."""
-        job, original = self.job, (picture.shape[0], picture.shape[1])
-        outputs = self.session.run(job.preprocessing(picture))
-        said = answer(job.spec, job.preprocessing, outputs, job.size, original)
-        assert said is not None
-        return said
 
 
 @dataclass(frozen=True)
@@ -103,7 +74,10 @@ class LabelledJudge:
 
     def evaluate(self, session: Session) -> Evaluation:
         """All figures of a session."""
-        return evaluate(SessionSubject(session, self._job), self._samples)
+        job = self._job
+        assert job.labels is not None
+        subject = SessionSubject(session, job.spec, job.labels, job.preprocessing, job.size)
+        return evaluate(subject, self._samples)
 
     def loss(self, evaluation: Evaluation) -> Loss:
         """What an evaluation says of the budget."""
@@ -148,12 +122,11 @@ class OutputJudge:
 
 def output_sqnr(pairs: list[tuple[Outputs, Outputs]], spec: ModelSpec) -> dict[str, float]:
     """dB of each comparable output over all images, from (found, expected) of each image."""
-    found = {}
-    for name in COMPARABLE.get(spec.task, spec.outputs):
-        signal = sum(power(expected[name]) for _, expected in pairs)
-        noise = sum(power(got[name].astype(np.float64) - want[name]) for got, want in pairs)
-        found[name] = decibels(signal, noise)
-    return found
+    ratios = {name: SignalToNoise() for name in COMPARABLE.get(spec.task, spec.outputs)}
+    for found, expected in pairs:
+        for name, ratio in ratios.items():
+            ratio.add(found[name], expected[name])
+    return {name: ratio.db for name, ratio in ratios.items()}
 
 
 def side_by_side(float_model: Evaluation, quantized: Evaluation) -> Mapping[str, Any]:

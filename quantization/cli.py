@@ -1,18 +1,27 @@
 """`lvt-quantize`: a checkpoint and some pictures in, proven int8 artifacts out."""
 
 # Without postponed annotations: the options of a command are made in a function.
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.capabilities import TARGETS, TargetInfo, check_installed
-from lvt.config import PRESETS, TASKS
+from export.capabilities import TargetInfo, check_installed
+from export.commands import (
+    ALL,
+    Detections,
+    Ema,
+    FileOrFolder,
+    Folder,
+    InputSize,
+    PresetName,
+    Proposals,
+    TaskName,
+    each_target,
+    print_manifests,
+)
+from lvt.config import TASKS
 from lvt.console import (
-    FAILED,
-    MISUSED,
     AsJson,
     Terminal,
     Verbose,
@@ -26,9 +35,6 @@ from quantization.methods import METHODS
 
 if TYPE_CHECKING:
     from quantization.quantizer import Quantized, QuantizeRequest
-
-QUANTIZED = tuple(info for info in TARGETS.values() if info.in_all)
-"""The targets that int8 files are written for."""
 
 app = new_app(
     "Quantize a Lite Vision Transformer checkpoint to int8 for phones.\n\n"
@@ -72,10 +78,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 "`demo`: generated scenes."
             ),
         ],
-        out: Annotated[
-            Path | None,
-            typer.Option(help="Folder to write to." if name == "all" else "File or folder."),
-        ] = None,
+        out: Folder if name == "all" else FileOrFolder = None,  # type: ignore[valid-type]
         data: Annotated[
             Path | None,
             typer.Option(help="Labelled pictures, as of lvt-eval; the budget is measured on them."),
@@ -103,24 +106,12 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
         weights_only: Annotated[
             bool, typer.Option("--weights-only", help="int8 weights, float arithmetic.")
         ] = False,
-        task: Annotated[
-            str | None, typer.Option(help=f"{', '.join(TASKS)}; told by the checkpoint.")
-        ] = None,
-        size: Annotated[
-            str | None, typer.Option(metavar="HxW", help="Input size; if the checkpoint has none.")
-        ] = None,
-        proposals: Annotated[
-            int | None, typer.Option(help="Panoptic: most boxes looked at; fewer is faster.")
-        ] = None,
-        detections: Annotated[
-            int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")
-        ] = None,
-        preset: Annotated[
-            str | None, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")
-        ] = None,
-        ema: Annotated[
-            bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")
-        ] = False,
+        task: TaskName = None,
+        size: InputSize = None,
+        proposals: Proposals = None,
+        detections: Detections = None,
+        preset: PresetName = None,
+        ema: Ema = False,
         plot: Annotated[
             Path | None, typer.Option(help="Write the blocks' sensitivities as a picture (.png).")
         ] = None,
@@ -129,18 +120,18 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
     ) -> None:
         with command(verbose) as terminal:
             check_installed(targets)
-            if data is not None and demo_scenes is not None:
-                raise UserError("give either --data DIR or --demo-scenes N")
             if plot is not None and plot.suffix != ".png":
                 raise UserError(f"--plot {plot}: the name of a picture ends in .png")
             if weights_only:
                 _check_weights_only(targets)
+            from export.evaluation import LabelledData
             from export.request import ExportRequest
             from quantization.accuracy import Budget
             from quantization.quantizer import QuantizeRequest
 
             points, decibels = parse_budget(budget)
-            labelled = data is not None or demo_scenes is not None
+            given = data is not None or demo_scenes is not None
+            labelled = LabelledData(data, demo_scenes) if given else None
             if (points is not None and not labelled) or (decibels is not None and labelled):
                 raise UserError(
                     f"--budget {budget}: points need --data or --demo-scenes, dB is for without"
@@ -165,15 +156,19 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                     defaults.points if points is None else points,
                     defaults.sqnr_db if decibels is None else decibels,
                 ),
-                data=data,
-                demo_scenes=demo_scenes,
+                data=labelled,
                 keep_float=tuple(keep_float or ()),
                 weights_only=weights_only,
             )
-            run = _quantize_all(request, targets, terminal)
-            _show(run.results, terminal, name=name, as_json=as_json, plot=plot)
-            if run.code:
-                raise typer.Exit(run.code)
+            results, code = _quantize_all(request, targets, terminal)
+            if plot is not None and results:
+                _write_plot(results[0], plot, terminal)
+            if as_json:
+                print_manifests([result.manifest for result in results], targets)
+            elif results:
+                _show(results, terminal)
+            if code:
+                raise typer.Exit(code)
 
     quantize.__doc__ = summary
     app.command(name)(quantize)
@@ -187,67 +182,31 @@ def _check_weights_only(targets: tuple[TargetInfo, ...]) -> None:
         raise UserError(f"--weights-only is for {', '.join(WEIGHTS_ONLY)}, not {unable[0]}")
 
 
-@dataclass
-class _Run:
-    results: list["Quantized"]
-    code: int = 0
-
-
 def _quantize_all(
     request: "QuantizeRequest", targets: tuple[TargetInfo, ...], terminal: Terminal
-) -> _Run:
-    """One target after the other; one that fails does not stop the others."""
-    from export.exporter import ExportError
+) -> tuple[list["Quantized"], int]:
     from quantization.quantizer import Quantizer
 
-    run = _Run([])
     with terminal.steps() as progress:
         quantizer = Quantizer(request, progress)
         for note in quantizer.notes:
             terminal.note(f"note: {note}")
         for info in targets:
             quantizer.check(info.name)  # all of them before the first takes its minutes
-        for info in targets:
-            try:
-                run.results.append(quantizer.quantize(info.name))
-            except ExportError as error:
-                terminal.note(f"error: {error}", cause=error.__cause__)
-                run.code = run.code or FAILED
-            except UserError as error:
-                if len(targets) == 1:
-                    raise
-                terminal.note(f"error: {error}")
-                run.code = MISUSED
-    return run
+        return each_target(targets, lambda info: quantizer.quantize(info.name), terminal)
 
 
-def _show(
-    results: list["Quantized"],
-    terminal: Terminal,
-    *,
-    name: str,
-    as_json: bool,
-    plot: Path | None,
-) -> None:
-    from quantization.report import (
-        accuracy_table,
-        sensitivity_plot,
-        sensitivity_table,
-        summary_table,
-    )
+def _write_plot(result: "Quantized", path: Path, terminal: Terminal) -> None:
+    from lvt.visualisation import save_picture
+    from quantization.report import sensitivity_plot
 
-    if not results:
-        return
-    if plot is not None:
-        from lvt.visualisation import save_picture
+    save_picture(sensitivity_plot(result), path)
+    terminal.note(f"wrote {path}")
 
-        save_picture(sensitivity_plot(results[0]), plot)
-        terminal.note(f"wrote {plot}")
-    if as_json:
-        manifests = [result.manifest for result in results]
-        shown = manifests if name == "all" else manifests[0]
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-        return
+
+def _show(results: list["Quantized"], terminal: Terminal) -> None:
+    from quantization.report import accuracy_table, sensitivity_table, summary_table
+
     for result in results:
         typer.echo(f"wrote {result.path}")
     if results[0].sensitivities:
@@ -257,6 +216,6 @@ def _show(
         terminal.out.print(accuracy_table(results))
 
 
-for _info in QUANTIZED:
+for _info in ALL:
     _add_command(_info.name, (_info,), f"int8 for {_info.summary}")
-_add_command("all", QUANTIZED, "Every target, one after the other.")
+_add_command("all", ALL, "Every target, one after the other.")

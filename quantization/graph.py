@@ -211,7 +211,7 @@ def _reason_for_float(
         return node.meta.get(KEPT, "")
     if _in_norm(node):
         return "normalisation: its variance needs more than 8 bits"
-    if weighted and node.args[1].op != "get_attr":  # type: ignore[union-attr]
+    if weighted and not is_layer(node):
         return ""  # a product of two activations
     if not weighted:
         operands = inputs(node)
@@ -221,7 +221,7 @@ def _reason_for_float(
             return ""
         # Boxes and scores are computed with the same operators as maps; what a layer's ReLU
         # gives is a map wherever it stands.
-        of_layer = node.target is aten.relu.default and _is_layer(operands[0])
+        of_layer = node.target is aten.relu.default and is_layer(operands[0])
         if not of_layer and (node in boxes or not module_path(node)):
             return ""
     if weighted and is_head(node):
@@ -241,7 +241,7 @@ def is_head(node: fx.Node) -> bool:
     found, waiting = False, [node]
     while waiting:
         for user in waiting.pop().users:
-            if _is_layer(user):
+            if is_layer(user):
                 return False
             if user.target in MOVES or user.target is aten.relu.default:
                 waiting.append(user)
@@ -250,7 +250,7 @@ def is_head(node: fx.Node) -> bool:
     return found
 
 
-def _is_layer(node: fx.Node) -> bool:
+def is_layer(node: fx.Node) -> bool:
     """Whether a node has a weight of its own; products of two activations have none."""
     return node.target in WEIGHTED and node.args[1].op == "get_attr"  # type: ignore[union-attr]
 

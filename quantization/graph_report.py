@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import fx
 
-from quantization.graph import WEIGHTED, Plan, aten, constant, shape
+from quantization.graph import Plan, aten, constant, is_layer, shape
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,8 @@ def graph_report(module: fx.GraphModule, plan: Plan) -> GraphReport:
 
 def _macs(module: fx.GraphModule, node: fx.Node) -> int:
     """Multiply-accumulates of layers and of the products of attention."""
-    weight = node.args[1] if node.target in WEIGHTED else None
-    if isinstance(weight, fx.Node) and weight.op == "get_attr":
-        per_output = constant(module, weight).shape
+    if is_layer(node):
+        per_output = constant(module, node.args[1]).shape  # type: ignore[arg-type]
         if node.target is aten.conv2d.default:
             return prod(shape(node)) * prod(per_output[1:])
         if node.target is aten.conv_transpose2d.input:

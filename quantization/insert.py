@@ -62,23 +62,24 @@ def activation_scale(value_range: Range, *, unsigned: bool) -> Scale:
 
 def channel_axis(node: fx.Node) -> int:
     """Axis of the output channels in the weight of a `WEIGHTED` node."""
-    if node.target is aten.conv_transpose2d.input:
-        return 1
-    return 1 if node.target is aten.matmul.default else 0
+    return int(node.target in (aten.conv_transpose2d.input, aten.matmul.default))
 
 
 def quantize_weight(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """int8 of the weight's shape, and one scale for each index of `axis`."""
     others = [dim for dim in range(weight.ndim) if dim != axis]
     scales = (weight.abs().amax(others) / WEIGHT_LIMIT).clamp(min=_SMALLEST_SCALE)
-    shaped = scales.reshape([-1 if dim == axis else 1 for dim in range(weight.ndim)])
-    rounded = torch.round(weight / shaped).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+    rounded = torch.round(weight / _along(scales, axis, weight)).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
     return rounded.to(torch.int8), scales
 
 
 def dequantize_weight(weight: Tensor, scales: Tensor, axis: int) -> Tensor:
     """The float weight that the int8 one stands for."""
-    return weight * scales.reshape([-1 if dim == axis else 1 for dim in range(weight.ndim)])
+    return weight * _along(scales, axis, weight)
+
+
+def _along(scales: Tensor, axis: int, weight: Tensor) -> Tensor:
+    return scales.reshape([-1 if dim == axis else 1 for dim in range(weight.ndim)])
 
 
 class _Inserter:
@@ -98,15 +99,19 @@ class _Inserter:
             self.copies[node] = graph.node_copy(node, lambda source: self.copies[source])
         self.module = fx.GraphModule(module, graph)
         self.plan = plan
-        self._count = 0
+        self._weights: dict[fx.Node, tuple[Tensor, Tensor]] = {}
+        self._constants: dict[int, tuple[str, Tensor]] = {}
 
     def scale(self, node: fx.Node) -> Scale:
         return activation_scale(self.ranges[node], unsigned=self.abilities.unsigned)
 
-    def add_constant(self, value: Tensor, user: fx.Node) -> fx.Node:
-        name = f"quantized_{self._count}"
-        self._count += 1
-        self.module.register_buffer(name, value)
+    def get_constant(self, value: Tensor, user: fx.Node) -> fx.Node:
+        """A tensor as a buffer, which is one for all that take the same tensor."""
+        if id(value) not in self._constants:
+            name = f"quantized_{len(self._constants)}"
+            self.module.register_buffer(name, value)
+            self._constants[id(value)] = name, value  # held, for its id to stay its own
+        name, _ = self._constants[id(value)]
         with self.module.graph.inserting_before(user):
             return self.module.graph.get_attr(name)
 
@@ -131,10 +136,12 @@ class _Inserter:
         source = node.args[1]
         assert isinstance(source, fx.Node)
         float_weight, axis = constant(self.module, source), channel_axis(node)
-        weight, scales = quantize_weight(float_weight, axis)
+        if source not in self._weights:  # recursion uses one weight several times
+            self._weights[source] = quantize_weight(float_weight, axis)
+        weight, scales = self._weights[source]
         restored = dequantize_weight(weight, scales, axis)
         if simulate:
-            copy.update_arg(1, self.add_constant(restored, copy))
+            copy.update_arg(1, self.get_constant(restored, copy))
         else:
             copy.update_arg(1, self._dequantized(weight, scales, axis, copy))
         if node.target is aten.matmul.default:
@@ -147,7 +154,7 @@ class _Inserter:
             rounded = torch.round(bias / steps).to(torch.int32)
             as_node = self._dequantized(rounded, steps, 0, copy)
         else:
-            as_node = self.add_constant(bias, copy)
+            as_node = self.get_constant(bias, copy)
         copy.args = (*copy.args[:2], as_node, *copy.args[3:])
 
     def _dequantized(self, value: Tensor, scales: Tensor, axis: int, user: fx.Node) -> fx.Node:
@@ -155,9 +162,9 @@ class _Inserter:
         least, greatest = (
             (-WEIGHT_LIMIT, WEIGHT_LIMIT) if value.dtype == torch.int8 else (limits.min, limits.max)
         )
-        held = self.add_constant(value, user)
-        steps = self.add_constant(scales, user)
-        zeros = self.add_constant(torch.zeros(len(scales), dtype=torch.int64), user)
+        held = self.get_constant(value, user)
+        steps = self.get_constant(scales, user)
+        zeros = self.get_constant(torch.zeros(len(scales), dtype=torch.int64), user)
         with self.module.graph.inserting_before(user):
             return self.module.graph.call_function(
                 decomposed.dequantize_per_channel.default,

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import fx, nn
+from torch import nn
 
 from export.artifact import manifest_path, publish_artifact, write_manifest
 from export.capabilities import Recipe, StoredPrecision, TargetInfo, target_info
-from export.evaluation import DemoScenes, Evaluation, Samples, open_data
+from export.evaluation import Evaluation, LabelledData, Samples
 from export.exporter import (
     ExportError,
     check_request,
@@ -38,7 +38,6 @@ from quantization.accuracy import (
     LabelledJudge,
     Loss,
     OutputJudge,
-    SessionSubject,
     output_sqnr,
     side_by_side,
 )
@@ -81,7 +80,6 @@ class QuantizeRequest:
         method: how ranges are chosen; None to compare all.
         budget: what it may cost.
         data: labelled pictures that the budget is measured on; None to measure outputs.
-        demo_scenes: so many held-out scenes instead of `data`.
         keep_float: blocks that stay float whatever the search finds.
         weights_only: int8 weights, float activations.
     """
@@ -90,8 +88,7 @@ class QuantizeRequest:
     calib: Path
     method: Method | None = None
     budget: Budget = field(default_factory=Budget)
-    data: Path | None = None
-    demo_scenes: int | None = None
+    data: LabelledData | None = None
     keep_float: tuple[str, ...] = ()
     weights_only: bool = False
 
@@ -100,7 +97,6 @@ class QuantizeRequest:
 class _Written:
     """A file that has been measured, not published yet."""
 
-    program: fx.GraphModule
     conversion: Conversion
     session: Session
     faithful_db: float
@@ -141,7 +137,12 @@ class Quantizer:
         self.job: Job = prepare(request.export)
         progress("reading calibration pictures")
         self.calibration: Calibration = read_calibration(request.calib, self.job.preprocessing)
-        self._samples = _open_samples(request, self.job)
+        self._samples: Samples | None = None
+        if request.data is not None:
+            labels = self.job.labels
+            if labels is None:
+                raise UserError("a bare backbone answers nothing: leave --data out")
+            self._samples = request.data.open(self.job.spec.task, labels.names)
         self._judge: Judge | None = None
         self._studies: dict[
             tuple[Recipe, Abilities], tuple[Study, tuple[BlockSensitivity, ...]]
@@ -214,10 +215,10 @@ class Quantizer:
         )
         judge = self.judge(TorchSession(module, job.spec))
         study, sensitivities = self.study(info, module)
-        unknown = set(request.keep_float) - set(study.blocks())
+        unknown = set(request.keep_float) - set(study.blocks)
         if unknown:
             raise UserError(
-                f"--float {min(unknown)}: no such block; known: {', '.join(study.blocks())}"
+                f"--float {min(unknown)}: no such block; known: {', '.join(study.blocks)}"
             )
         order = [s.block for s in by_sensitivity(sensitivities)]
         kept = self._search(study, sensitivities, judge)
@@ -324,7 +325,7 @@ class Quantizer:
             loss = judge.loss(evaluation)
         else:
             evaluation, loss = None, judge.judge(session)
-        return _Written(program, conversion, session, faithful, evaluation, loss)
+        return _Written(conversion, session, faithful, evaluation, loss)
 
     def _compared_images(self) -> Iterator[NDArray[np.float32]]:
         """The labelled pictures, or where there are none those of the calibration."""
@@ -368,15 +369,3 @@ class Quantizer:
             "sensitivity_db": {s.block: round(s.sqnr_db, 2) for s in sensitivities},
             **report.to_dict(),
         }
-
-
-def _open_samples(request: QuantizeRequest, job: Job) -> Samples | None:
-    if request.data is None and request.demo_scenes is None:
-        return None
-    if job.labels is None:
-        raise UserError("a bare backbone answers nothing: leave --data out")
-    subject = SessionSubject(TorchSession(job.source.model, job.spec), job)
-    if request.data is not None:
-        return open_data(request.data, subject)
-    assert request.demo_scenes is not None
-    return DemoScenes(request.demo_scenes, job.labels.names)

@@ -22,7 +22,7 @@ class BlockSensitivity:
 
 def measure(study: Study, progress: Progress = lambda _step: None) -> list[BlockSensitivity]:
     """Every block alone in int8, in the order of execution."""
-    names = study.blocks()
+    names = study.blocks
     found = []
     for index, block in enumerate(names, start=1):
         progress(f"sensitivity: block {index} of {len(names)}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import fx, nn
 
 from export.session import Outputs
-from lvt.metrics import decibels, power
+from lvt.metrics import SignalToNoise
 from lvt.preprocessing import Size
 from quantization.graph import (
     WEIGHTED,
@@ -64,9 +64,15 @@ class Study:
         """Everything in int8 that can be, but for some blocks."""
         return make_plan(self.module.graph, self.abilities, keep_float=keep_float)
 
+    @cached_property
+    def full_plan(self) -> Plan:
+        """Everything in int8 that can be."""
+        return self.plan()
+
+    @cached_property
     def blocks(self) -> list[str]:
         """All blocks of which something can be int8, in the order of execution."""
-        return blocks(self.module.graph, self.plan().nodes)
+        return blocks(self.module.graph, self.full_plan.nodes)
 
     def simulated(self, keep_float: Collection[str] = ()) -> fx.GraphModule:
         """The model with int8's roundings, computed in float."""
@@ -80,7 +86,7 @@ class Study:
         """The float model with int8 weights."""
         abilities = replace(self.abilities, integer_bias=False)
         means = self.statistics.means
-        return insert(self.module, self.plan(), {}, abilities, means=means)
+        return insert(self.module, self.full_plan, {}, abilities, means=means)
 
     def _insert(self, keep_float: Collection[str], *, simulate: bool) -> fx.GraphModule:
         return insert(
@@ -105,15 +111,14 @@ class Study:
             of: the only block in int8, where that is so.
         """
         count = len(self.images) if of is None else _BLOCK_IMAGES
-        names = self._taps[of is not None and self._after_boxes(of)]
+        names = self._taps[of in self._blocks_after_boxes]
         candidate = self.simulated(keep_float)
-        signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+        ratios = {name: SignalToNoise() for name in names}
         for image, expected in list(zip(self.images, self._expected, strict=True))[:count]:
             actual = _tap_values(candidate, image, names)
-            for name in names:
-                signal[name] += power(expected[name])
-                noise[name] += power(actual[name].astype(np.float64) - expected[name])
-        return min(decibels(signal[name], noise[name]) for name in names)
+            for name, ratio in ratios.items():
+                ratio.add(actual[name], expected[name])
+        return min(ratio.db for ratio in ratios.values())
 
     @cached_property
     def _taps(self) -> dict[bool, list[str]]:
@@ -133,9 +138,9 @@ class Study:
         names = [name for taps in self._taps.values() for name in taps]
         return [_tap_values(self.module, image, names) for image in self.images]
 
-    def _after_boxes(self, block: str) -> bool:
-        quantized = behind_boxes(self.module.graph) & self.plan().nodes
-        return any(block_name(node) == block for node in quantized)
+    @cached_property
+    def _blocks_after_boxes(self) -> set[str | None]:
+        return {block_name(node) for node in behind_boxes(self.module.graph) & self.full_plan.nodes}
 
 
 class _Taps(fx.Interpreter):

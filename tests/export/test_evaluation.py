@@ -12,9 +12,9 @@ from PIL import Image
 from export import eval_cli, run_cli
 from export.evaluation import (
     DemoScenes,
+    LabelledData,
     evaluate,
     open_artifact_subject,
-    open_data,
     open_reference_subject,
 )
 from export.exporter import ExportResult
@@ -48,7 +48,7 @@ def test_reference_and_artifact_agree(
     """The same figures from the checkpoint in PyTorch and from the file in its runtime."""
     artifact = open_artifact_subject(tiny_export.path)
     reference = open_reference_subject(tiny_checkpoint)
-    data = open_data(mask_folder, artifact)
+    data = LabelledData(mask_folder).open("semantic", artifact.labels.names)
     left, right = evaluate(artifact, data), evaluate(reference, data)
     assert left.images == right.images == 3
     assert left.figures["mIoU"] == pytest.approx(right.figures["mIoU"], abs=0.05)
@@ -64,7 +64,7 @@ def test_mean_iou_is_that_of_one_confusion_matrix(
         confusion_matrix(subject.answer(sample.image), sample.labels, 3)  # type: ignore[arg-type]
         for sample in MaskFolder(mask_folder, 3)
     )
-    result = evaluate(subject, open_data(mask_folder, subject))
+    result = evaluate(subject, LabelledData(mask_folder).open("semantic", subject.labels.names))
     assert isinstance(matrix, np.ndarray)
     assert result.figures["mIoU"] == pytest.approx(100 * mean_iou(matrix))
     assert result.details["confusion"] == matrix.tolist()
@@ -73,7 +73,7 @@ def test_mean_iou_is_that_of_one_confusion_matrix(
 def test_limit_and_progress(tiny_export: ExportResult, mask_folder: Path) -> None:
     subject = open_artifact_subject(tiny_export.path)
     seen: list[tuple[int, int]] = []
-    data = open_data(mask_folder, subject)
+    data = LabelledData(mask_folder).open("semantic", subject.labels.names)
     result = evaluate(subject, data, limit=2, tick=lambda *now: seen.append(now))
     assert result.images == 2
     assert seen == [(1, 2), (2, 2)]
@@ -181,6 +181,8 @@ def test_classification_counts_hits(tmp_path: Path) -> None:
         folder = tmp_path / "data" / names[ranked[place].index]
         folder.mkdir(parents=True)
         Image.fromarray(picture).save(folder / "a.png")
-    result = evaluate(subject, open_data(tmp_path / "data", subject))
+    result = evaluate(
+        subject, LabelledData(tmp_path / "data").open("classification", subject.labels.names)
+    )
     assert result.figures["top-1"] == pytest.approx(100 / 3)
     assert result.figures["top-5"] == pytest.approx(200 / 3)

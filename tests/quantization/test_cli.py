@@ -15,6 +15,7 @@ from export import cli as export_cli
 from export import eval_cli, run_cli
 from export.artifact import open_artifact
 from export.capabilities import TARGETS, installed, target_info
+from export.commands import ALL
 from export.evaluation import DemoScenes
 from export.exporter import exported_module
 from export.panoptic.roi_align import separable_roi_align
@@ -25,7 +26,7 @@ from lvt.preprocessing import packaged_photos, read_image
 from quantization.abilities import ABILITIES, RECIPES
 from quantization.accuracy import Budget, LabelledJudge
 from quantization.calibration import read_calibration
-from quantization.cli import QUANTIZED, app, parse_budget
+from quantization.cli import app, parse_budget
 from quantization.graph import blocks, make_plan, trace
 from quantization.quantizer import FAITHFUL_DB
 from quantization.study import make_study
@@ -37,7 +38,7 @@ TARGETS_HERE = [
         info.name,
         marks=pytest.mark.skipif(not installed(info), reason=f"needs lvt-mobile[{info.name}]"),
     )
-    for info in QUANTIZED
+    for info in ALL
 ]
 
 

@@ -133,7 +133,7 @@ def test_weights_are_those_of_the_graph(which: str, request: pytest.FixtureReque
         if tensor.type == schema.TensorType.INT8 and file.buffers[tensor.buffer].data is not None
     ]
     buffers = dict(case.module.named_buffers())
-    weights = [value for name, value in buffers.items() if name.startswith("int8_w")]
+    weights = [value for name, value in buffers.items() if value.dtype == torch.int8]
     assert len(weights) == 4
     for weight in weights:
         assert weight.dtype == torch.int8  # as it was given

@@ -1,0 +1,69 @@
+"""What the commands that write artifacts share: options, and one target after the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from export.capabilities import TARGETS, TargetInfo
+from lvt.config import PRESETS, TASKS
+from lvt.console import FAILED, MISUSED, Terminal
+from lvt.errors import UserError
+
+ALL = tuple(info for info in TARGETS.values() if info.in_all)
+"""The targets of the subcommand `all`."""
+
+TaskName = Annotated[str | None, typer.Option(help=f"{', '.join(TASKS)}; told by the checkpoint.")]
+InputSize = Annotated[
+    str | None, typer.Option(metavar="HxW", help="Input size; if the checkpoint has none.")
+]
+Proposals = Annotated[
+    int | None, typer.Option(help="Panoptic: most boxes looked at; fewer is faster.")
+]
+Detections = Annotated[int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")]
+PresetName = Annotated[str | None, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")]
+Ema = Annotated[bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")]
+Folder = Annotated[Path | None, typer.Option(help="Folder to write to.")]
+FileOrFolder = Annotated[Path | None, typer.Option(help="File or folder.")]
+
+Result = TypeVar("Result")
+
+
+def each_target(
+    targets: tuple[TargetInfo, ...], write: Callable[[TargetInfo], Result], terminal: Terminal
+) -> tuple[list[Result], int]:
+    """Writes for one target after the other; one that fails does not stop the others.
+
+    Returns:
+        What has been written, and the exit code.
+
+    Raises:
+        UserError: there is one target only, and the user can put it right.
+    """
+    from export.exporter import ExportError
+
+    results: list[Result] = []
+    code = 0
+    for info in targets:
+        try:
+            results.append(write(info))
+        except ExportError as error:
+            terminal.note(f"error: {error}", cause=error.__cause__)
+            code = code or FAILED
+        except UserError as error:
+            if len(targets) == 1:
+                raise
+            terminal.note(f"error: {error}")
+            code = MISUSED
+    return results, code
+
+
+def print_manifests(manifests: list[dict[str, Any]], targets: tuple[TargetInfo, ...]) -> None:
+    """As JSON: a list, or where there is one target only its own."""
+    if manifests:
+        shown = manifests if len(targets) > 1 else manifests[0]
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
