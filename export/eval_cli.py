@@ -87,7 +87,7 @@ def evaluate(
 
 
 def result_table(result: Evaluation) -> Table:
-    """Main figures first, then each class."""
+    """Main figures first, then by size, then each class."""
     from rich.table import Table
 
     table = Table(title=f"{result.images} pictures", title_justify="left")
@@ -95,8 +95,8 @@ def result_table(result: Evaluation) -> Table:
     table.add_column("%", justify="right")
     for name, value in result.figures.items():
         table.add_row(name, f"{value:.2f}")
-    if result.per_class:
+    for section in (result.per_size, result.per_class):
         table.add_section()
-    for name, value in result.per_class.items():
-        table.add_row(name, f"{value:.1f}")
+        for name, value in section.items():
+            table.add_row(name, f"{value:.1f}")
     return table

@@ -33,7 +33,7 @@ from lvt.demo import HELD_OUT_SEEDS
 from lvt.demo.scenes import CLASSES
 from lvt.errors import UserError
 from lvt.labels import Labels, imagenet_wordnet_ids
-from lvt.metrics import class_iou, confusion_matrix, mean_iou
+from lvt.metrics import SIZE_BANDS, class_iou, confusion_matrix, mean_iou, regions_found
 from lvt.models import ModelSpec
 from lvt.panoptic.fusion import PanopticMap
 from lvt.panoptic.model import LVTPanoptic
@@ -212,12 +212,14 @@ class Evaluation:
         images: how many pictures they come from.
         figures: name to value, percent.
         per_class: class name to its main figure, percent.
+        per_size: what is small, medium or large in the picture to its main figure, percent.
         details: everything, for machines.
     """
 
     images: int
     figures: dict[str, float]
     per_class: dict[str, float]
+    per_size: dict[str, float]
     details: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -226,6 +228,7 @@ class Evaluation:
             "images": self.images,
             "figures": _without_nan(self.figures),
             "per_class": _without_nan(self.per_class),
+            "per_size": _without_nan(self.per_size),
             "details": _without_nan(self.details),
         }
 
@@ -253,16 +256,19 @@ class _TopTally:
 
     def result(self, images: int) -> Evaluation:
         figures = {f"top-{depth}": 100 * hits / images for depth, hits in self._hits.items()}
-        return Evaluation(images, figures, {}, {})
+        return Evaluation(images, figures, {}, {}, {})
 
 
 class _IoUTally:
     def __init__(self, subject: Subject):
         self._names = subject.labels.names
         self._matrix = np.zeros((len(self._names),) * 2, np.int64)
+        self._regions = {band: np.zeros(2, np.int64) for band in SIZE_BANDS}
 
     def add(self, said: Any, sample: MaskSample) -> None:
         self._matrix += confusion_matrix(said, sample.labels, len(self._names))
+        for band, counts in regions_found(said, sample.labels, len(self._names)).items():
+            self._regions[band] += counts
 
     def result(self, images: int) -> Evaluation:
         iou = class_iou(self._matrix)
@@ -273,7 +279,13 @@ class _IoUTally:
             for name, value in zip(self._names, iou, strict=True)
             if not np.isnan(value)
         }
-        return Evaluation(images, figures, per_class, {"confusion": self._matrix.tolist()})
+        per_size = {
+            f"{band} regions found": 100 * float(found / total)
+            for band, (found, total) in self._regions.items()
+            if total
+        }
+        details = {"confusion": self._matrix.tolist()}
+        return Evaluation(images, figures, per_class, per_size, details)
 
 
 class _QualityTally:
@@ -296,7 +308,12 @@ class _QualityTally:
             "PQ stuff": 100 * report.stuff.pq,
         }
         per_class = {self._names[label]: 100 * q.pq for label, q in report.per_class.items()}
-        return Evaluation(images, figures, per_class, report.to_dict())
+        per_size = {
+            f"PQ {band} things": 100 * quality.pq
+            for band, quality in report.things_by_size.items()
+            if quality.classes
+        }
+        return Evaluation(images, figures, per_class, per_size, report.to_dict())
 
 
 _TALLIES: dict[str, Callable[[Subject], _Tally]] = {

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 Array = NDArray[np.floating] | NDArray[np.integer]
+
+
+SizeBand = Literal["small", "medium", "large"]
+SIZE_BANDS: tuple[SizeBand, ...] = ("small", "medium", "large")
+
+_SMALL, _MEDIUM = 32**2, 96**2
+"""COCO's bounds of areas, in pixels of the picture."""
+
+_LEAST_REGION = 8**2
+"""Smaller regions of a semantic truth are mostly the ragged borders of larger ones."""
+
+
+def size_band(area: int) -> SizeBand:
+    """The band of an area in pixels: small below 32 x 32, medium below 96 x 96, or large."""
+    return "small" if area < _SMALL else "medium" if area < _MEDIUM else "large"
 
 
 def max_abs_error(actual: Array, expected: Array) -> float:
@@ -74,3 +91,30 @@ def mean_iou(confusion: NDArray[np.int64]) -> float:
     """Mean over the classes that occur of intersection over union, 0..1; NaN if none occurs."""
     iou = class_iou(confusion)
     return float(np.nanmean(iou)) if not np.isnan(iou).all() else math.nan
+
+
+def regions_found(
+    predicted: NDArray[np.integer], truth: NDArray[np.integer], classes: int
+) -> dict[SizeBand, tuple[int, int]]:
+    """By size, how many regions of a semantic truth are found, and how many there are.
+
+    A region is what one class covers without a gap. It is found if more than half of its pixels
+    get its class.
+
+    Args:
+        predicted: labels (H, W).
+        truth: labels (H, W); values outside of 0..classes-1 are no class.
+        classes: how many there are.
+    """
+    counts = dict.fromkeys(SIZE_BANDS, (0, 0))
+    for label in range(classes):
+        regions, count = ndimage.label(truth == label)
+        if not count:
+            continue
+        areas = np.bincount(regions.ravel(), minlength=count + 1)[1:]
+        right = np.bincount(regions[predicted == label], minlength=count + 1)[1:]
+        for area, hits in zip(areas.tolist(), right.tolist(), strict=True):
+            if area >= _LEAST_REGION:
+                found, total = counts[size_band(area)]
+                counts[size_band(area)] = found + (2 * hits > area), total + 1
+    return counts

@@ -129,10 +129,18 @@ def output_sqnr(pairs: list[tuple[Outputs, Outputs]], spec: ModelSpec) -> dict[s
     return {name: ratio.db for name, ratio in ratios.items()}
 
 
+SECTIONS = ("figures", "per_size", "per_class")
+"""Of an evaluation, as the manifest has them."""
+
+
 def side_by_side(float_model: Evaluation, quantized: Evaluation) -> Mapping[str, Any]:
-    """Figures of both, for the manifest: main ones, and each class."""
+    """Figures of both, for the manifest: main ones, by size, and each class."""
     return {
         "images": quantized.images,
-        "float": {"figures": float_model.figures, "per_class": float_model.per_class},
-        "quantized": {"figures": quantized.figures, "per_class": quantized.per_class},
+        "float": _figures(float_model),
+        "quantized": _figures(quantized),
     }
+
+
+def _figures(evaluation: Evaluation) -> dict[str, Any]:
+    return {key: value for key, value in evaluation.to_dict().items() if key in SECTIONS}

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
+from quantization.accuracy import SECTIONS
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -78,7 +80,7 @@ def summary_table(results: list[Quantized]) -> Table:
 
 
 def accuracy_table(results: list[Quantized]) -> Table:
-    """Every figure and class, float beside each target's int8."""
+    """Every figure, size and class, float beside each target's int8."""
     from rich.table import Table
 
     accuracies = [result.manifest["accuracy"] for result in results]
@@ -87,7 +89,7 @@ def accuracy_table(results: list[Quantized]) -> Table:
     table.add_column("float", justify="right")
     for result in results:
         table.add_column(result.manifest["target"], justify="right")
-    for section in ("figures", "per_class"):
+    for section in SECTIONS:
         for name, value in accuracies[0]["float"][section].items():
             cells = (entry["quantized"][section].get(name) for entry in accuracies)
             table.add_row(name, *(_percent(cell) for cell in (value, *cells)))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lvt.metrics import SIZE_BANDS, SizeBand, size_band
 from lvt.panoptic.fusion import PanopticMap
 
 MATCH_IOU = 0.5
@@ -74,12 +75,16 @@ class Quality:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """Means over all classes, things and stuff, and each class by its label."""
+    """Means over all classes, things and stuff; each class by its label; things by their area.
+
+    A match has the area of its true segment.
+    """
 
     all: Quality
     things: Quality
     stuff: Quality
     per_class: Mapping[int, Quality]
+    things_by_size: Mapping[SizeBand, Quality]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for reports; only classes that occur are listed."""
@@ -88,7 +93,36 @@ class QualityReport:
             "things": self.things.to_dict(),
             "stuff": self.stuff.to_dict(),
             "per_class": {label: quality.to_dict() for label, quality in self.per_class.items()},
+            "things_by_size": {band: q.to_dict() for band, q in self.things_by_size.items()},
         }
+
+
+class _Counts:
+    """Of each class."""
+
+    def __init__(self, classes: int):
+        self.iou = np.zeros(classes)
+        self.matched = np.zeros(classes, np.int64)
+        self.spurious = np.zeros(classes, np.int64)
+        self.missed = np.zeros(classes, np.int64)
+
+    def __add__(self, other: _Counts) -> _Counts:
+        total = _Counts(len(self.iou))
+        for name, values in vars(self).items():
+            setattr(total, name, values + getattr(other, name))
+        return total
+
+    def per_class(self) -> dict[int, Quality]:
+        """Those that occur."""
+        found = {}
+        for label in range(len(self.iou)):
+            matched = int(self.matched[label])
+            total = matched + 0.5 * int(self.spurious[label]) + 0.5 * int(self.missed[label])
+            if total:
+                iou = float(self.iou[label])
+                sq = iou / matched if matched else 0.0
+                found[label] = Quality(iou / total, sq, matched / total, 1)
+        return found
 
 
 class PanopticQuality:
@@ -101,11 +135,7 @@ class PanopticQuality:
 
     def __init__(self, things: int, stuff: int):
         self._things = things
-        classes = things + stuff
-        self._iou = np.zeros(classes)
-        self._matched = np.zeros(classes, np.int64)
-        self._spurious = np.zeros(classes, np.int64)
-        self._missed = np.zeros(classes, np.int64)
+        self._counts = {band: _Counts(things + stuff) for band in SIZE_BANDS}
 
     def add(self, predicted: PanopticMap, truth: PanopticTruth) -> None:
         """Counts one image.
@@ -125,13 +155,14 @@ class PanopticQuality:
             for column, segment in enumerate(predicted.segments):
                 iou = table.iou(row, column) if segment.label == true.label else 0.0
                 if iou > MATCH_IOU:
-                    self._matched[true.label] += 1
-                    self._iou[true.label] += iou
+                    counts = self._counts[size_band(table.true_area(row))]
+                    counts.matched[true.label] += 1
+                    counts.iou[true.label] += iou
                     matched_true.add(row)
                     matched_predicted.add(column)
         for row, true in enumerate(truth.segments):
             if row not in matched_true and not true.crowd:
-                self._missed[true.label] += 1
+                self._counts[size_band(table.true_area(row))].missed[true.label] += 1
         for column, segment in enumerate(predicted.segments):
             if column not in matched_predicted:
                 crowds = (
@@ -140,24 +171,25 @@ class PanopticQuality:
                     if true.crowd and true.label == segment.label
                 )
                 if table.ignored_share(column, crowds) <= VOID_SHARE:
-                    self._spurious[segment.label] += 1
+                    self._counts[size_band(table.area(column))].spurious[segment.label] += 1
 
     def report(self) -> QualityReport:
         """The figures over all images so far."""
-        per_class = {}
-        for label in range(len(self._iou)):
-            matched = int(self._matched[label])
-            total = matched + 0.5 * int(self._spurious[label]) + 0.5 * int(self._missed[label])
-            if total:
-                sq = float(self._iou[label]) / matched if matched else 0.0
-                rq = matched / total
-                per_class[label] = Quality(float(self._iou[label]) / total, sq, rq, 1)
+        small, medium, large = self._counts.values()
+        per_class = (small + medium + large).per_class()
         return QualityReport(
             all=_mean(per_class.values()),
-            things=_mean(q for label, q in per_class.items() if label < self._things),
+            things=self._mean_of_things(per_class),
             stuff=_mean(q for label, q in per_class.items() if label >= self._things),
             per_class=per_class,
+            things_by_size={
+                band: self._mean_of_things(counts.per_class())
+                for band, counts in self._counts.items()
+            },
         )
+
+    def _mean_of_things(self, per_class: Mapping[int, Quality]) -> Quality:
+        return _mean(quality for label, quality in per_class.items() if label < self._things)
 
 
 class _Overlaps:
@@ -172,6 +204,14 @@ class _Overlaps:
         self._shared = counts.reshape(size)
         self._true_area = self._shared.sum(axis=1)
         self._area = self._shared.sum(axis=0)
+
+    def true_area(self, row: int) -> int:
+        """Pixels of a true segment."""
+        return int(self._true_area[row + 1])
+
+    def area(self, column: int) -> int:
+        """Pixels of a predicted segment."""
+        return int(self._area[column + 1])
 
     def iou(self, row: int, column: int) -> float:
         """Of a true and a predicted segment; true void counts for neither."""

@@ -9,7 +9,7 @@ import pytest
 
 from lvt.errors import UserError
 from lvt.labels import Labels, imagenet_names, make_labels, spread_colours
-from lvt.metrics import confusion_matrix, max_abs_error, mean_iou, sqnr_db
+from lvt.metrics import confusion_matrix, max_abs_error, mean_iou, regions_found, sqnr_db
 from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.postprocessing import ranked_classes
 from lvt.visualisation import panoptic_overlay, semantic_overlay
@@ -66,6 +66,24 @@ def test_mean_iou_by_hand() -> None:
     assert matrix.sum() == 6  # void is ignored
     # class 0: 1/3, class 1: 2/3, class 2: 1/2; class 3 never occurs and does not count
     assert mean_iou(matrix) == pytest.approx((1 / 3 + 2 / 3 + 1 / 2) / 3)
+
+
+def test_regions_found_by_size() -> None:
+    truth = np.full((200, 200), 255)
+    truth[:10, :10] = 0  # small, found
+    truth[20:30, :10] = 0  # small, another one, half of it right: not found
+    truth[:40, 20:60] = 1  # medium, found
+    truth[100:, 50:] = 0  # large, missed
+    truth[60, 0] = 1  # of one pixel: not counted
+    predicted = np.full_like(truth, 2)
+    predicted[:10, :10] = 0
+    predicted[20:25, :10] = 0
+    predicted[:21, 20:60] = 1
+    assert regions_found(predicted, truth, 3) == {
+        "small": (1, 2),
+        "medium": (1, 1),
+        "large": (0, 1),
+    }
 
 
 def test_sqnr_and_error() -> None:

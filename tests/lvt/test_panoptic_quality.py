@@ -117,6 +117,26 @@ def test_means_are_over_classes_that_occur_and_over_all_images() -> None:
     assert report.all.classes == 2
 
 
+def test_things_by_size() -> None:
+    """Matched and missed by the area of the truth, spurious by their own."""
+    ids, said = np.zeros((100, 200), np.int64), np.full((100, 200), VOID)
+    ids[:20, :20], said[:20, :20] = 1, 1000  # small, found
+    ids[30:50, :20] = 2  # small, missed
+    ids[:, 30:70], said[:60, 30:70] = 3, 2000  # medium, matched with an IoU of 0.6
+    said[:, 75:] = 3000  # large, on stuff: spurious
+    ids[:, 75:] = 4
+    truth = PanopticTruth(
+        ids, tuple(TrueSegment(i, label) for i, label in enumerate((0, 0, 0, 2), 1))
+    )
+    quality = PanopticQuality(2, 2)
+    quality.add(predicted(said.tolist()), truth)
+    by_size = quality.report().things_by_size
+    assert by_size["small"].pq == pytest.approx(1 / 1.5)
+    assert by_size["medium"].pq == pytest.approx(0.6)
+    assert by_size["large"].pq == 0
+    assert by_size["large"].classes == 1
+
+
 def test_nothing_measured_is_not_a_score() -> None:
     report = PanopticQuality(2, 2).report()
     assert math.isnan(report.all.pq)

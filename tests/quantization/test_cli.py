@@ -91,6 +91,9 @@ def test_an_int8_artifact_is_an_ordinary_one(
     if target in ("executorch", "tflite"):  # elsewhere it has no layers of its own
         assert any("normalisation" in reason for reason in report["float_layers"].values())
     assert set(manifest["accuracy"]["float"]["per_class"]) == {"red", "green", "blue"}
+    sizes = manifest["accuracy"]["quantized"]["per_size"]
+    assert sizes
+    assert set(sizes) == set(manifest["accuracy"]["float"]["per_size"])
     assert Image.open(tmp_path / "blocks.png").size[0] > 300
 
     # Close to the float model on a photo, and not the float model.
