@@ -45,8 +45,10 @@ class Calibration:
         return notes
 
 
-def read_calibration(folder: Path, preprocessing: Preprocessing) -> Calibration:
-    """`WANTED` pictures of a folder, evenly spread over it, through a model's preprocessing.
+def read_calibration(
+    folder: Path, preprocessing: Preprocessing, wanted: int = WANTED
+) -> Calibration:
+    """So many pictures of a folder, evenly spread over it, through a model's preprocessing.
 
     Raises:
         UserError: no folder, or no picture in it that can be read.
@@ -54,11 +56,11 @@ def read_calibration(folder: Path, preprocessing: Preprocessing) -> Calibration:
     images: list[NDArray[np.float32]] = []
     skipped: list[str] = []
     if folder == DEMO and not folder.exists():
-        for seed in TRAINING_SEEDS[:WANTED]:
+        for seed in TRAINING_SEEDS[:wanted]:
             images.append(preprocessing(make_scene(seed, DEMO_SIZE).image))
         return Calibration(images)
-    for path in _spread(list_images(folder)):
-        if len(images) == WANTED:
+    for path in _spread(list_images(folder), wanted):
+        if len(images) == wanted:
             break
         try:
             images.append(preprocessing(read_image(path)))
@@ -69,8 +71,8 @@ def read_calibration(folder: Path, preprocessing: Preprocessing) -> Calibration:
     return Calibration(images, tuple(skipped))
 
 
-def _spread(paths: list[Path]) -> Iterator[Path]:
+def _spread(paths: list[Path], wanted: int) -> Iterator[Path]:
     """Evenly spread ones first, then the others, should some not be readable."""
-    step = max(1, len(paths) // WANTED)
+    step = max(1, len(paths) // wanted)
     yield from paths[::step]
     yield from (path for index, path in enumerate(paths) if index % step)

@@ -106,6 +106,14 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
         weights_only: Annotated[
             bool, typer.Option("--weights-only", help="int8 weights, float arithmetic.")
         ] = False,
+        qat_steps: Annotated[
+            int,
+            typer.Option(
+                min=0,
+                max=100_000,
+                help="Fine-tune the weights for so many steps, if the budget is not met without.",
+            ),
+        ] = 0,
         task: TaskName = None,
         size: InputSize = None,
         proposals: Proposals = None,
@@ -159,6 +167,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 data=labelled,
                 keep_float=tuple(keep_float or ()),
                 weights_only=weights_only,
+                qat_steps=qat_steps,
             )
             results, code = _quantize_all(request, targets, terminal)
             if plot is not None and results:

@@ -116,12 +116,17 @@ def shape(node: fx.Node) -> tuple[int, ...]:
 
 
 def constant(module: fx.GraphModule, node: fx.Node) -> Tensor:
-    """The tensor behind a `get_attr` node."""
+    """The values behind a `get_attr` node."""
+    return held(module, node).detach()
+
+
+def held(module: fx.GraphModule, node: fx.Node) -> Tensor:
+    """The very tensor behind a `get_attr` node."""
     holder: object = module
     for part in str(node.target).split("."):
         holder = getattr(holder, part)
     assert isinstance(holder, Tensor)
-    return holder.detach()
+    return holder
 
 
 @dataclass(frozen=True)

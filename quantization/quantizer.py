@@ -41,7 +41,8 @@ from quantization.accuracy import (
     output_sqnr,
     side_by_side,
 )
-from quantization.calibration import Calibration, read_calibration
+from quantization.calibration import WANTED, Calibration, read_calibration
+from quantization.finetune import finetune
 from quantization.graph import Abilities
 from quantization.graph_report import GraphReport, graph_report
 from quantization.methods import Method
@@ -56,6 +57,9 @@ _FEW = 2
 
 _MOST_COMPARED = 100
 """Labelled pictures on which answers are compared with the reference's."""
+
+MOST_TRAINED_ON = 256
+"""Pictures held in memory for fine-tuning."""
 
 FAITHFUL_DB = 20.0
 """Least SQNR of a file against the very program it was written from.
@@ -82,6 +86,7 @@ class QuantizeRequest:
         data: labelled pictures that the budget is measured on; None to measure outputs.
         keep_float: blocks that stay float whatever the search finds.
         weights_only: int8 weights, float activations.
+        qat_steps: of fine-tuning, where the budget is not met without; 0 for none.
     """
 
     export: ExportRequest
@@ -91,6 +96,7 @@ class QuantizeRequest:
     data: LabelledData | None = None
     keep_float: tuple[str, ...] = ()
     weights_only: bool = False
+    qat_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -221,6 +227,7 @@ class Quantizer:
                 f"--float {min(unknown)}: no such block; known: {', '.join(study.blocks)}"
             )
         order = [s.block for s in by_sensitivity(sensitivities)]
+        study, trained = self._finetuned(info, study, judge)
         kept = self._search(study, sensitivities, judge)
         with atomic_folder(out.parent) as scratch:
             file = scratch / out.name
@@ -252,7 +259,10 @@ class Quantizer:
             manifest = make_manifest(
                 export_request, job, info, as_float, parity, placement, target, file
             )
-            manifest["quantization"] = self._described(study, sensitivities, kept, result, report)
+            manifest["quantization"] = {
+                **self._described(study, sensitivities, kept, result, report),
+                "qat_steps": trained,
+            }
             if isinstance(judge, LabelledJudge) and result.evaluation is not None:
                 manifest["accuracy"] = side_by_side(judge.float_evaluation, result.evaluation)
             write_manifest(manifest_path(file), manifest)
@@ -269,6 +279,32 @@ class Quantizer:
             tuple(kept),
         )
 
+    def _finetuned(self, info: TargetInfo, study: Study, judge: Judge) -> tuple[Study, int]:
+        """The study, with other weights where it misses the budget, and the steps this took."""
+        request, progress = self.request, self._progress
+        if not request.qat_steps or request.weights_only:
+            return study, 0
+        before = self._simulated_loss(study, [], judge)
+        if before.within:
+            return study, 0
+        progress(f"{info.name}: reading pictures to fine-tune on")
+        wanted = min(max(request.qat_steps, WANTED), MOST_TRAINED_ON)
+        images = read_calibration(request.calib, self.job.preprocessing, wanted).images
+
+        def tick(step: int, loss: float) -> None:
+            of = request.qat_steps
+            progress(f"{info.name}: fine-tuning, step {step} of {of}, noise {loss:.2%}")
+
+        tuned = finetune(study, images, request.qat_steps, request.keep_float, tick)
+        if self._simulated_loss(tuned, [], judge).value <= before.value:
+            return study, 0  # a few steps on a few pictures can do harm
+        return tuned, request.qat_steps
+
+    def _simulated_loss(self, study: Study, blocks: list[str], judge: Judge) -> Loss:
+        """What the simulated model loses, with some more blocks in float."""
+        simulated = study.simulated([*self.request.keep_float, *blocks])
+        return judge.judge(TorchSession(simulated, self.job.spec))
+
     def _search(
         self, study: Study, sensitivities: tuple[BlockSensitivity, ...], judge: Judge
     ) -> list[str]:
@@ -279,8 +315,7 @@ class Quantizer:
 
         def within(blocks: list[str]) -> bool:
             self._progress(f"trying with {len(always) + len(blocks)} blocks in float")
-            simulated = study.simulated([*always, *blocks])
-            return judge.judge(TorchSession(simulated, self.job.spec)).within
+            return self._simulated_loss(study, blocks, judge).within
 
         others = [s for s in sensitivities if s.block not in always]
         return [*always, *fewest_in_float(others, within)]

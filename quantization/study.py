@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -73,6 +74,22 @@ class Study:
     def blocks(self) -> list[str]:
         """All blocks of which something can be int8, in the order of execution."""
         return blocks(self.module.graph, self.full_plan.nodes)
+
+    @property
+    def taps(self) -> list[str]:
+        """Names of the nodes that are compared, as far as no box has been chosen before."""
+        return self._taps[False]
+
+    def copied(self) -> Study:
+        """The same with a module, and weights, of its own."""
+        module = copy.deepcopy(self.module)
+        own = dict(zip(self.module.graph.nodes, module.graph.nodes, strict=True))
+        statistics = replace(
+            self.statistics,
+            means={own[node]: mean for node, mean in self.statistics.means.items()},
+        )
+        ranges = {own[node]: limits for node, limits in self.ranges.items() if node in own}
+        return replace(self, module=module, statistics=statistics, ranges=ranges)
 
     def simulated(self, keep_float: Collection[str] = ()) -> fx.GraphModule:
         """The model with int8's roundings, computed in float."""

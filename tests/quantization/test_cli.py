@@ -163,6 +163,20 @@ def test_a_budget_that_cannot_be_met_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_fine_tuning_where_the_budget_is_missed(
+    tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """40 dB take blocks in float as well; 5 dB take nothing."""
+    options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--method", "mse", "--json")
+    for budget, steps in (("40dB", 30), ("5dB", 0)):
+        given = ("--budget", budget, "--qat-steps", "30", "--out", tmp_path / budget)
+        assert run(app, "onnx", *options, *given) == 0
+        report = json.loads(capfd.readouterr().out)["quantization"]
+        assert report["qat_steps"] == steps
+        assert report["budget"]["value"] >= report["budget"]["allowed"]
+        assert bool(report["kept_float_by_sensitivity"]) == (budget == "40dB")
+
+
 @pytest.mark.parametrize("target", ["tflite", "coreml"])
 def test_weights_only(
     target: str,

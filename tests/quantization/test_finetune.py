@@ -1,0 +1,67 @@
+"""Fine-tuning of a tiny segmenter: less noise than before, and a program that has what was won."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import fx
+
+from export.rewrite import rewrite
+from lvt.metrics import sqnr_db
+from lvt.models import ModelSpec, build_random
+from lvt.preprocessing import fixed_size, packaged_photos, read_image
+from quantization.abilities import ABILITIES, RECIPES
+from quantization.finetune import finetune
+from quantization.study import Study, make_study
+from tests.conftest import tiny
+
+SIZE = (64, 96)
+
+
+@pytest.fixture(scope="module")
+def images() -> list[NDArray[np.float32]]:
+    preprocessing = fixed_size("semantic", SIZE)
+    return [preprocessing(read_image(photo)) for photo in packaged_photos()]
+
+
+@pytest.fixture(scope="module", params=["onnx", "tflite"])
+def study(request: pytest.FixtureRequest, images: list[NDArray[np.float32]]) -> Study:
+    """With GELU's approximation in the one, and channels first in the other."""
+    target = request.param
+    model = rewrite(build_random(ModelSpec("semantic", tiny(recursion=2), 4), 5), RECIPES[target])
+    return make_study(model, SIZE, ABILITIES[target], images, "minmax")
+
+
+def outputs(module: fx.GraphModule, images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    with torch.no_grad():
+        return np.concatenate([module(torch.from_numpy(image)).numpy() for image in images])
+
+
+def test_noise_falls_and_the_program_has_it(
+    study: Study, images: list[NDArray[np.float32]]
+) -> None:
+    """Ranges that cut off what is large: weights learn to do with less."""
+    narrow = {node: (0.6 * low, 0.6 * high) for node, (low, high) in study.ranges.items()}
+    study = replace(study, ranges=narrow)
+    expected = outputs(study.module, images)
+    before = sqnr_db(outputs(study.simulated(), images), expected)
+    losses: list[float] = []
+    tuned = finetune(study, images, 40, tick=lambda _step, loss: losses.append(loss))
+    after = sqnr_db(outputs(tuned.simulated(), images), expected)
+    assert len(losses) == 40
+    assert after > before + 2
+    assert sqnr_db(outputs(tuned.program(), images), expected) > before + 2
+    # The study that was given is as it was.
+    np.testing.assert_array_equal(outputs(study.module, images), expected)
+    assert sqnr_db(outputs(study.simulated(), images), expected) == before
+
+
+def test_blocks_in_float_are_not_rounded(study: Study, images: list[NDArray[np.float32]]) -> None:
+    """With all of them in float there is nothing to learn."""
+    losses: list[float] = []
+    finetune(study, images, 1, study.blocks, lambda _step, loss: losses.append(loss))
+    assert losses[0] < 1e-9
