@@ -17,6 +17,9 @@ _OPERATORS = 5
 
 BETWEEN = "between operators"
 
+_MUCH_SLOWER = 1.2
+"""Profiled over timed inference beyond which shares are no more than rough."""
+
 
 def families_by_time(profiles: list[Profile]) -> list[str]:
     """Families that any of the profiles has, those that take most first."""
@@ -86,4 +89,9 @@ def notes(profile: Profile) -> Iterator[str]:
     pieces = "" if partitions is None else f" in {partitions} piece{'s'[: partitions != 1]}"
     outside = ", ".join(f"{name} x{count}" for name, count in sorted(placement.outside.items()))
     yield f"{placement.accelerator}{pieces}; outside: {outside or 'nothing'}"
+    if profile.slowdown > _MUCH_SLOWER:
+        yield (
+            f"the profiled inferences took {profile.slowdown:.2f} times the timed ones, by the "
+            "profiler or a busy machine: take the shares as rough"
+        )
     yield from profile.trace.remarks

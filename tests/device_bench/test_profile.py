@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from device_bench.backends import BACKENDS, Contestant, contestant
 from device_bench.profile import run as profile_run
 from device_bench.profile.chart import draw_chart
 from device_bench.profile.families import CONVERSION, FAMILIES, LAYOUT, family
+from device_bench.profile.report import notes
 from device_bench.profile.run import profile, refusal
 from device_bench.profile.summary import Profile
 from device_bench.profile.trace import INFERENCES, Operator, Trace
@@ -212,6 +214,13 @@ def test_disturbed_inferences_do_not_count() -> None:
     assert found.slowdown == 7 / 4
     assert [entry.type for entry in found.by_type()] == ["Conv", "TOPK_V2"]
     assert made(outside_ms=9.0).slowest() == [1, 0]
+
+
+def test_a_slow_profile_says_so() -> None:
+    """Shares of an inference that the profiler has bent would be taken for those of the timing."""
+    assert any("take the shares as rough" in line for line in notes(made(outside_ms=2.0)))
+    calm = replace(made(outside_ms=2.0), timed_ms=np.full(4, 7.0))
+    assert list(notes(calm)) == ["XNNPACK in 2 pieces; outside: TOPK_V2 x1", "as told"]
 
 
 def test_bars_have_the_lengths_of_their_figures() -> None:
