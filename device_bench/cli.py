@@ -12,7 +12,9 @@ from lvt.console import Terminal, Verbose, command, new_app
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
+    from device_bench.backends import Contestant
     from device_bench.host import Measurement
+    from device_bench.profile.summary import Profile
 
 app = new_app()
 
@@ -41,6 +43,14 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write results, raw samples too.")
     ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Afterwards, tell what each operator takes."),
+    ] = False,
+    profile_chart: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the profiles as a PNG picture; profiles too."),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Time artifacts on this machine.
@@ -50,20 +60,29 @@ def bench(
     apart, on a real photo.
     """
     with command(verbose) as terminal:
+        from device_bench.profile.chart import check_name, draw_chart
+        from device_bench.profile.run import check_profilable
         from device_bench.protocol import PRESETS
         from device_bench.results import cost_table, latency_table, to_json
         from lvt.files import atomic_folder, write_text
+        from lvt.visualisation import save_picture
 
         if preset not in PRESETS:
             raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
-        if json_file is not None:
-            with atomic_folder(json_file.parent):
-                pass  # better told now than after minutes of measuring
+        if profile_chart is not None:
+            check_name(profile_chart)
+        for file in (json_file, profile_chart):
+            if file is not None:
+                with atomic_folder(file.parent):
+                    pass  # better told now than after minutes of measuring
         rule = PRESETS[preset]
+        contestants = _contestants(terminal, artifacts or [], backend or [])
+        profiling = profile or profile_chart is not None
+        if profiling:
+            check_profilable(contestants)
         measurements = _measure(
             terminal,
-            artifacts or [],
-            backend or [],
+            contestants,
             threads=threads,
             runs=rule.runs if runs is None else runs,
             seconds=rule.seconds if min_seconds is None else min_seconds,
@@ -76,32 +95,65 @@ def bench(
         for m in measurements:
             for reason in m.reasons:
                 terminal.note(f"not valid: {m.contestant.label}: {reason}")
+        profiles = _profile(terminal, measurements, threads) if profiling else {}
+        if profile_chart is not None:
+            bars = [(measurements[n - 1].contestant.label, p) for n, p in profiles.items()]
+            save_picture(draw_chart(bars), profile_chart)
         if json_file is not None:
-            content = json.dumps(to_json(measurements, threads=threads, rule=rule), indent=1)
-            write_text(json_file, content + "\n")
+            result = to_json(measurements, profiles, threads=threads, rule=rule)
+            write_text(json_file, json.dumps(result, indent=1) + "\n")
 
 
-def _measure(
-    terminal: Terminal,
-    paths: list[Path],
-    backends: list[str],
-    *,
-    threads: int,
-    runs: int,
-    seconds: float,
-    preset: str,
-) -> list[Measurement]:
+def _contestants(terminal: Terminal, paths: list[Path], backends: list[str]) -> list[Contestant]:
+    """Every artifact under every backend; a default model where no artifact is named."""
     from device_bench.backends import contestant, default_target
     from device_bench.default_model import default_artifact
-    from device_bench.host import run_benchmark
-    from device_bench.protocol import PRESETS
 
     if not paths:
         target = default_target(backends)
         with terminal.steps() as progress:
             paths = [default_artifact(target, progress)]
     names: list[str | None] = [*backends] or [None]
-    contestants = [contestant(path, name) for path in paths for name in names]
+    return [contestant(path, name) for path in paths for name in names]
+
+
+def _profile(
+    terminal: Terminal, measurements: list[Measurement], threads: int
+) -> dict[int, Profile]:
+    """Profiles what can be profiled and prints it; keys are the numbers in the tables."""
+    from device_bench.profile.report import family_table, notes, type_table
+    from device_bench.profile.run import profile, refusal
+
+    profiles = {}
+    with terminal.steps() as progress:
+        for number, m in enumerate(measurements, start=1):
+            progress(f"profiling {m.contestant.label}")
+            if refusal(m.contestant) is None:
+                profiles[number] = profile(m.contestant, m.samples_ms, threads)
+    terminal.out.print(family_table(profiles))
+    for number, found in profiles.items():
+        terminal.out.print(type_table(number, found))
+        for line in notes(found):
+            typer.echo(f"{number}: {line}")
+    for m in measurements:
+        reason = refusal(m.contestant)
+        if reason is not None:
+            terminal.note(f"not profiled: {m.contestant.label}: {reason}")
+    return profiles
+
+
+def _measure(
+    terminal: Terminal,
+    contestants: list[Contestant],
+    *,
+    threads: int,
+    runs: int,
+    seconds: float,
+    preset: str,
+) -> list[Measurement]:
+    from device_bench.host import run_benchmark
+    from device_bench.protocol import PRESETS
+
     with terminal.progress() as bar:
         task = bar.add_task("starting", total=1.0, detail="")
         return run_benchmark(

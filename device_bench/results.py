@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from device_bench.environment import describe
 from device_bench.host import Measurement
+from device_bench.profile.summary import Profile
 from device_bench.protocol import Protocol
 from device_bench.statistics import CONFIDENCE
 
@@ -17,18 +19,31 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def to_json(measurements: list[Measurement], *, threads: int, rule: Protocol) -> dict[str, Any]:
-    """The result file: raw samples included, with a schema version."""
+def to_json(
+    measurements: list[Measurement],
+    profiles: Mapping[int, Profile],
+    *,
+    threads: int,
+    rule: Protocol,
+) -> dict[str, Any]:
+    """The result file: raw samples included, with a schema version.
+
+    Args:
+        measurements: in the order of the tables.
+        profiles: of those that were profiled, by their numbers in the tables.
+        threads: of every runtime.
+        rule: what validity was judged by.
+    """
     return {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": describe(),
         "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
-        "results": [_entry(measurement) for measurement in measurements],
+        "results": [_entry(m, profiles.get(n)) for n, m in enumerate(measurements, start=1)],
     }
 
 
-def _entry(m: Measurement) -> dict[str, Any]:
+def _entry(m: Measurement, profile: Profile | None) -> dict[str, Any]:
     manifest = m.contestant.artifact.manifest
     return {
         "artifact": str(m.contestant.artifact.path),
@@ -48,6 +63,7 @@ def _entry(m: Measurement) -> dict[str, Any]:
         "preprocess_ms": m.preprocess_ms,
         "postprocess_ms": m.postprocess_ms,
         "samples_ms": [round(float(sample), 4) for sample in m.samples_ms],
+        "profile": None if profile is None else profile.to_dict(),
     }
 
 

@@ -96,20 +96,25 @@ def _parse_scopes(text: str) -> list[str]:
     return [scope for scope in ast.literal_eval(text or "[]")[:-1] if scope]
 
 
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """How every session of ours is opened; 0 threads leaves the choice to the runtime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Threads that go on spinning after a run would slow whatever is timed in turn with it.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
 class OnnxSession:
     """ONNX Runtime on the CPU."""
 
     def __init__(self, model: bytes | Path, *, threads: int = 0):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Threads that go on spinning after a run would slow whatever is timed in turn with it.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
         source = model if isinstance(model, bytes) else str(model)
         try:
             self._session = onnxruntime.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"]
+                source, session_options(threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime has no common exception type
             name = "the model" if isinstance(model, bytes) else model.name

@@ -1,0 +1,72 @@
+"""ExecuTorch's event tracer: its own kernels, and XNNPACK's operators inside the delegates."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from executorch.devtools import Inspector
+from executorch.extension.pybindings import portable_lib
+from numpy.typing import NDArray
+
+from device_bench.profile.trace import INFERENCES, WARMUP, Operator, Trace
+from export.pte import METHOD
+from lvt.errors import UserError
+
+_BLOCK = "Execute"
+"""The inspector's name for what belongs to inferences."""
+_KERNEL = "native_call_"
+"""How events of ExecuTorch's own kernels begin."""
+
+
+def read(path: Path, image: NDArray[np.float32], threads: int) -> Trace:
+    """See `Reader.read`."""
+    portable_lib._unsafe_reset_threadpool(threads)
+    program = path.read_bytes()  # the module reads its weights from here as long as it lives
+    module = portable_lib._load_for_executorch_from_buffer(program, enable_etdump=True)
+    tensor = torch.from_numpy(np.ascontiguousarray(image))
+    seconds = []
+    for _ in range(WARMUP + INFERENCES):
+        start = time.perf_counter()
+        module.run_method(METHOD, [tensor])
+        seconds.append(time.perf_counter() - start)
+
+    operators, columns = [], []
+    for name, delegated, milliseconds in _events(module):
+        kind = re.sub(r" #\d+$", "", name) if delegated else _short(name)
+        operators.append(Operator(kind, name.removeprefix(_KERNEL), None, delegated))
+        columns.append(milliseconds)
+    if not operators or any(len(column) != WARMUP + INFERENCES for column in columns):
+        raise UserError(f"ExecuTorch's trace of {path.name} does not hold every inference in full")
+    return Trace(
+        tuple(operators),
+        np.array(columns).T[WARMUP:],
+        np.array(seconds[WARMUP:]) * 1e3,
+        ("XNNPACK tells whole microseconds; what takes less counts as nothing",),
+    )
+
+
+def _events(module: object) -> list[tuple[str, bool, list[float]]]:
+    """Name, whether a delegate ran it, and milliseconds in every inference."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the inspector misses values, which nobody asked for
+        path = Path(folder) / "trace.etdp"
+        module.write_etdump_result_to_file(str(path))  # type: ignore[attr-defined]
+        inspector = Inspector(etdump_path=str(path))
+    return [
+        (event.name, event.is_delegated_op, event.perf_data.raw)
+        for block in inspector.event_blocks
+        if block.name == _BLOCK
+        for event in block.events
+        if event.perf_data is not None and (event.is_delegated_op or event.name.startswith(_KERNEL))
+    ]
+
+
+def _short(name: str) -> str:
+    """`native_call_topk.values` as `topk`."""
+    return name.removeprefix(_KERNEL).split(".")[0]
