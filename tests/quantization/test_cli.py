@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,11 +167,35 @@ def test_a_budget_that_cannot_be_met_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupted_run_leaves_no_file(
+    tiny_checkpoint: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C while the file is written."""
+    command = "from quantization.cli import app; app()"
+    options = ["--ckpt", tiny_checkpoint, "--calib", photos, "--out", tmp_path, "--method", "mse"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, "onnx", *map(str, options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(tmp_path.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1] == "interrupted"
+    assert "Traceback" not in errors
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_fine_tuning_where_the_budget_is_missed(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """40 dB take blocks in float as well; 5 dB take nothing."""
-    options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--method", "mse", "--json")
+    options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--method", "percentile", "--json")
     for budget, steps in (("40dB", 30), ("5dB", 0)):
         given = ("--budget", budget, "--qat-steps", "30", "--out", tmp_path / budget)
         assert run(app, "onnx", *options, *given) == 0
