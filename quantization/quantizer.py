@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -231,19 +232,8 @@ class Quantizer:
         kept = self._search(study, sensitivities, judge)
         with atomic_folder(out.parent) as scratch:
             file = scratch / out.name
-            result = self._write(target, info, study, kept, file, judge)
-            while not result.loss.within and len(kept) < len(order) and order:
-                # The simulation was a little too hopeful: a few more, and measured again.
-                more = [block for block in order if block not in kept][:_FEW]
-                kept = [*kept, *more]
-                progress(f"{info.name}: {result.loss}; {len(kept)} blocks in float now")
-                result = self._write(target, info, study, kept, file, judge)
-            if not result.loss.within:
-                raise AccuracyError(
-                    f"{info.name}: {result.loss} is not within the budget of "
-                    f"{result.loss.allowed:.2f}; more or other calibration pictures, a larger "
-                    "--budget, or --qat-steps may help"
-                )
+            write = partial(self._write, target, info, study, file, judge)
+            kept, result = self._within_budget(info, kept, order, write)
             progress(f"{info.name}: comparing with the reference")
             parity = compare(
                 reference_session(job.source.model, job.spec),
@@ -320,14 +310,46 @@ class Quantizer:
         others = [s for s in sensitivities if s.block not in always]
         return [*always, *fewest_in_float(others, within)]
 
+    def _within_budget(
+        self,
+        info: TargetInfo,
+        kept: list[str],
+        order: list[str],
+        write: Callable[[list[str]], _Written],
+    ) -> tuple[list[str], _Written]:
+        """Writes the file; again, with more blocks in float, where it loses too much.
+
+        Args:
+            info: the target.
+            kept: blocks in float that were enough in the simulation.
+            order: all blocks, the most sensitive first.
+            write: writes and measures the file with some blocks in float.
+
+        Raises:
+            AccuracyError: the budget cannot be met.
+        """
+        result = write(kept)
+        while not result.loss.within and len(kept) < len(order):
+            # The simulation was a little too hopeful: a few more, and measured again.
+            kept = [*kept, *[block for block in order if block not in kept][:_FEW]]
+            self._progress(f"{info.name}: {result.loss}; {len(kept)} blocks in float now")
+            result = write(kept)
+        if not result.loss.within:
+            raise AccuracyError(
+                f"{info.name}: {result.loss} is not within the budget of "
+                f"{result.loss.allowed:.2f}; more or other calibration pictures, a larger "
+                "--budget, or --qat-steps may help"
+            )
+        return kept, result
+
     def _write(
         self,
         target: Target,
         info: TargetInfo,
         study: Study,
-        kept: list[str],
         file: Path,
         judge: Judge,
+        kept: list[str],
     ) -> _Written:
         """Writes the file and measures what it does in its runtime.
 
