@@ -248,7 +248,7 @@ _SLOTS = (
 
 def _panoptic(folder: Path, pictures: Pictures) -> list[dict[str, Any]]:
     generator = np.random.default_rng(6)
-    config = PanopticConfig(things=3, stuff=4, fusion=FusionConfig(0.5, 0.5, min_stuff_area=150))
+    config = PanopticConfig(things=3, stuff=4, fusion=FusionConfig(0.5, 0.5, min_stuff_area=400))
     cases = []
     for name, (network, content, original) in _GEOMETRIES.items():
         outputs = {

@@ -23,21 +23,16 @@ class Picture(val size: Size, val rgb: ByteArray) {
         val result = ByteArray(rgb.size)
         for (y in 0 until turned.height) {
             for (x in 0 until turned.width) {
-                val (row, column) = when (orientation) {
-                    2 -> y to width - 1 - x
-                    3 -> height - 1 - y to width - 1 - x
-                    4 -> height - 1 - y to x
-                    5 -> x to y
-                    6 -> height - 1 - x to y
-                    7 -> height - 1 - x to width - 1 - y
-                    else -> x to width - 1 - y
+                val source = CHANNELS * when (orientation) {
+                    2 -> y * width + width - 1 - x
+                    3 -> (height - 1 - y) * width + width - 1 - x
+                    4 -> (height - 1 - y) * width + x
+                    5 -> x * width + y
+                    6 -> (height - 1 - x) * width + y
+                    7 -> (height - 1 - x) * width + width - 1 - y
+                    else -> x * width + width - 1 - y
                 }
-                rgb.copyInto(
-                    result,
-                    CHANNELS * (y * turned.width + x),
-                    CHANNELS * (row * width + column),
-                    CHANNELS * (row * width + column + 1),
-                )
+                rgb.copyInto(result, CHANNELS * (y * turned.width + x), source, source + CHANNELS)
             }
         }
         return Picture(turned, result)

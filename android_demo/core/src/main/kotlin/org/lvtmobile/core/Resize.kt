@@ -64,18 +64,19 @@ private fun opencvBilinear(picture: Picture, size: Size): Picture {
         if (columns.left[x] !in 0 until width - 1) columns.right[x] = 0f
         columns.left[x] = columns.left[x].coerceIn(0, width - 1)
     }
+    val a0 = IntArray(size.width) { weight(1f - columns.right[it]) }
+    val a1 = IntArray(size.width) { weight(columns.right[it]) }
+
     // A source row resized to the target's width, in 1/2048: (width, 3).
     fun wide(row: Int): IntArray {
         val result = IntArray(Picture.CHANNELS * size.width)
         for (x in 0 until size.width) {
-            val a0 = weight(1f - columns.right[x])
-            val a1 = weight(columns.right[x])
             val left = Picture.CHANNELS * (row * width + columns.left[x])
             val right = Picture.CHANNELS * (row * width + (columns.left[x] + 1).coerceAtMost(width - 1))
             for (c in 0 until Picture.CHANNELS) {
                 result[Picture.CHANNELS * x + c] =
-                    (picture.rgb[left + c].toInt() and 0xff) * a0 +
-                    (picture.rgb[right + c].toInt() and 0xff) * a1
+                    (picture.rgb[left + c].toInt() and 0xff) * a0[x] +
+                    (picture.rgb[right + c].toInt() and 0xff) * a1[x]
             }
         }
         return result
