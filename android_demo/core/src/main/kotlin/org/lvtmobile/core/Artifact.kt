@@ -40,7 +40,7 @@ class Artifact private constructor(
             } catch (error: IOException) {
                 throw UserError("cannot read $sidecar: ${error.firstLine()}", error)
             }
-            complaints(manifest).firstOrNull()?.let { throw UserError("${sidecar.name}: $it") }
+            complaint(manifest)?.let { throw UserError("${sidecar.name}: $it") }
             val preprocessing = Preprocessing(manifest.preprocessing.steps)
             val artifact = Artifact(model, manifest, preprocessing, inputSize(manifest))
             artifact.check()
@@ -50,35 +50,6 @@ class Artifact private constructor(
         private fun inputSize(manifest: Manifest): Size {
             val image = manifest.inputs.single()
             return Size(image.side('H') ?: 0, image.side('W') ?: 0)
-        }
-
-        /** What this code cannot do, or a manifest cannot mean. */
-        private fun complaints(manifest: Manifest) = sequence {
-            val image = manifest.inputs.singleOrNull()
-            if (image == null || (image.side('H') ?: 0) < 1 || (image.side('W') ?: 0) < 1) {
-                yield("one image of known height and width is expected as input")
-            }
-            val before = manifest.preprocessing
-            if (!before.exifOrientation || before.color != "RGB" || before.layout != "NCHW" || before.dtype != "float32") {
-                yield("preprocessing other than of upright RGB pictures to NCHW float32 is not known")
-            }
-            val labels = manifest.labels
-            if (labels == null && manifest.task != Task.BACKBONE) yield("it has no labels")
-            if (labels != null && (labels.names.size != labels.colours.size || labels.names.size != manifest.model.classes)) {
-                yield("${labels.names.size} names and ${labels.colours.size} colours for ${manifest.model.classes} classes")
-            }
-            if (labels != null && labels.colours.any { it.size != Picture.CHANNELS }) yield("a colour is not red, green, blue")
-            val panoptic = manifest.model.panoptic
-            if ((manifest.task == Task.PANOPTIC) != (panoptic != null)) {
-                yield("a panoptic configuration is missing, or there for another task")
-            }
-            if (panoptic != null && panoptic.things + panoptic.stuff != manifest.model.classes) {
-                yield("${panoptic.things} things and ${panoptic.stuff} stuff for ${manifest.model.classes} classes")
-            }
-            if (panoptic != null && (panoptic.things < 1 || panoptic.stuff < 0 || manifest.model.classes >= INSTANCE_OFFSET)) {
-                yield("${panoptic.things} things and ${panoptic.stuff} stuff do not fit panoptic ids")
-            }
-            if (panoptic != null && panoptic.fusion.maskThreshold <= 0) yield("mask_threshold must be above 0")
         }
     }
 

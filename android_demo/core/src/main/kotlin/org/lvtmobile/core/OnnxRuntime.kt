@@ -67,7 +67,9 @@ private class OnnxSession(
         pixels.rewind()
         pixels.put(image.values)
         try {
-            return session.run(inputs).use { result -> result.associate { (name, value) -> name to read(name, value as OnnxTensor) } }
+            return session.run(inputs).use { result ->
+                result.associate { (name, value) -> name to read(name, value as OnnxTensor) }
+            }
         } catch (error: OrtException) {
             throw UserError("ONNX Runtime cannot run ${artifact.file.name}: ${error.firstLine()}", error)
         }
@@ -79,7 +81,9 @@ private class OnnxSession(
         when (value.info.type) {
             OnnxJavaType.FLOAT -> value.floatBuffer.get(values)
             OnnxJavaType.INT32 -> value.intBuffer.let { for (i in values.indices) values[i] = it.get(i).toFloat() }
-            else -> throw UserError("output $name of ${artifact.file.name} is ${value.info.type}; float32 or int32 is expected")
+            else -> throw UserError(
+                "output $name of ${artifact.file.name} is ${value.info.type}; float32 or int32 is expected",
+            )
         }
         return Tensor(shape, values)
     }

@@ -87,7 +87,9 @@ data class CenterCrop(val size: Size) : Step
 @SerialName("normalise")
 data class Normalise(val scale: Double, val mean: List<Double>, val std: List<Double>) : Step {
     init {
-        require(mean.size == Picture.CHANNELS && std.size == Picture.CHANNELS) { "normalise for another than 3 channels" }
+        require(mean.size == Picture.CHANNELS && std.size == Picture.CHANNELS) {
+            "normalise for other than 3 channels"
+        }
     }
 }
 

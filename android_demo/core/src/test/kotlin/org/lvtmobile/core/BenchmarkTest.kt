@@ -41,7 +41,8 @@ class BenchmarkTest {
         fun number(name: String) = result.getValue(name).jsonPrimitive.content.toDouble()
         assertEquals(100.0, number("load_ms"))
         assertEquals(50.0, number("first_ms"))
-        assertEquals(listOf(13.0, 14.0, 15.0, 16.0), result.getValue("samples_ms").jsonArray.map { it.jsonPrimitive.content.toDouble() })
+        val samples = result.getValue("samples_ms").jsonArray.map { it.jsonPrimitive.content.toDouble() }
+        assertEquals(listOf(13.0, 14.0, 15.0, 16.0), samples)
         assertEquals("14.5", result.getValue("latency_ms").jsonObject.getValue("median").jsonPrimitive.content)
         assertEquals("4", result.getValue("request").jsonObject.getValue("runs").jsonPrimitive.content)
         assertEquals("1", result.getValue("schema").jsonPrimitive.content)

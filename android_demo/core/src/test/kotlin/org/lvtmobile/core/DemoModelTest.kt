@@ -32,8 +32,8 @@ class DemoModelTest {
 
     @Test
     fun `it is timed`() {
-        val request = "{\"schema\": 1, \"runtime\": \"onnxruntime\", \"artifact\": \"${file.path}\", \"warmup\": 0, \"runs\": 2}"
-        val reply = Benchmark(listOf(OnnxRuntime), emptyMap()).reply(request)
+        val request = BenchRequest(BENCH_SCHEMA, file.path, OnnxRuntime.name, warmup = 0, runs = 2)
+        val reply = Benchmark(listOf(OnnxRuntime), emptyMap()).reply(Golden.json.encodeToString(request))
         val result = reply as? BenchResult ?: error(reply.toJson())
         assertEquals(2, result.samplesMs.size)
         assertTrue(result.samplesMs.all { it > 0 } && result.loadMs > 0 && result.firstMs > 0)

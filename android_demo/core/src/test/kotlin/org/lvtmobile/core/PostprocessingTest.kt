@@ -43,7 +43,12 @@ class PostprocessingTest {
         }
 
     @Serializable
-    private data class PasteCase(val mask: TensorFile, val box: List<Float>, val size: Size, val probabilities: TensorFile)
+    private data class PasteCase(
+        val mask: TensorFile,
+        val box: List<Float>,
+        val size: Size,
+        val probabilities: TensorFile,
+    )
 
     /** float32 in NumPy's order: there is no tolerance. */
     @TestFactory
