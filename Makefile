@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT := out
 DEMO := $(OUT)/demo_panoptic_256x320
 
-.PHONY: demo test lint format clean
+.PHONY: demo test android golden lint format clean
 
 demo: $(VENV)/.ready
 	mkdir -p $(OUT)
@@ -17,6 +17,16 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/pytest -n 2
+
+# Java 17 or newer and Maven 3.8 or newer; the libraries come from Maven Central.
+android: $(VENV)/.ready
+	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
+	mvn -q -B -f android_demo/pom.xml verify
+	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"
+
+# Only where Python is right and Kotlin has to follow.
+golden: $(VENV)/.ready
+	$(BIN)/python -m tests.golden.make
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .

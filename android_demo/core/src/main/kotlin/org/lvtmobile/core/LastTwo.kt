@@ -1,0 +1,17 @@
+package org.lvtmobile.core
+
+/** Rows that are costly to make and wanted in pairs of neighbours: the last two stay. */
+internal class LastTwo<T : Any>(private val make: (Int) -> T) {
+    private val rows = intArrayOf(-1, -1)
+    private val values = arrayOfNulls<Any>(2)
+
+    @Suppress("UNCHECKED_CAST") // only `make` writes into `values`
+    operator fun get(row: Int): T {
+        val slot = row % 2 // neighbours never share one
+        if (rows[slot] != row) {
+            values[slot] = make(row)
+            rows[slot] = row
+        }
+        return values[slot] as T
+    }
+}

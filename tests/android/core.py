@@ -1,0 +1,68 @@
+"""The Android app's core as a command of this machine, built where it has to be."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[2] / "android_demo"
+JAR = PROJECT / "cli" / "target" / "lvt-core.jar"
+_OUT_OF_REACH = re.compile(
+    r"Could not transfer artifact|failed to transfer|Unknown host|in offline mode"
+)
+
+
+@dataclass(frozen=True)
+class Core:
+    """`lvt-core`, the command line of `android_demo/cli`."""
+
+    java: str
+
+    def call(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Runs it, whatever comes of it."""
+        command = [self.java, "-jar", str(JAR), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+    def run(self, artifact: Path, folder: Path, pictures: list[Path]) -> list[dict[str, Any]]:
+        """What the artifact says of each picture; maps are written into `folder`."""
+        result = self.call("run", artifact, folder, *pictures)
+        assert result.returncode == 0, result.stderr
+        answers = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [answer["image"] for answer in answers] == [str(path) for path in pictures]
+        return answers
+
+
+def build_core() -> Core:
+    """Builds the jar if it is older than its sources; skips where it cannot be built here."""
+    java, maven = shutil.which("java"), shutil.which("mvn")
+    if java is None or maven is None:
+        pytest.skip(f"{'Maven (mvn)' if java else 'Java'} is not installed; CONTRIBUTING.md")
+    lock = Path(tempfile.gettempdir()) / "lvt-core-build.lock"
+    with lock.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # parallel test workers build it once
+        if not _is_fresh():
+            _build(maven)
+    return Core(java)
+
+
+def _is_fresh() -> bool:
+    sources = [*PROJECT.rglob("pom.xml"), *PROJECT.glob("*/src/main/**/*.kt")]
+    return JAR.is_file() and all(path.stat().st_mtime < JAR.stat().st_mtime for path in sources)
+
+
+def _build(maven: str) -> None:
+    command = [maven, "-q", "-B", "-f", str(PROJECT / "pom.xml"), "-DskipTests", "package"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = built.stdout + built.stderr
+    if built.returncode and _OUT_OF_REACH.search(said):
+        pytest.skip("Maven Central is out of reach, and the core's libraries are not here yet")
+    assert built.returncode == 0, said

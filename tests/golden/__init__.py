@@ -1,0 +1,1 @@
+"""Golden vectors: what Python computes, for Kotlin to compute too. `make golden` writes them."""
