@@ -24,7 +24,6 @@ from export.exporter import (
     failing_as_conversion,
 )
 from export.manifest import make_manifest
-from export.panoptic.roi_align import separable_roi_align
 from export.parity import ParityReport, Tolerance, compare
 from export.placement import Placement
 from export.reference import reference_session
@@ -216,9 +215,8 @@ class Quantizer:
         out = self.check(target_name)
         export_request = replace(request.export, target=info.name)
         target = load_target(info.name)
-        # Operators that only a runtime has could not be tried out in PyTorch.
         module = exported_module(
-            job, replace(info, recipe=RECIPES[info.name]), separable_roi_align, rewritten=True
+            job, replace(info, recipe=RECIPES[info.name]), target.roi_align, rewritten=True
         )
         judge = self.judge(TorchSession(module, job.spec))
         study, sensitivities = self.study(info, module)

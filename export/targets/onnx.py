@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnxscript import opset20 as op
 from torch import Tensor
 
 from export.panoptic.roi_align import separable_roi_align
@@ -37,6 +39,7 @@ def write(conversion: Conversion, path: Path) -> None:
         output_names=list(conversion.spec.outputs),
         opset_version=OPSET,
         dynamo=True,
+        custom_translation_table={torch.ops.lvt.roi_align.default: _onnx_roi_align},
         optimize=True,
         verbose=False,
     )
@@ -49,28 +52,34 @@ def write(conversion: Conversion, path: Path) -> None:
     onnx.save(proto, path)
 
 
+@torch.library.custom_op("lvt::roi_align", mutates_args=())
 def roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) -> Tensor:
-    """RoIAlign as ONNX's own operator, which ONNX Runtime runs faster than matrix products.
+    """RoIAlign that becomes ONNX's own operator, which is faster than matrix products.
 
-    Outside an export it is the separable form, which computes the same.
+    Outside of a file it is the separable form, which computes the same.
     """
-    if not torch.compiler.is_exporting():
-        return separable_roi_align(feature, boxes, size, stride)
-    batch = torch.zeros(boxes.shape[0], dtype=torch.int64)
-    return torch.onnx.ops.symbolic(
-        "RoiAlign",
-        (feature, boxes, batch),
-        attrs={
-            "coordinate_transformation_mode": "half_pixel",
-            "mode": "avg",
-            "output_height": size,
-            "output_width": size,
-            "sampling_ratio": 0,
-            "spatial_scale": 1 / stride,
-        },
-        dtype=feature.dtype,
-        shape=(boxes.shape[0], feature.shape[1], size, size),
-        version=OPSET,
+    return separable_roi_align(feature, boxes, size, stride)
+
+
+@roi_align.register_fake
+def _like_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) -> Tensor:
+    return feature.new_empty(boxes.shape[0], feature.shape[1], size, size)
+
+
+def _onnx_roi_align(feature: Any, boxes: Any, size: int, stride: int) -> Any:
+    """ONNX's operator, of pictures of which there is one."""
+    zero = onnx.helper.make_tensor("zero", onnx.TensorProto.INT64, [1], [0])
+    pictures = op.ConstantOfShape(op.Shape(boxes, end=1), value=zero)
+    return op.RoiAlign(
+        feature,
+        boxes,
+        pictures,  # type: ignore[arg-type]
+        coordinate_transformation_mode="half_pixel",
+        mode="avg",
+        output_height=size,
+        output_width=size,
+        sampling_ratio=0,
+        spatial_scale=1 / stride,
     )
 
 
