@@ -78,6 +78,8 @@ def convert(conversion: Conversion, path: Path) -> None:
         if conversion.pixels is not None:
             package.user_defined_metadata[PIXELS_KEY] = json.dumps(asdict(conversion.pixels))
         package.save(str(path))
+    # ExecuTorch's debugger would read it; it may be larger than the weights.
+    (path / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)
 
 
 def _producer(value: Any) -> Any:
