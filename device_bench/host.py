@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,12 @@ from device_bench.backends import Contestant
 from device_bench.coldstart import ColdStart, measure
 from device_bench.protocol import Protocol, complaints
 from device_bench.statistics import Interval, Samples, Summary, speedup, summarise
+from device_bench.warmup import WarmUp, warm_up
 from export.session import Session
 from lvt.preprocessing import packaged_photos, read_image
 
 _STAGE_RUNS = 15
 """Timed runs of pre- and post-processing, which vary less than inference."""
-_WARMUP_SECONDS = 1.0
-_WARMUP_RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Measurement:
     """Everything measured of one contestant.
 
     Attributes:
+        warmup: what was run before, untimed.
         samples_ms: steady-state inferences in order.
         ratio: how many times faster than the first contestant; None for the first.
         preprocess_ms: median time from decoded picture to network input.
@@ -38,6 +39,7 @@ class Measurement:
 
     contestant: Contestant
     cold: ColdStart
+    warmup: WarmUp
     samples_ms: Samples
     summary: Summary
     ratio: Interval | None
@@ -89,9 +91,10 @@ def run_benchmark(
     picture = read_image(packaged_photos()[0])
     inputs = [entry.artifact.preprocessing(picture) for entry in contestants]
     sessions = [entry.open(threads) for entry in contestants]
+    warmups = []
     for entry, session, image in zip(contestants, sessions, inputs, strict=True):
         tick(f"warming up {entry.label}", 0.0)
-        _warm_up(session, image)
+        warmups.append(warm_up(partial(_timed, session, image)))
     samples = _interleave(sessions, inputs, runs, seconds, tick)
 
     tick("pre- and post-processing", 1.0)
@@ -99,12 +102,14 @@ def run_benchmark(
         _measurement(
             entry,
             cold=cold[index],
+            warmup=warmups[index],
             samples=samples[index],
             baseline=samples[0] if index else None,
             stages=_stages(entry, sessions[index], picture),
             reasons=complaints(
                 samples[index],
                 rule,
+                warmup=warmups[index],
                 load_before=load_before,
                 busy_threads=threads,
                 cores=os.cpu_count() or 1,
@@ -118,6 +123,7 @@ def _measurement(
     entry: Contestant,
     *,
     cold: ColdStart,
+    warmup: WarmUp,
     samples: Samples,
     baseline: Samples | None,
     stages: tuple[float, float | None],
@@ -126,6 +132,7 @@ def _measurement(
     return Measurement(
         contestant=entry,
         cold=cold,
+        warmup=warmup,
         samples_ms=samples,
         summary=summarise(samples),
         ratio=None if baseline is None else speedup(baseline, samples),
@@ -135,12 +142,11 @@ def _measurement(
     )
 
 
-def _warm_up(session: Session, image: NDArray[np.float32]) -> None:
+def _timed(session: Session, image: NDArray[np.float32]) -> float:
+    """Seconds of one inference."""
     start = time.perf_counter()
-    count = 0
-    while count < _WARMUP_RUNS or time.perf_counter() - start < _WARMUP_SECONDS:
-        session.run(image)
-        count += 1
+    session.run(image)
+    return time.perf_counter() - start
 
 
 def _interleave(
@@ -156,9 +162,7 @@ def _interleave(
     while done < runs or min(totals) < seconds:
         order = range(len(sessions))
         for index in order if done % 2 == 0 else reversed(order):  # no one always runs second
-            start = time.perf_counter()
-            sessions[index].run(inputs[index])
-            elapsed = time.perf_counter() - start
+            elapsed = _timed(sessions[index], inputs[index])
             series[index].append(elapsed * 1e3)
             totals[index] += elapsed
         done += 1
