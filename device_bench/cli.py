@@ -8,16 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import Terminal, Verbose, command, new_app
+from lvt.console import FAILED, DefaultCommand, Terminal, Verbose, command, new_app
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
     from device_bench.host import Measurement
+    from device_bench.stored import ResultFile
 
-app = new_app()
+app = new_app(
+    "Time artifacts on this machine.\n\n"
+    "Several artifacts (or backends) are timed in turn, one inference each, and compared with the "
+    "first: the ratio holds even where the machine is noisy. Pre- and post-processing are timed "
+    "apart, on a real photo. What is measured and how: docs/benchmarking.md.",
+    group=DefaultCommand,
+)
+HtmlFile = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a report to look at.")
+]
+ResultsFile = Annotated[Path, typer.Argument(help="Written by lvt-bench --json.")]
 
 
-@app.command()
+@app.command("run", hidden=True)
 def bench(
     artifacts: Annotated[
         list[Path] | None,
@@ -41,24 +52,22 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write results, raw samples too.")
     ] = None,
+    html_file: HtmlFile = None,
     verbose: Verbose = False,
 ) -> None:
-    """Time artifacts on this machine.
-
-    Several artifacts (or backends) are timed in turn, one inference each, and compared with the
-    first: the ratio holds even where the machine is noisy. Pre- and post-processing are timed
-    apart, on a real photo.
-    """
+    """Time artifacts on this machine; this command is meant where none is named."""
     with command(verbose) as terminal:
         from device_bench.protocol import PRESETS
-        from device_bench.results import cost_table, latency_table, to_json
-        from lvt.files import atomic_folder, write_text
+        from device_bench.results import to_json
+        from device_bench.stored import parse_results
+        from device_bench.tables import print_results
+        from lvt.files import write_text
 
         if preset not in PRESETS:
             raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
-        if json_file is not None:
-            with atomic_folder(json_file.parent):
-                pass  # better told now than after minutes of measuring
+        for file in (json_file, html_file):
+            if file is not None:
+                _check_writable(file)  # better told now than after minutes of measuring
         rule = PRESETS[preset]
         measurements = _measure(
             terminal,
@@ -69,16 +78,76 @@ def bench(
             seconds=rule.seconds if min_seconds is None else min_seconds,
             preset=preset,
         )
-        for number, m in enumerate(measurements, start=1):
-            typer.echo(f"{number}  {m.contestant.label}")
-        terminal.out.print(latency_table(measurements, threads=threads))
-        terminal.out.print(cost_table(measurements))
-        for m in measurements:
-            for reason in m.reasons:
-                terminal.note(f"not valid: {m.contestant.label}: {reason}")
+        data = to_json(measurements, threads=threads, rule=rule)
+        results = parse_results(data, "the measurement")
+        print_results(results, terminal)
         if json_file is not None:
-            content = json.dumps(to_json(measurements, threads=threads, rule=rule), indent=1)
-            write_text(json_file, content + "\n")
+            write_text(json_file, json.dumps(data, indent=1) + "\n")
+        if html_file is not None:
+            _write_html(html_file, results)
+
+
+@app.command()
+def report(file: ResultsFile, html_file: HtmlFile = None, verbose: Verbose = False) -> None:
+    """Show a result file again, on the terminal and as a page."""
+    with command(verbose) as terminal:
+        from device_bench.stored import read_results
+        from device_bench.tables import print_results
+
+        results = read_results(file)
+        print_results(results, terminal)
+        if html_file is not None:
+            _write_html(html_file, results)
+
+
+@app.command()
+def compare(
+    before: ResultsFile,
+    after: ResultsFile,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(min=0, help="Exit with 1 if a ratio is above this, noise allowed for."),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Compare two result files: how much longer the second takes than the first.
+
+    Results are paired by file name and backend. With --fail-above 1.10 the exit code is 1 if the
+    whole 95% interval of a ratio of medians lies above 1.10.
+    """
+    with command(verbose) as terminal:
+        from device_bench.compare import compare_files, comparison_table
+        from device_bench.stored import read_results
+
+        comparison = compare_files(read_results(before), read_results(after))
+        terminal.out.print(comparison_table(comparison, limit=fail_above))
+        for note in comparison.notes:
+            terminal.note(f"note: {note}")
+        if fail_above is not None:
+            slower = [pair for pair in comparison.pairs if pair.above(fail_above)]
+            for pair in slower:
+                terminal.note(
+                    f"failed: {pair.label} takes {pair.ratio.value:.2f} times as long, at least "
+                    f"{pair.ratio.low:.3f}; the limit is {fail_above:g}"
+                )
+            if slower:
+                raise typer.Exit(FAILED)
+
+
+def _check_writable(file: Path) -> None:
+    from lvt.files import atomic_folder
+
+    with atomic_folder(file.parent):
+        pass
+    if file.is_dir():
+        raise UserError(f"{file} is a folder; give a file name")
+
+
+def _write_html(file: Path, results: ResultFile) -> None:
+    from device_bench.html_report import render
+    from lvt.files import write_text
+
+    write_text(file, render(results))
 
 
 def _measure(

@@ -29,6 +29,7 @@ class Measurement:
     """Everything measured of one contestant.
 
     Attributes:
+        arena_bytes: memory planned for activations; None where the runtime does not tell.
         warmup: what was run before, untimed.
         samples_ms: steady-state inferences in order.
         ratio: how many times faster than the first contestant; None for the first.
@@ -39,6 +40,7 @@ class Measurement:
 
     contestant: Contestant
     cold: ColdStart
+    arena_bytes: int | None
     warmup: WarmUp
     samples_ms: Samples
     summary: Summary
@@ -53,11 +55,15 @@ class Measurement:
         return not self.reasons
 
     @property
-    def gmacs_per_second(self) -> float:
-        """Multiply-accumulates of the graph that was run, per second, in 1e9."""
+    def macs(self) -> int:
+        """Multiply-accumulates of the graph that was run."""
         which = "reference" if self.contestant.backend == "torch" else "artifact"
-        macs = self.contestant.artifact.manifest["macs"][which]
-        return float(macs) / 1e6 / self.summary.median.value
+        return int(self.contestant.artifact.manifest["macs"][which])
+
+    @property
+    def gmacs_per_second(self) -> float:
+        """Multiply-accumulates a second at the median, in 1e9."""
+        return self.macs / 1e6 / self.summary.median.value
 
 
 Tick = Callable[[str, float], None]
@@ -132,6 +138,7 @@ def _measurement(
     return Measurement(
         contestant=entry,
         cold=cold,
+        arena_bytes=entry.arena_bytes,
         warmup=warmup,
         samples_ms=samples,
         summary=summarise(samples),

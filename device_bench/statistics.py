@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -18,6 +19,18 @@ _SEED = 20220601
 """Fixed, so that the same samples always give the same interval."""
 
 
+def finite(value: Any) -> float:
+    """A number read from a file.
+
+    Raises:
+        TypeError, ValueError: it is none, or not finite.
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value} is no measurement")
+    return number
+
+
 @dataclass(frozen=True)
 class Interval:
     """A point estimate and its 95% bootstrap confidence interval."""
@@ -25,6 +38,11 @@ class Interval:
     value: float
     low: float
     high: float
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """As it stands in result files."""
+        return cls(finite(stored["value"]), finite(stored["low"]), finite(stored["high"]))
 
 
 @dataclass(frozen=True)
@@ -68,12 +86,16 @@ class Summary:
         """What `to_dict` gave."""
         return cls(
             runs=int(stored["runs"]),
-            median=Interval(**stored["median"]),
-            mean=float(stored["mean"]),
-            minimum=float(stored["minimum"]),
-            p90=Interval(**stored["p90"]),
-            p99=float(stored["p99"]),
-            outliers=Outliers(**stored["outliers"]),
+            median=Interval.from_dict(stored["median"]),
+            mean=finite(stored["mean"]),
+            minimum=finite(stored["minimum"]),
+            p90=Interval.from_dict(stored["p90"]),
+            p99=finite(stored["p99"]),
+            outliers=Outliers(
+                count=int(stored["outliers"]["count"]),
+                fence_ms=finite(stored["outliers"]["fence_ms"]),
+                worst_ms=finite(stored["outliers"]["worst_ms"]),
+            ),
         )
 
 
