@@ -41,8 +41,15 @@ class Interval:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """As it stands in result files."""
-        return cls(finite(stored["value"]), finite(stored["low"]), finite(stored["high"]))
+        """As it stands in result files.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is damaged.
+        """
+        value, low, high = (finite(stored[name]) for name in ("value", "low", "high"))
+        if not 0 < low <= high:
+            raise ValueError(f"[{low}, {high}] is no interval")
+        return cls(value, low, high)
 
 
 @dataclass(frozen=True)
@@ -83,14 +90,21 @@ class Summary:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave."""
+        """What `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is damaged.
+        """
+        median, p99 = Interval.from_dict(stored["median"]), finite(stored["p99"])
+        if not 0 < median.value <= p99:
+            raise ValueError(f"median {median.value} and p99 {p99} are no latencies")
         return cls(
             runs=int(stored["runs"]),
-            median=Interval.from_dict(stored["median"]),
+            median=median,
             mean=finite(stored["mean"]),
             minimum=finite(stored["minimum"]),
             p90=Interval.from_dict(stored["p90"]),
-            p99=finite(stored["p99"]),
+            p99=p99,
             outliers=Outliers(
                 count=int(stored["outliers"]["count"]),
                 fence_ms=finite(stored["outliers"]["fence_ms"]),

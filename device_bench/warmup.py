@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,14 +42,14 @@ def warm_up(infer: Callable[[], float]) -> WarmUp:
     Args:
         infer: one inference; returns the seconds it took.
     """
-    seconds: list[float] = []
+    runs, total = 0, 0.0
+    recent: deque[float] = deque(maxlen=2 * WINDOW)
     while True:
-        seconds.append(infer())
-        total = sum(seconds)
-        if len(seconds) < 2 * WINDOW or total < LEAST_SECONDS:
+        recent.append(infer())
+        runs, total = runs + 1, total + recent[-1]
+        if runs < 2 * WINDOW or total < LEAST_SECONDS:
             continue
-        before = float(np.median(seconds[-2 * WINDOW : -WINDOW]))
-        now = float(np.median(seconds[-WINDOW:]))
-        settled = abs(now - before) <= TOLERANCE * before
+        before, now = np.median(np.reshape(recent, (2, WINDOW)), axis=1)
+        settled = bool(abs(now - before) <= TOLERANCE * before)
         if settled or total >= MOST_SECONDS:
-            return WarmUp(len(seconds), total, settled)
+            return WarmUp(runs, total, settled)
