@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from lvt.errors import UserError
 
 if TYPE_CHECKING:
     from device_bench.host import Measurement
+    from device_bench.protocol import Protocol
     from device_bench.stored import ResultFile
 
 app = new_app(
@@ -22,6 +24,15 @@ app = new_app(
     "apart, on a real photo. What is measured and how: docs/benchmarking.md.",
     group=DefaultCommand,
 )
+Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
+PresetName = Annotated[
+    str, typer.Option(help="quick: 128 runs and 10 s; submission: 1024 runs and 60 s.")
+]
+Runs = Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")]
+MinSeconds = Annotated[float | None, typer.Option(min=0, help="Instead of the preset's.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write results, raw samples too.")
+]
 HtmlFile = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write a report to look at.")
 ]
@@ -41,34 +52,25 @@ def bench(
             "[default: each artifact's own]"
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the runtime.")] = 1,
-    preset: Annotated[
-        str, typer.Option(help="quick: 128 runs and 10 s; submission: 1024 runs and 60 s.")
-    ] = "quick",
-    runs: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
-    min_seconds: Annotated[
-        float | None, typer.Option(min=0, help="Instead of the preset's.")
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write results, raw samples too.")
-    ] = None,
+    threads: Threads = 1,
+    preset: PresetName = "quick",
+    runs: Runs = None,
+    min_seconds: MinSeconds = None,
+    json_file: JsonFile = None,
     html_file: HtmlFile = None,
     verbose: Verbose = False,
 ) -> None:
     """Time artifacts on this machine; this command is meant where none is named."""
     with command(verbose) as terminal:
-        from device_bench.protocol import PRESETS
         from device_bench.results import to_json
         from device_bench.stored import parse_results
         from device_bench.tables import print_results
         from lvt.files import write_text
 
-        if preset not in PRESETS:
-            raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+        rule = _protocol(preset)
         for file in (json_file, html_file):
             if file is not None:
                 _check_writable(file)  # better told now than after minutes of measuring
-        rule = PRESETS[preset]
         measurements = _measure(
             terminal,
             artifacts or [],
@@ -76,7 +78,7 @@ def bench(
             threads=threads,
             runs=rule.runs if runs is None else runs,
             seconds=rule.seconds if min_seconds is None else min_seconds,
-            preset=preset,
+            rule=rule,
         )
         data = to_json(measurements, threads=threads, rule=rule)
         results = parse_results(data, "the measurement")
@@ -134,6 +136,74 @@ def compare(
                 raise typer.Exit(FAILED)
 
 
+@app.command()
+def baselines(
+    threads: Threads = 1,
+    preset: PresetName = "quick",
+    runs: Runs = None,
+    min_seconds: MinSeconds = None,
+    json_file: JsonFile = None,
+    verbose: Verbose = False,
+) -> None:
+    """Time LVT beside MobileNetV2, PVTv2-B0, MiT-B0 and segmenters.
+
+    All have random weights and run in ONNX Runtime. LVT is rewritten for it, as every export is;
+    the others are as transformers has them. Figures in brackets are the paper's, whose images a
+    second are a GPU's.
+    """
+    with command(verbose) as terminal:
+        rule = _protocol(preset)
+        if json_file is not None:
+            _check_writable(json_file)
+        with terminal.steps() as progress:
+            progress("loading transformers")
+            from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
+            from device_bench.baselines import BASELINES, check_transformers
+            from export.exporter import ExportError
+            from lvt.files import write_text
+
+            check_transformers()
+        try:
+            with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
+                task = bar.add_task("starting", total=1.0, detail="")
+                results = run_baselines(
+                    BASELINES,
+                    Path(folder),
+                    threads=threads,
+                    runs=rule.runs if runs is None else runs,
+                    seconds=rule.seconds if min_seconds is None else min_seconds,
+                    rule=rule,
+                    tick=lambda step, share: bar.update(task, description=step, completed=share),
+                )
+        except ExportError as error:
+            terminal.note(f"error: {error}", cause=error.__cause__)
+            raise typer.Exit(FAILED) from error
+        for table in baseline_tables(results, threads=threads):
+            terminal.out.print(table)
+        for result in results:
+            if result.baseline.remark:
+                typer.echo(f"* {result.baseline.name}: {result.baseline.remark}")
+            if result.timing.reasons:
+                reasons = "; ".join(result.timing.reasons)
+                terminal.note(f"not valid: {result.baseline.name}: {reasons}")
+        if json_file is not None:
+            data = baselines_json(results, threads=threads, rule=rule)
+            write_text(json_file, json.dumps(data, indent=1) + "\n")
+
+
+def _protocol(preset: str) -> Protocol:
+    """The preset of this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    from device_bench.protocol import PRESETS
+
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[preset]
+
+
 def _check_writable(file: Path) -> None:
     from lvt.files import atomic_folder
 
@@ -158,12 +228,11 @@ def _measure(
     threads: int,
     runs: int,
     seconds: float,
-    preset: str,
+    rule: Protocol,
 ) -> list[Measurement]:
     from device_bench.backends import contestant, default_target
     from device_bench.default_model import default_artifact
     from device_bench.host import run_benchmark
-    from device_bench.protocol import PRESETS
 
     if not paths:
         target = default_target(backends)
@@ -178,6 +247,6 @@ def _measure(
             threads=threads,
             runs=runs,
             seconds=seconds,
-            rule=PRESETS[preset],
+            rule=rule,
             tick=lambda step, share: bar.update(task, description=step, completed=share),
         )
