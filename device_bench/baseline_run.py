@@ -15,6 +15,7 @@ from device_bench.baselines import SIZES, Baseline
 from device_bench.environment import describe
 from device_bench.protocol import Protocol
 from device_bench.statistics import CONFIDENCE, Interval
+from device_bench.tables import with_interval
 from device_bench.timing import Entrant, Tick, Timing, time_in_turn
 from export.exporter import ParityError, failing_as_conversion
 from export.parity import TOLERANCES, compare
@@ -114,14 +115,13 @@ def _export(baseline: Baseline, model: nn.Module, folder: Path, threads: int) ->
 def baselines_json(
     results: Sequence[BaselineResult], *, threads: int, rule: Protocol
 ) -> dict[str, Any]:
-    """The result file: raw samples included, with a schema version of its own."""
+    """A file of its own kind, which holds no artifacts: raw samples included."""
     return {
         "schema": SCHEMA,
-        "kind": "baselines",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": describe(),
         "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
-        "results": [
+        "models": [
             {
                 "name": result.baseline.name,
                 "task": result.baseline.task,
@@ -177,8 +177,8 @@ def _table(results: Sequence[BaselineResult], threads: int) -> Table:
             result.baseline.name + ("*" if result.baseline.remark else ""),
             f"{result.parameters / 1e6:.1f} ({_figure(paper.parameters)})",
             f"{result.macs / 1e9:.1f} ({_figure(paper.macs)})",
-            f"{median.value:.1f} [{median.low:.1f}, {median.high:.1f}]",
-            "1" if ratio is None else f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
+            with_interval(median, 1),
+            "1" if ratio is None else with_interval(ratio, 2),
             f"{timing.summary.per_second:.1f} ({_figure(paper.images_per_second)})",
             "no" if timing.reasons else "yes",
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from device_bench.statistics import Interval, latency_ratio
 from device_bench.stored import Result, ResultFile
+from device_bench.tables import with_interval
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -183,14 +184,13 @@ def comparison_table(comparison: Comparison, *, limit: float | None) -> Table:
     if limit is not None:
         table.add_column(f"limit {limit:g}")
     for pair in comparison.pairs:
-        ratio = pair.ratio
         row: list[str | Text] = [
             Text(pair.after.artifact),  # a name may hold what rich would take for markup
             pair.after.backend,
             "same" if pair.same_file else "another",
             f"{pair.before.latency.median.value:.2f}",
             f"{pair.after.latency.median.value:.2f}",
-            f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]",
+            with_interval(pair.ratio, 3),
             pair.verdict,
         ]
         if limit is not None:

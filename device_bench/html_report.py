@@ -9,7 +9,7 @@ from device_bench.charts import Point, histogram, medians, over_time, scatter
 from device_bench.markup import Markup, element, join
 from device_bench.statistics import Interval
 from device_bench.stored import Result, ResultFile
-from device_bench.tables import outlier_note
+from device_bench.tables import decimals, outlier_note
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #59636e; --rule: #d0d7de;
@@ -124,10 +124,10 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     return element("table", element("thead", head), element("tbody", *body))
 
 
-def _with_interval(interval: Interval, decimals: int) -> Markup:
+def _with_interval(interval: Interval, places: int) -> Markup:
     """A figure, and below it the interval it lies in."""
     value, low, high = (
-        f"{number:.{decimals}f}" for number in (interval.value, interval.low, interval.high)
+        f"{number:.{places}f}" for number in (interval.value, interval.low, interval.high)
     )
     return join(value, Markup(" "), element("small", f"[{low}, {high}]"))
 
@@ -141,9 +141,9 @@ def _latency_table(results: Sequence[Result]) -> Markup:
             join(
                 result.label, Markup(" "), element("small", f"{result.precision}, {result.backend}")
             ),
-            _with_interval(result.latency.median, 1),
-            _with_interval(result.latency.p90, 1),
-            f"{result.latency.p99:.1f}",
+            _with_interval(result.latency.median, decimals(result)),
+            _with_interval(result.latency.p90, decimals(result)),
+            f"{result.latency.p99:.{decimals(result)}f}",
             f"{result.latency.per_second:.1f}",
             "1" if result.speedup is None else _with_interval(result.speedup, 2),
             f"{result.gmacs_per_second:.1f}",

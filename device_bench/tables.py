@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from device_bench.statistics import Interval
 from device_bench.stored import Result, ResultFile
 
 if TYPE_CHECKING:
@@ -36,10 +37,22 @@ def outlier_note(result: Result) -> str | None:
     outliers, runs = result.latency.outliers, result.latency.runs
     if outliers.count <= NOTABLE_OUTLIERS * runs:
         return None
+    places = decimals(result)
     return (
-        f"{outliers.count} of {runs} inferences took more than {outliers.fence_ms:.1f} ms, up to "
-        f"{outliers.worst_ms:.1f} ms; they are counted, and p99 is one of them"
+        f"{outliers.count} of {runs} inferences took more than {outliers.fence_ms:.{places}f} ms, "
+        f"up to {outliers.worst_ms:.{places}f} ms; they are counted, and p99 is one of them"
     )
+
+
+def decimals(result: Result) -> int:
+    """Decimal places of its latencies in milliseconds: three digits that mean something."""
+    return 1 if result.latency.median.value >= 10 else 2
+
+
+def with_interval(interval: Interval, places: int) -> str:
+    """`1.00 [0.99, 1.01]`."""
+    low, high = f"{interval.low:.{places}f}", f"{interval.high:.{places}f}"
+    return f"{interval.value:.{places}f} [{low}, {high}]"
 
 
 def latency_table(file: ResultFile) -> Table:
@@ -59,18 +72,17 @@ def latency_table(file: ResultFile) -> Table:
         table.add_column("speed-up [95% CI]", justify="right")
     table.add_column("valid")
     for number, result in enumerate(file.results, start=1):
-        s = result.latency
+        s, places = result.latency, decimals(result)
         row = [
             str(number),
-            f"{s.median.value:.1f} [{s.median.low:.1f}, {s.median.high:.1f}]",
-            f"{s.p90.value:.1f} [{s.p90.low:.1f}, {s.p90.high:.1f}]",
-            f"{s.p99:.1f}",
+            with_interval(s.median, places),
+            with_interval(s.p90, places),
+            f"{s.p99:.{places}f}",
             f"{s.per_second:.1f}",
             f"{result.gmacs_per_second:.1f}",
         ]
         if several:
-            r = result.speedup
-            row.append("1" if r is None else f"{r.value:.2f} [{r.low:.2f}, {r.high:.2f}]")
+            row.append("1" if result.speedup is None else with_interval(result.speedup, 2))
         table.add_row(*row, "yes" if result.valid else "no")
     return table
 

@@ -15,8 +15,10 @@ from device_bench import baselines, cli
 from device_bench.baseline_run import BaselineResult, baseline_tables, baselines_json, run_baselines
 from device_bench.baselines import BASELINES, SIZES, Baseline, PaperFigures
 from device_bench.protocol import Protocol
+from device_bench.stored import parse_results
 from export.exporter import ParityError
 from lvt.complexity import count_macs, count_parameters
+from lvt.errors import UserError
 from lvt.models import BACKBONE_OUTPUTS
 from tests.export.test_cli import one_line_error, run
 
@@ -66,9 +68,11 @@ def test_what_is_counted_timed_and_written(tmp_path: Path) -> None:
     assert second.timing.ratio is not None
     assert len(second.timing.samples_ms) == 4
     data = json.loads(json.dumps(baselines_json([first, second], threads=1, rule=RULE)))
-    assert [entry["name"] for entry in data["results"]] == ["small", "again"]
-    assert data["results"][0]["paper"]["parameters"] == 0.1
-    assert data["results"][1]["speedup_over_lvt"]["low"] > 0
+    assert [entry["name"] for entry in data["models"]] == ["small", "again"]
+    assert data["models"][0]["paper"]["parameters"] == 0.1
+    assert data["models"][1]["speedup_over_lvt"]["low"] > 0
+    with pytest.raises(UserError, match="not a result file"):
+        parse_results(data, "baselines.json")  # one cannot be compared with an artifact's
     (table,) = baseline_tables([first, second], threads=1)
     assert table.row_count == 2
 
