@@ -72,6 +72,18 @@ class Contestant:
             return "the PyTorch reference runs with random weights, which can be faster or slower"
         return None
 
+    @property
+    def arena_bytes(self) -> int | None:
+        """Memory the file plans for activations; None where the runtime does not tell.
+
+        ONNX Runtime and LiteRT keep the size of their arenas to themselves.
+        """
+        if self.backend != target_info("executorch").runtime:
+            return None
+        from export.pte import planned_bytes
+
+        return planned_bytes(self.artifact.path)
+
     def open(self, threads: int) -> Session:
         """Loads it; `threads` is at least 1."""
         if self.backend == TORCH:

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import Terminal, Verbose, command, new_app
+from lvt.console import FAILED, DefaultCommand, Terminal, Verbose, command, new_app
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
     from device_bench.backends import Contestant
     from device_bench.host import Measurement
     from device_bench.profile.summary import Profile
+    from device_bench.protocol import Protocol
+    from device_bench.stored import ResultFile
 
-app = new_app()
+app = new_app(
+    "Time artifacts on this machine.\n\n"
+    "Several artifacts (or backends) are timed in turn, one inference each, and compared with the "
+    "first: the ratio holds even where the machine is noisy. Pre- and post-processing are timed "
+    "apart, on a real photo. What is measured and how: docs/benchmarking.md.",
+    group=DefaultCommand,
+)
+Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
+PresetName = Annotated[
+    str, typer.Option(help="quick: 128 runs and 10 s; submission: 1024 runs and 60 s.")
+]
+Runs = Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")]
+MinSeconds = Annotated[float | None, typer.Option(min=0, help="Instead of the preset's.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write results, raw samples too.")
+]
+HtmlFile = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a report to look at.")
+]
+ResultsFile = Annotated[Path, typer.Argument(help="Written by lvt-bench --json.")]
 
 
-@app.command()
+@app.command("run", hidden=True)
 def bench(
     artifacts: Annotated[
         list[Path] | None,
@@ -32,17 +54,12 @@ def bench(
             "[default: each artifact's own]"
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the runtime.")] = 1,
-    preset: Annotated[
-        str, typer.Option(help="quick: 128 runs and 10 s; submission: 1024 runs and 60 s.")
-    ] = "quick",
-    runs: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
-    min_seconds: Annotated[
-        float | None, typer.Option(min=0, help="Instead of the preset's.")
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write results, raw samples too.")
-    ] = None,
+    threads: Threads = 1,
+    preset: PresetName = "quick",
+    runs: Runs = None,
+    min_seconds: MinSeconds = None,
+    json_file: JsonFile = None,
+    html_file: HtmlFile = None,
     profile: Annotated[
         bool,
         typer.Option("--profile", help="Afterwards, tell what each operator takes."),
@@ -53,29 +70,22 @@ def bench(
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Time artifacts on this machine.
-
-    Several artifacts (or backends) are timed in turn, one inference each, and compared with the
-    first: the ratio holds even where the machine is noisy. Pre- and post-processing are timed
-    apart, on a real photo.
-    """
+    """Time artifacts on this machine; this command is meant where none is named."""
     with command(verbose) as terminal:
         from device_bench.profile.chart import check_name, draw_chart
         from device_bench.profile.run import check_profilable
-        from device_bench.protocol import PRESETS
-        from device_bench.results import cost_table, latency_table, to_json
-        from lvt.files import atomic_folder, write_text
+        from device_bench.results import to_json
+        from device_bench.stored import parse_results
+        from device_bench.tables import print_results
+        from lvt.files import write_text
         from lvt.visualisation import save_picture
 
-        if preset not in PRESETS:
-            raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+        rule = _protocol(preset)
         if profile_chart is not None:
             check_name(profile_chart)
-        for file in (json_file, profile_chart):
+        for file in (json_file, html_file, profile_chart):
             if file is not None:
-                with atomic_folder(file.parent):
-                    pass  # better told now than after minutes of measuring
-        rule = PRESETS[preset]
+                _check_writable(file)  # better told now than after minutes of measuring
         contestants = _contestants(terminal, artifacts or [], backend or [])
         profiling = profile or profile_chart is not None
         if profiling:
@@ -86,22 +96,152 @@ def bench(
             threads=threads,
             runs=rule.runs if runs is None else runs,
             seconds=rule.seconds if min_seconds is None else min_seconds,
-            preset=preset,
+            rule=rule,
         )
-        for number, m in enumerate(measurements, start=1):
-            typer.echo(f"{number}  {m.contestant.label}")
-        terminal.out.print(latency_table(measurements, threads=threads))
-        terminal.out.print(cost_table(measurements))
-        for m in measurements:
-            for reason in m.reasons:
-                terminal.note(f"not valid: {m.contestant.label}: {reason}")
+        data = to_json(measurements, threads=threads, rule=rule)
+        results = parse_results(data, "the measurement")
+        print_results(results, terminal)
         profiles = _profile(terminal, measurements, threads) if profiling else {}
+        for number, found in profiles.items():
+            data["results"][number - 1]["profile"] = found.to_dict()
         if profile_chart is not None:
             bars = [(measurements[n - 1].contestant.label, p) for n, p in profiles.items()]
             save_picture(draw_chart(bars), profile_chart)
         if json_file is not None:
-            result = to_json(measurements, profiles, threads=threads, rule=rule)
-            write_text(json_file, json.dumps(result, indent=1) + "\n")
+            write_text(json_file, json.dumps(data, indent=1) + "\n")
+        if html_file is not None:
+            _write_html(html_file, results)
+
+
+@app.command()
+def report(file: ResultsFile, html_file: HtmlFile = None, verbose: Verbose = False) -> None:
+    """Show a result file again, on the terminal and as a page."""
+    with command(verbose) as terminal:
+        from device_bench.stored import read_results
+        from device_bench.tables import print_results
+
+        results = read_results(file)
+        print_results(results, terminal)
+        if html_file is not None:
+            _write_html(html_file, results)
+
+
+@app.command()
+def compare(
+    before: ResultsFile,
+    after: ResultsFile,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(min=0, help="Exit with 1 if a ratio is above this, noise allowed for."),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Compare two result files: how much longer the second takes than the first.
+
+    Results are paired by file name and backend. With --fail-above 1.10 the exit code is 1 if the
+    whole 95% interval of a ratio of medians lies above 1.10.
+    """
+    with command(verbose) as terminal:
+        from device_bench.compare import compare_files, comparison_table
+        from device_bench.stored import read_results
+
+        comparison = compare_files(read_results(before), read_results(after))
+        terminal.out.print(comparison_table(comparison, limit=fail_above))
+        for note in comparison.notes:
+            terminal.note(f"note: {note}")
+        if fail_above is not None:
+            slower = [pair for pair in comparison.pairs if pair.above(fail_above)]
+            for pair in slower:
+                terminal.note(
+                    f"failed: {pair.label} takes {pair.ratio.value:.2f} times as long, at least "
+                    f"{pair.ratio.low:.3f}; the limit is {fail_above:g}"
+                )
+            if slower:
+                raise typer.Exit(FAILED)
+
+
+@app.command()
+def baselines(
+    threads: Threads = 1,
+    preset: PresetName = "quick",
+    runs: Runs = None,
+    min_seconds: MinSeconds = None,
+    json_file: JsonFile = None,
+    verbose: Verbose = False,
+) -> None:
+    """Time LVT beside MobileNetV2, PVTv2-B0, MiT-B0 and segmenters.
+
+    All have random weights and run in ONNX Runtime. LVT is rewritten for it, as every export is;
+    the others are as transformers has them. Figures in brackets are the paper's, whose images a
+    second are a GPU's.
+    """
+    with command(verbose) as terminal:
+        rule = _protocol(preset)
+        if json_file is not None:
+            _check_writable(json_file)
+        with terminal.steps() as progress:
+            progress("loading transformers")
+            from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
+            from device_bench.baselines import BASELINES, check_transformers
+            from export.exporter import ExportError
+            from lvt.files import write_text
+
+            check_transformers()
+        try:
+            with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
+                task = bar.add_task("starting", total=1.0, detail="")
+                results = run_baselines(
+                    BASELINES,
+                    Path(folder),
+                    threads=threads,
+                    runs=rule.runs if runs is None else runs,
+                    seconds=rule.seconds if min_seconds is None else min_seconds,
+                    rule=rule,
+                    tick=lambda step, share: bar.update(task, description=step, completed=share),
+                )
+        except ExportError as error:
+            terminal.note(f"error: {error}", cause=error.__cause__)
+            raise typer.Exit(FAILED) from error
+        for table in baseline_tables(results, threads=threads):
+            terminal.out.print(table)
+        for result in results:
+            if result.baseline.remark:
+                typer.echo(f"* {result.baseline.name}: {result.baseline.remark}")
+            if result.timing.reasons:
+                reasons = "; ".join(result.timing.reasons)
+                terminal.note(f"not valid: {result.baseline.name}: {reasons}")
+        if json_file is not None:
+            data = baselines_json(results, threads=threads, rule=rule)
+            write_text(json_file, json.dumps(data, indent=1) + "\n")
+
+
+def _protocol(preset: str) -> Protocol:
+    """The preset of this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    from device_bench.protocol import PRESETS
+
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[preset]
+
+
+def _check_writable(file: Path) -> None:
+    from lvt.files import atomic_folder
+
+    with atomic_folder(file.parent):
+        pass
+    if file.is_dir():
+        raise UserError(f"{file} is a folder; give a file name")
+
+
+def _write_html(file: Path, results: ResultFile) -> None:
+    from device_bench.html_report import render
+    from lvt.files import write_text
+
+    write_text(file, render(results))
 
 
 def _contestants(terminal: Terminal, paths: list[Path], backends: list[str]) -> list[Contestant]:
@@ -149,10 +289,9 @@ def _measure(
     threads: int,
     runs: int,
     seconds: float,
-    preset: str,
+    rule: Protocol,
 ) -> list[Measurement]:
     from device_bench.host import run_benchmark
-    from device_bench.protocol import PRESETS
 
     with terminal.progress() as bar:
         task = bar.add_task("starting", total=1.0, detail="")
@@ -161,6 +300,6 @@ def _measure(
             threads=threads,
             runs=runs,
             seconds=seconds,
-            rule=PRESETS[preset],
+            rule=rule,
             tick=lambda step, share: bar.update(task, description=step, completed=share),
         )

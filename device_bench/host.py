@@ -1,4 +1,4 @@
-"""Times contestants on this machine, in turn, so that a noisy machine is noisy for all alike."""
+"""Everything that is measured of artifacts on this machine."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from device_bench.backends import Contestant
 from device_bench.coldstart import ColdStart, measure
-from device_bench.protocol import Protocol, complaints
-from device_bench.statistics import Interval, Samples, Summary, speedup, summarise
+from device_bench.protocol import Protocol
+from device_bench.statistics import Interval, Samples, Summary
+from device_bench.timing import Entrant, Tick, time_in_turn
+from device_bench.warmup import WarmUp
 from export.session import Session
 from lvt.preprocessing import packaged_photos, read_image
 
 _STAGE_RUNS = 15
 """Timed runs of pre- and post-processing, which vary less than inference."""
-_WARMUP_SECONDS = 1.0
-_WARMUP_RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Measurement:
     """Everything measured of one contestant.
 
     Attributes:
+        arena_bytes: memory planned for activations; None where the runtime does not tell.
+        warmup: what was run before, untimed.
         samples_ms: steady-state inferences in order.
         ratio: how many times faster than the first contestant; None for the first.
         preprocess_ms: median time from decoded picture to network input.
@@ -38,6 +40,8 @@ class Measurement:
 
     contestant: Contestant
     cold: ColdStart
+    arena_bytes: int | None
+    warmup: WarmUp
     samples_ms: Samples
     summary: Summary
     ratio: Interval | None
@@ -51,15 +55,15 @@ class Measurement:
         return not self.reasons
 
     @property
-    def gmacs_per_second(self) -> float:
-        """Multiply-accumulates of the graph that was run, per second, in 1e9."""
+    def macs(self) -> int:
+        """Multiply-accumulates of the graph that was run."""
         which = "reference" if self.contestant.backend == "torch" else "artifact"
-        macs = self.contestant.artifact.manifest["macs"][which]
-        return float(macs) / 1e6 / self.summary.median.value
+        return int(self.contestant.artifact.manifest["macs"][which])
 
-
-Tick = Callable[[str, float], None]
-"""Called with what is being done and the share of the timed runs that is done."""
+    @property
+    def gmacs_per_second(self) -> float:
+        """Multiply-accumulates a second at the median, in 1e9."""
+        return self.macs / 1e6 / self.summary.median.value
 
 
 def run_benchmark(
@@ -89,82 +93,38 @@ def run_benchmark(
     picture = read_image(packaged_photos()[0])
     inputs = [entry.artifact.preprocessing(picture) for entry in contestants]
     sessions = [entry.open(threads) for entry in contestants]
-    for entry, session, image in zip(contestants, sessions, inputs, strict=True):
-        tick(f"warming up {entry.label}", 0.0)
-        _warm_up(session, image)
-    samples = _interleave(sessions, inputs, runs, seconds, tick)
-
-    tick("pre- and post-processing", 1.0)
-    return [
-        _measurement(
-            entry,
-            cold=cold[index],
-            samples=samples[index],
-            baseline=samples[0] if index else None,
-            stages=_stages(entry, sessions[index], picture),
-            reasons=complaints(
-                samples[index],
-                rule,
-                load_before=load_before,
-                busy_threads=threads,
-                cores=os.cpu_count() or 1,
-            ),
-        )
-        for index, entry in enumerate(contestants)
+    entrants = [
+        Entrant(entry.label, session, image)
+        for entry, session, image in zip(contestants, sessions, inputs, strict=True)
     ]
-
-
-def _measurement(
-    entry: Contestant,
-    *,
-    cold: ColdStart,
-    samples: Samples,
-    baseline: Samples | None,
-    stages: tuple[float, float | None],
-    reasons: list[str],
-) -> Measurement:
-    return Measurement(
-        contestant=entry,
-        cold=cold,
-        samples_ms=samples,
-        summary=summarise(samples),
-        ratio=None if baseline is None else speedup(baseline, samples),
-        preprocess_ms=stages[0],
-        postprocess_ms=stages[1],
-        reasons=(*reasons, *([entry.caveat] if entry.caveat else [])),
+    timings = time_in_turn(
+        entrants,
+        threads=threads,
+        runs=runs,
+        seconds=seconds,
+        rule=rule,
+        load_before=load_before,
+        tick=tick,
     )
-
-
-def _warm_up(session: Session, image: NDArray[np.float32]) -> None:
-    start = time.perf_counter()
-    count = 0
-    while count < _WARMUP_RUNS or time.perf_counter() - start < _WARMUP_SECONDS:
-        session.run(image)
-        count += 1
-
-
-def _interleave(
-    sessions: list[Session],
-    inputs: list[NDArray[np.float32]],
-    runs: int,
-    seconds: float,
-    tick: Tick,
-) -> list[Samples]:
-    series: list[list[float]] = [[] for _ in sessions]
-    totals = [0.0] * len(sessions)
-    done = 0
-    while done < runs or min(totals) < seconds:
-        order = range(len(sessions))
-        for index in order if done % 2 == 0 else reversed(order):  # no one always runs second
-            start = time.perf_counter()
-            sessions[index].run(inputs[index])
-            elapsed = time.perf_counter() - start
-            series[index].append(elapsed * 1e3)
-            totals[index] += elapsed
-        done += 1
-        share = min(done / runs if runs else 1.0, min(totals) / seconds if seconds else 1.0)
-        tick(f"timing, {done} rounds", min(share, 1.0))
-    return [np.array(values) for values in series]
+    tick("pre- and post-processing", 1.0)
+    measurements = []
+    for index, (entry, timing) in enumerate(zip(contestants, timings, strict=True)):
+        before, after = _stages(entry, sessions[index], picture)
+        measurements.append(
+            Measurement(
+                contestant=entry,
+                cold=cold[index],
+                arena_bytes=entry.arena_bytes,
+                warmup=timing.warmup,
+                samples_ms=timing.samples_ms,
+                summary=timing.summary,
+                ratio=timing.ratio,
+                preprocess_ms=before,
+                postprocess_ms=after,
+                reasons=(*timing.reasons, *([entry.caveat] if entry.caveat else [])),
+            )
+        )
+    return measurements
 
 
 def _median_ms(action: Callable[[], Any]) -> float:

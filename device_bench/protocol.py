@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from device_bench.statistics import Samples, drift
+from device_bench.warmup import WarmUp
 
 MAX_DRIFT = 1.10
 """Thermal or load drift between the first and the last third beyond which figures mislead."""
@@ -33,13 +34,20 @@ PRESETS = {
 
 
 def complaints(
-    samples_ms: Samples, rule: Protocol, *, load_before: float, busy_threads: int, cores: int
+    samples_ms: Samples,
+    rule: Protocol,
+    *,
+    warmup: WarmUp,
+    load_before: float,
+    busy_threads: int,
+    cores: int,
 ) -> list[str]:
     """Why a measurement is not valid under `rule`; empty if it is.
 
     Args:
         samples_ms: timed inferences in order.
         rule: the preset to judge by.
+        warmup: what was run before them.
         load_before: the machine's one-minute load average before we began.
         busy_threads: threads the inferences use.
         cores: logical cores of the machine.
@@ -50,6 +58,8 @@ def complaints(
     total = float(samples_ms.sum()) / 1000
     if total < rule.seconds:
         reasons.append(f"{total:.1f} s of inference, {rule.name} asks for {rule.seconds:.0f} s")
+    if not warmup.settled:
+        reasons.append(f"latency had not settled after {warmup.seconds:.0f} s of warm-up")
     moved = drift(samples_ms)
     if not 1 / MAX_DRIFT <= moved <= MAX_DRIFT:
         reasons.append(f"latency drifted by {moved - 1:+.0%} during the run")

@@ -89,6 +89,15 @@ def program_placement(path: Path, accelerator: str) -> Placement:
     return Placement(accelerator, partitions, delegated, outside)
 
 
+def planned_bytes(path: Path) -> int:
+    """Memory that the file plans for values outside its delegates, which have their own.
+
+    Raises:
+        UserError: see `read_program`.
+    """
+    return sum(read_program(path).execution_plan[0].non_const_buffer_sizes)
+
+
 def read_program(path: Path) -> Program:
     """The flatbuffer of a file.
 

@@ -13,9 +13,10 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Annotated, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from lvt.errors import UserError
 
@@ -40,9 +41,33 @@ RuntimeThreads = Annotated[int, typer.Option(min=0, help="0: the runtime's choic
 T = TypeVar("T", bound=str)
 
 
-def new_app(help_text: str | None = None) -> typer.Typer:
+class DefaultCommand(TyperGroup):
+    """Several subcommands, of which the first is meant where none is named."""
+
+    @property
+    def _default(self) -> str:
+        return next(iter(self.commands))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Names the default command where `args` begins with anything but a command."""
+        if not args or args[0] not in (*self.commands, *ctx.help_option_names):
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The default command's usage, then that there are others."""
+        return [*self.commands[self._default].collect_usage_pieces(ctx), "| COMMAND ..."]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The default command's arguments and options, then the other commands."""
+        self.commands[self._default].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+def new_app(help_text: str | None = None, *, group: type[TyperGroup] | None = None) -> typer.Typer:
     """A Typer application in the house style; a help text is for several subcommands."""
     return typer.Typer(
+        cls=group,
         help=help_text,
         no_args_is_help=help_text is not None,
         add_completion=False,

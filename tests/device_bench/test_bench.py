@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,12 @@ from device_bench.backends import contestant
 from device_bench.coldstart import measure
 from device_bench.default_model import cache_folder, default_artifact
 from device_bench.host import run_benchmark
+from device_bench.html_report import render
 from device_bench.protocol import Protocol
+from device_bench.stored import read_results
+from device_bench.warmup import WINDOW
 from export.artifact import manifest_path
+from export.capabilities import TARGETS, installed
 from export.exporter import ExportResult, export_artifact
 from export.request import ExportRequest
 from export.session import Outputs
@@ -35,13 +40,15 @@ def test_two_artifacts_interleaved(
     plain = export_artifact(request)
     results = tmp_path / "results.json"
     arguments = [plain.path, tiny_export.path, "--runs", "8", "--min-seconds", "0"]
-    assert run(cli.app, *arguments, "--json", results) == 0
+    page = tmp_path / "report.html"
+    assert run(cli.app, *arguments, "--json", results, "--html", page) == 0
     output = capfd.readouterr()
     assert "speed-up" in output.out
     assert "8 runs, quick asks for 128" in output.err
 
     data = json.loads(results.read_text())
-    assert data["schema"] == 1
+    assert data["schema"] == 2
+    assert page.read_text("utf-8") == render(read_results(results))
     assert data["environment"]["cores"]
     assert data["environment"]["packages"]["onnxruntime"]
     first, second = data["results"]
@@ -56,6 +63,9 @@ def test_two_artifacts_interleaved(
         assert entry["valid"] is False
         assert entry["cold_start"]["load_ms"] > 0
         assert entry["cold_start"]["memory_bytes"] > 0
+        assert entry["arena_bytes"] is None  # ONNX Runtime does not tell
+        assert entry["warmup"]["runs"] >= 2 * WINDOW
+        assert entry["precision"] == "fp32"
         assert entry["postprocess_ms"] > 0
         assert entry["preprocess_ms"] > 0
 
@@ -81,6 +91,7 @@ def test_contestants_take_turns(tiny_export: ExportResult, monkeypatch: pytest.M
 
         def run(self, image: np.ndarray) -> Outputs:
             order.append(self.name)
+            time.sleep(0.001)
             return {"logits": np.zeros((1, 3, 16, 24), np.float32)}
 
     entries = [contestant(tiny_export.path, "onnxruntime") for _ in range(2)]
@@ -120,8 +131,10 @@ def test_default_model_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (["absent.onnx"], "no artifact at absent.onnx"),
         (["ARTIFACT", "--backend", "cuda"], "choose one of onnxruntime, coreml"),
         (["ARTIFACT", "--preset", "slow"], "choose one of quick, submission"),
+        (["--backend", "cuda"], "choose one of onnxruntime, coreml"),
+        (["ARTIFACT", "--html", "FOLDER"], "is a folder"),
     ],
-    ids=["file", "backend", "preset"],
+    ids=["file", "backend", "preset", "no-artifact", "folder"],
 )
 def test_errors(
     arguments: list[str],
@@ -129,9 +142,32 @@ def test_errors(
     tiny_export: ExportResult,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    filled = [str(tiny_export.path) if a == "ARTIFACT" else a for a in arguments]
+    places = {"ARTIFACT": tiny_export.path, "FOLDER": tiny_export.path.parent}
+    filled = [places.get(argument, argument) for argument in arguments]
     assert run(cli.app, *filled) == 2
     assert phrase in one_line_error(capfd)
+
+
+@pytest.mark.skipif(not installed(TARGETS["executorch"]), reason="needs lvt-mobile[executorch]")
+def test_executorch_tells_its_arena(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """The planned memory holds at least the image and the logits, which no delegate owns."""
+    exported = export_artifact(
+        ExportRequest("executorch", out=tmp_path, checkpoint=tiny_checkpoint)
+    )
+    arena = contestant(exported.path).arena_bytes
+    assert arena is not None
+    image_and_logits = 4 * (3 * 64 * 96 + 3 * 16 * 24)
+    assert image_and_logits <= arena <= 100 * image_and_logits
+
+
+def test_the_bare_command_is_the_one_that_measures(capfd: pytest.CaptureFixture[str]) -> None:
+    """Subcommands must not take the place of `lvt-bench ARTIFACT...`."""
+    assert run(cli.app, "--help") == 0
+    output = capfd.readouterr().out
+    assert "[OPTIONS] [artifacts]... | COMMAND ..." in output
+    for word in ("--backend", "--threads", "--html", "compare", "report"):
+        assert word in output
+    assert run(cli.app, "run", "absent.onnx") == run(cli.app, "absent.onnx") == 2
 
 
 def test_a_model_that_does_not_run_is_one_line(tiny_export: ExportResult, tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from device_bench.protocol import PRESETS, Protocol, complaints
-from device_bench.statistics import drift, speedup, summarise
+from device_bench.statistics import Summary, drift, latency_ratio, speedup, summarise
+from device_bench.warmup import WarmUp
+
+WARM = WarmUp(10, 1.0, settled=True)
 
 
 def test_summary_by_hand() -> None:
@@ -14,7 +17,7 @@ def test_summary_by_hand() -> None:
     summary = summarise(samples)
     assert summary.runs == 101
     assert summary.median.value == 51
-    assert summary.p90 == pytest.approx(91)
+    assert summary.p90.value == pytest.approx(91)
     assert summary.p99 == pytest.approx(100)
     assert summary.per_second == pytest.approx(1000 / 51)
 
@@ -27,6 +30,61 @@ def test_median_interval_covers_the_truth_as_often_as_it_claims() -> None:
         interval = summarise(generator.lognormal(0.0, 0.3, 60)).median
         hits += interval.low <= 1.0 <= interval.high
     assert 0.88 <= hits / 200 <= 0.995
+
+
+def test_p90_interval_covers_the_truth_as_often_as_it_claims() -> None:
+    generator = np.random.default_rng(3)
+    truth = float(np.exp(0.3 * 1.2815516))  # 90th percentile of the log-normal
+    hits = 0
+    for _ in range(200):
+        interval = summarise(generator.lognormal(0.0, 0.3, 128)).p90
+        hits += interval.low <= truth <= interval.high
+    assert 0.86 <= hits / 200 <= 0.99
+
+
+def test_outliers_are_counted_and_kept() -> None:
+    """Cutting the tail off is how a stuttering phone gets a good figure."""
+    samples = np.array([10.0, 11.0, 12.0, 13.0] * 25 + [40.0, 90.0])
+    summary = summarise(samples)
+    assert (summary.outliers.count, summary.outliers.worst_ms) == (2, 90.0)
+    # Quartiles 11 and 13: the fence is 13 + 3 * 2.
+    assert summary.outliers.fence_ms == pytest.approx(19)
+    assert summary.mean == pytest.approx(samples.mean())
+    assert summarise(np.full(50, 10.0)).outliers.count == 0
+
+
+def test_a_summary_survives_its_file() -> None:
+    summary = summarise(np.arange(1.0, 60.0))
+    assert Summary.from_dict(summary.to_dict()) == summary
+
+
+def test_separate_runs_by_hand() -> None:
+    """1.25 times as long, without noise: no doubt is left."""
+    ratio = latency_ratio(np.full(20, 8.0), np.full(50, 10.0))
+    assert (ratio.value, ratio.low, ratio.high) == (1.25, 1.25, 1.25)
+    with pytest.raises(ValueError, match="no samples"):
+        latency_ratio(np.ones(3), np.array([]))
+
+
+def test_separate_runs_of_the_same_thing_rarely_differ() -> None:
+    """A gate that fires on noise is soon switched off: lower bounds above 1 in 2.5% of runs."""
+    generator = np.random.default_rng(4)
+    false_alarms = covered = 0
+    for _ in range(200):
+        before, after = generator.lognormal(0.0, 0.2, (2, 60))
+        ratio = latency_ratio(before, after)
+        false_alarms += ratio.low > 1.0
+        covered += ratio.low <= 1.0 <= ratio.high
+    assert false_alarms / 200 <= 0.06
+    assert 0.90 <= covered / 200 <= 0.995
+
+
+def test_separate_runs_are_not_paired_by_order() -> None:
+    """Resampling both by the same rows would call a chance likeness of order a shared cause."""
+    generator = np.random.default_rng(5)
+    series = generator.lognormal(0.0, 0.5, 80)
+    assert (ratio := latency_ratio(series, series)).high - ratio.low > 0.1
+    assert (paired := speedup(series, series)).high - paired.low == 0
 
 
 def test_speedup_survives_noise_that_both_sides_share() -> None:
@@ -69,7 +127,7 @@ def test_presets_are_mlperf_mobile_s() -> None:
 )
 def test_each_rule_can_be_broken(samples: np.ndarray, load: float, phrase: str) -> None:
     rule = Protocol("test", runs=10, seconds=1.0)
-    found = complaints(samples, rule, load_before=load, busy_threads=1, cores=2)
+    found = complaints(samples, rule, warmup=WARM, load_before=load, busy_threads=1, cores=2)
     assert len(found) == 1
     assert phrase in found[0]
 
@@ -77,4 +135,7 @@ def test_each_rule_can_be_broken(samples: np.ndarray, load: float, phrase: str) 
 def test_a_clean_run_is_valid() -> None:
     rule = Protocol("test", runs=10, seconds=1.0)
     clean = np.full(10, 200.0)
-    assert complaints(clean, rule, load_before=0.2, busy_threads=1, cores=2) == []
+    quiet = {"load_before": 0.2, "busy_threads": 1, "cores": 2}
+    assert complaints(clean, rule, warmup=WARM, **quiet) == []
+    cold = WarmUp(40, 20.0, settled=False)
+    assert "not settled after 20 s" in complaints(clean, rule, warmup=cold, **quiet)[0]

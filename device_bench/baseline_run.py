@@ -1,0 +1,189 @@
+"""LVT and its baselines on one road: counted, exported to ONNX, compared, timed in turn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from device_bench.baselines import SIZES, Baseline
+from device_bench.environment import describe
+from device_bench.protocol import Protocol
+from device_bench.statistics import CONFIDENCE, Interval
+from device_bench.tables import with_interval
+from device_bench.timing import Entrant, Tick, Timing, time_in_turn
+from export.exporter import ParityError, failing_as_conversion
+from export.parity import TOLERANCES, compare
+from export.session import TorchSession
+from export.targets import Conversion, load_target
+from lvt.complexity import count_macs, count_parameters
+from lvt.models import default_spec
+from lvt.preprocessing import fixed_size, packaged_photos, read_image
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineResult:
+    """One model, measured.
+
+    Attributes:
+        macs: of the model as its library has it, before any rewrite.
+    """
+
+    baseline: Baseline
+    parameters: int
+    macs: int
+    timing: Timing
+
+
+def run_baselines(
+    baselines: Sequence[Baseline],
+    folder: Path,
+    *,
+    threads: int,
+    runs: int,
+    seconds: float,
+    rule: Protocol,
+    tick: Tick,
+) -> list[BaselineResult]:
+    """Measures models; those of one task are timed in turn and compared with its first.
+
+    Args:
+        baselines: what to measure.
+        folder: a scratch folder for the exported files.
+        threads: of ONNX Runtime.
+        runs: least number of rounds.
+        seconds: least time each model's inferences take together.
+        rule: what validity is judged by.
+        tick: told about progress.
+
+    Raises:
+        ConversionError: a model cannot be exported, or its file does not run.
+        ParityError: a file does not compute what its model computes.
+    """
+    load_before = os.getloadavg()[0]
+    results = []
+    for task in dict.fromkeys(baseline.task for baseline in baselines):
+        group = [baseline for baseline in baselines if baseline.task == task]
+        counts, entrants = [], []
+        for baseline in group:
+            tick(f"exporting {baseline.name}", 0.0)
+            model = baseline.build()
+            counts.append((count_parameters(model), count_macs(model, SIZES[task])))
+            entrants.append(_export(baseline, model, folder, threads))
+        timings = time_in_turn(
+            entrants,
+            threads=threads,
+            runs=runs,
+            seconds=seconds,
+            rule=rule,
+            load_before=load_before,
+            tick=tick,
+        )
+        results += [
+            BaselineResult(baseline, parameters, macs, timing)
+            for baseline, (parameters, macs), timing in zip(group, counts, timings, strict=True)
+        ]
+    return results
+
+
+def _export(baseline: Baseline, model: nn.Module, folder: Path, threads: int) -> Entrant:
+    """The model as an ONNX file in ONNX Runtime, once it has proved to compute the same."""
+    target, size = load_target("onnx"), SIZES[baseline.task]
+    spec = default_spec(baseline.task)  # for the outputs' names, which all models of a task share
+    file = folder / f"{baseline.name}.onnx"
+    conversion = Conversion(baseline.prepare(model), spec, size, "fp32", metadata={})
+    image = fixed_size(baseline.task, size)(read_image(packaged_photos()[0]))
+    with failing_as_conversion(f"{baseline.name}: no ONNX file"):
+        target.write(conversion, file)
+        session = target.open_session(file, threads=threads)
+        parity = compare(TorchSession(model, spec), session, [image], spec, TOLERANCES["fp32"])
+    if not parity.passed:
+        raise ParityError(f"{baseline.name}: parity failed: {'; '.join(parity.failures)}")
+    return Entrant(baseline.name, session, image)
+
+
+def baselines_json(
+    results: Sequence[BaselineResult], *, threads: int, rule: Protocol
+) -> dict[str, Any]:
+    """A file of its own kind, which holds no artifacts: raw samples included."""
+    return {
+        "schema": SCHEMA,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": describe(),
+        "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
+        "models": [
+            {
+                "name": result.baseline.name,
+                "task": result.baseline.task,
+                "size": list(SIZES[result.baseline.task]),
+                "parameters": result.parameters,
+                "macs": result.macs,
+                "paper": asdict(result.baseline.paper),
+                "remark": result.baseline.remark,
+                "valid": not result.timing.reasons,
+                "reasons": list(result.timing.reasons),
+                "latency_ms": result.timing.summary.to_dict(),
+                "speedup_over_lvt": _maybe_dict(result.timing.ratio),
+                "samples_ms": [round(float(sample), 4) for sample in result.timing.samples_ms],
+            }
+            for result in results
+        ],
+    }
+
+
+def _maybe_dict(interval: Interval | None) -> dict[str, float] | None:
+    return None if interval is None else asdict(interval)
+
+
+def baseline_tables(results: Sequence[BaselineResult], *, threads: int) -> list[Table]:
+    """One table a task: what is measured here, and in brackets what the paper says."""
+    return [
+        _table([result for result in results if result.baseline.task == task], threads)
+        for task in dict.fromkeys(result.baseline.task for result in results)
+    ]
+
+
+def _table(results: Sequence[BaselineResult], threads: int) -> Table:
+    from rich.table import Table
+
+    task = results[0].baseline.task
+    height, width = SIZES[task]
+    title = f"{task} {height}x{width}, ONNX Runtime, {threads} thread{'s' if threads > 1 else ''}"
+    table = Table(title=f"{title}; (paper)", title_justify="left")
+    table.add_column("model")
+    for heading in (
+        "M parameters",
+        "GMAC",
+        "median ms [95% CI]",
+        "speed-up over LVT [95% CI]",
+        "img/s",
+    ):
+        table.add_column(heading, justify="right")
+    table.add_column("valid")
+    for result in results:
+        paper, timing = result.baseline.paper, result.timing
+        median, ratio = timing.summary.median, timing.ratio
+        table.add_row(
+            result.baseline.name + ("*" if result.baseline.remark else ""),
+            f"{result.parameters / 1e6:.1f} ({_figure(paper.parameters)})",
+            f"{result.macs / 1e9:.1f} ({_figure(paper.macs)})",
+            with_interval(median, 1),
+            "1" if ratio is None else with_interval(ratio, 2),
+            f"{timing.summary.per_second:.1f} ({_figure(paper.images_per_second)})",
+            "no" if timing.reasons else "yes",
+        )
+    return table
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"

@@ -1,0 +1,36 @@
+"""HTML and SVG from plain Python, with every text escaped by construction."""
+
+from __future__ import annotations
+
+from html import escape
+
+
+class Markup(str):
+    """Text that is markup already; any other text is escaped."""
+
+    __slots__ = ()
+
+
+def element(name: str, *children: str | None, **attributes: str | float | None) -> Markup:
+    """One element.
+
+    Args:
+        name: of the element.
+        children: markup as it is, other text escaped, None left out.
+        attributes: `_` stands for `-`, a trailing one (`class_`) is dropped; None leaves one out.
+    """
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Markup(f"<{name}{given}>{join(*children)}</{name}>")
+
+
+def join(*parts: str | None) -> Markup:
+    """Parts in a row, escaped like children of an element."""
+    return Markup(
+        "".join(
+            part if isinstance(part, Markup) else escape(part) for part in parts if part is not None
+        )
+    )

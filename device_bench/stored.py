@@ -1,0 +1,191 @@
+"""Result files, read back: what tables, reports and comparisons are made from.
+
+Imports no model and no runtime, so that a file can be read where nothing could be measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device_bench.protocol import Protocol
+from device_bench.statistics import Interval, Samples, Summary, finite
+from device_bench.warmup import WarmUp
+from lvt.errors import UserError
+
+SCHEMA = 2
+"""Raised when a reader of the old file would misread a new one. 2: p90 has an interval."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What the manifests knew of a model's accuracy.
+
+    Attributes:
+        figures: name to percent, the main one first.
+        images: how many pictures they come from.
+        measured_on: "this file" or "the float model".
+    """
+
+    figures: Mapping[str, float]
+    images: int
+    measured_on: str
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything a result file says of one thing that was timed.
+
+    Attributes:
+        label: how it is called in tables.
+        artifact: name of the model file, without its folder.
+        input_shape: as the file takes it.
+        macs: multiply-accumulates of the graph that was run.
+        reasons: why it is not valid; empty if it is.
+        memory_bytes: growth of a fresh process's peak resident memory.
+        arena_bytes: memory planned for activations; None: the runtime does not tell.
+        speedup: how many times faster than the first of the file; None for the first.
+        postprocess_ms: None for a backbone.
+        accuracy: None: not measured.
+    """
+
+    label: str
+    artifact: str
+    backend: str
+    task: str
+    precision: str
+    input_shape: tuple[int, ...]
+    sha256: str
+    file_bytes: int
+    macs: int
+    parameters: int
+    reasons: tuple[str, ...]
+    load_ms: float
+    first_ms: float
+    memory_bytes: int
+    arena_bytes: int | None
+    warmup: WarmUp
+    latency: Summary
+    speedup: Interval | None
+    preprocess_ms: float
+    postprocess_ms: float | None
+    accuracy: Accuracy | None
+    samples_ms: Samples
+
+    @property
+    def valid(self) -> bool:
+        """Whether the protocol was met on a quiet machine."""
+        return not self.reasons
+
+    @property
+    def gmacs_per_second(self) -> float:
+        """Multiply-accumulates a second at the median, in 1e9."""
+        return self.macs / 1e6 / self.latency.median.value
+
+
+@dataclass(frozen=True, eq=False)
+class ResultFile:
+    """One run of `lvt-bench`.
+
+    Attributes:
+        created: when, ISO 8601 in UTC.
+        environment: machine and versions, see `device_bench.environment`.
+        results: in the order they were named.
+    """
+
+    created: str
+    environment: Mapping[str, Any]
+    protocol: Protocol
+    threads: int
+    results: tuple[Result, ...]
+
+
+def read_results(path: Path) -> ResultFile:
+    """Reads a file that `lvt-bench --json` wrote.
+
+    Raises:
+        UserError: there is none, or it is something else, damaged, or of another schema.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not a result file of lvt-bench: {error}") from error
+    return parse_results(data, str(path))
+
+
+def parse_results(data: Any, name: str) -> ResultFile:
+    """A result file's content; `name` is for messages.
+
+    Raises:
+        UserError: it is something else, incomplete, or of another schema.
+    """
+    if not isinstance(data, dict) or not {"schema", "results"} <= data.keys():
+        raise UserError(f"{name} is not a result file: write one with lvt-bench --json")
+    if data["schema"] != SCHEMA:
+        raise UserError(
+            f"{name} has schema {data['schema']}; this version reads {SCHEMA}: measure again"
+        )
+    try:
+        rule = data["protocol"]
+        results = tuple(_result(entry) for entry in data["results"])
+        if not results:
+            raise ValueError("no results")
+        return ResultFile(
+            created=str(data["created"]),
+            environment=dict(data["environment"]),
+            protocol=Protocol(str(rule["name"]), int(rule["runs"]), finite(rule["seconds"])),
+            threads=int(rule["threads"]),
+            results=results,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"{name} is incomplete or damaged: {error!r}") from error
+
+
+def _result(entry: Mapping[str, Any]) -> Result:
+    cold, warmup, arena = entry["cold_start"], entry["warmup"], entry["arena_bytes"]
+    speedup, accuracy, after = (
+        entry[key] for key in ("speedup_over_first", "accuracy", "postprocess_ms")
+    )
+    return Result(
+        label=str(entry["label"]),
+        artifact=Path(entry["artifact"]).name,
+        backend=str(entry["backend"]),
+        task=str(entry["task"]),
+        precision=str(entry["precision"]),
+        input_shape=tuple(int(side) for side in entry["input"]),
+        sha256=str(entry["sha256"]),
+        file_bytes=int(entry["file_bytes"]),
+        macs=int(entry["macs"]),
+        parameters=int(entry["parameters"]),
+        reasons=tuple(str(reason) for reason in entry["reasons"]),
+        load_ms=finite(cold["load_ms"]),
+        first_ms=finite(cold["first_ms"]),
+        memory_bytes=int(cold["memory_bytes"]),
+        arena_bytes=None if arena is None else int(arena),
+        warmup=WarmUp(int(warmup["runs"]), finite(warmup["seconds"]), bool(warmup["settled"])),
+        latency=Summary.from_dict(entry["latency_ms"]),
+        speedup=None if speedup is None else Interval.from_dict(speedup),
+        preprocess_ms=finite(entry["preprocess_ms"]),
+        postprocess_ms=None if after is None else finite(after),
+        accuracy=None if accuracy is None else _accuracy(accuracy),
+        samples_ms=_samples(entry["samples_ms"]),
+    )
+
+
+def _accuracy(stored: Mapping[str, Any]) -> Accuracy:
+    figures = {str(name): finite(value) for name, value in stored["figures"].items()}
+    return Accuracy(figures, int(stored["images"]), str(stored["measured_on"]))
+
+
+def _samples(stored: Any) -> Samples:
+    samples = np.array(stored, np.float64)
+    if samples.ndim != 1 or not len(samples) or not (np.isfinite(samples) & (samples > 0)).all():
+        raise ValueError("samples_ms is no series of latencies")
+    return samples

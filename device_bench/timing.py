@@ -1,0 +1,119 @@
+"""Inferences of several sessions in turn, so that a noisy machine is noisy for all alike."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_bench.protocol import Protocol, complaints
+from device_bench.statistics import Interval, Samples, Summary, speedup, summarise
+from device_bench.warmup import WarmUp, warm_up
+from export.session import Session
+
+Tick = Callable[[str, float], None]
+"""Called with what is being done and the share of the timed runs that is done."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A session that is ready to be timed.
+
+    Attributes:
+        label: how it is called.
+        image: (1, 3, H, W), preprocessed; the same for every inference.
+    """
+
+    label: str
+    session: Session
+    image: NDArray[np.float32]
+
+    def timed(self) -> float:
+        """Seconds of one inference."""
+        start = time.perf_counter()
+        self.session.run(self.image)
+        return time.perf_counter() - start
+
+
+@dataclass(frozen=True, eq=False)
+class Timing:
+    """Steady-state latency of one entrant.
+
+    Attributes:
+        warmup: what was run before, untimed.
+        samples_ms: inferences in order.
+        ratio: how many times faster than the first entrant; None for the first.
+        reasons: why it is not valid; empty if it is.
+    """
+
+    warmup: WarmUp
+    samples_ms: Samples
+    summary: Summary
+    ratio: Interval | None
+    reasons: tuple[str, ...]
+
+
+def time_in_turn(
+    entrants: list[Entrant],
+    *,
+    threads: int,
+    runs: int,
+    seconds: float,
+    rule: Protocol,
+    load_before: float,
+    tick: Tick,
+) -> list[Timing]:
+    """Warms all entrants up, then times them round by round, one inference each per round.
+
+    Args:
+        entrants: at least one.
+        threads: that every session uses.
+        runs: least number of rounds.
+        seconds: least time each entrant's inferences take together.
+        rule: what validity is judged by.
+        load_before: the machine's one-minute load average before the benchmark began.
+        tick: told about progress.
+    """
+    warmups = []
+    for entrant in entrants:
+        tick(f"warming up {entrant.label}", 0.0)
+        warmups.append(warm_up(entrant.timed))
+    samples = _interleave(entrants, runs, seconds, tick)
+    judge = partial(
+        complaints,
+        rule=rule,
+        load_before=load_before,
+        busy_threads=threads,
+        cores=os.cpu_count() or 1,
+    )
+    return [
+        Timing(
+            warmup=warmup,
+            samples_ms=series,
+            summary=summarise(series),
+            ratio=speedup(samples[0], series) if index else None,
+            reasons=tuple(judge(series, warmup=warmup)),
+        )
+        for index, (warmup, series) in enumerate(zip(warmups, samples, strict=True))
+    ]
+
+
+def _interleave(entrants: list[Entrant], runs: int, seconds: float, tick: Tick) -> list[Samples]:
+    series: list[list[float]] = [[] for _ in entrants]
+    totals = [0.0] * len(entrants)
+    done = 0
+    while done < runs or min(totals) < seconds:
+        order = range(len(entrants))
+        for index in order if done % 2 == 0 else reversed(order):  # no one always runs second
+            elapsed = entrants[index].timed()
+            series[index].append(elapsed * 1e3)
+            totals[index] += elapsed
+        done += 1
+        share = min(done / runs if runs else 1.0, min(totals) / seconds if seconds else 1.0)
+        tick(f"timing, {done} rounds", min(share, 1.0))
+    return [np.array(values) for values in series]

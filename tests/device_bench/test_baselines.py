@@ -1,0 +1,138 @@
+"""`lvt-bench baselines`: the models are the paper's, and go the same road as ours."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from device_bench import baselines, cli
+from device_bench.baseline_run import BaselineResult, baseline_tables, baselines_json, run_baselines
+from device_bench.baselines import BASELINES, SIZES, Baseline, PaperFigures
+from device_bench.protocol import Protocol
+from device_bench.stored import parse_results
+from export.exporter import ParityError
+from lvt.complexity import count_macs, count_parameters
+from lvt.errors import UserError
+from lvt.models import BACKBONE_OUTPUTS
+from tests.export.test_cli import one_line_error, run
+
+RULE = Protocol("short", runs=4, seconds=0.0)
+needs_transformers = pytest.mark.skipif(
+    importlib.util.find_spec("transformers") is None, reason="needs lvt-mobile[baselines]"
+)
+
+
+class Pyramid(nn.Module):
+    """The smallest thing with a backbone's four maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, 4)
+        self.down = nn.Conv2d(8, 8, 2, 2)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        maps = [self.stem(image)]
+        for _ in range(3):
+            maps.append(self.down(maps[-1]))
+        return tuple(maps)
+
+
+def pyramid() -> nn.Module:
+    torch.manual_seed(0)
+    return Pyramid().eval()
+
+
+SMALL = Baseline("small", "backbone", pyramid, PaperFigures(0.1))
+
+
+def measured(folder: Path, *entries: Baseline) -> list[BaselineResult]:
+    return run_baselines(
+        entries, folder, threads=1, runs=4, seconds=0.0, rule=RULE, tick=lambda *_: None
+    )
+
+
+def test_what_is_counted_timed_and_written(tmp_path: Path) -> None:
+    first, second = measured(tmp_path, SMALL, replace(SMALL, name="again", remark="twice"))
+    model = pyramid()
+    assert (first.parameters, first.macs) == (
+        count_parameters(model),
+        count_macs(model, SIZES["backbone"]),
+    )
+    assert first.timing.ratio is None
+    assert second.timing.ratio is not None
+    assert len(second.timing.samples_ms) == 4
+    data = json.loads(json.dumps(baselines_json([first, second], threads=1, rule=RULE)))
+    assert [entry["name"] for entry in data["models"]] == ["small", "again"]
+    assert data["models"][0]["paper"]["parameters"] == 0.1
+    assert data["models"][1]["speedup_over_lvt"]["low"] > 0
+    with pytest.raises(UserError, match="not a result file"):
+        parse_results(data, "baselines.json")  # one cannot be compared with an artifact's
+    (table,) = baseline_tables([first, second], threads=1)
+    assert table.row_count == 2
+
+
+def test_a_file_that_computes_something_else_is_not_timed(tmp_path: Path) -> None:
+    """A baseline that is fast because it is wrong would make LVT look slow."""
+
+    def spoil(model: nn.Module) -> nn.Module:
+        spoilt = Pyramid().eval()
+        spoilt.load_state_dict({k: 1.01 * v for k, v in model.state_dict().items()})
+        return spoilt
+
+    with pytest.raises(ParityError, match="spoilt: parity failed"):
+        measured(tmp_path, replace(SMALL, name="spoilt", prepare=spoil))
+
+
+@needs_transformers
+@pytest.mark.parametrize("baseline", BASELINES, ids=lambda baseline: baseline.name)
+def test_the_models_are_the_paper_s(baseline: Baseline) -> None:
+    """Figures of another configuration beside the paper's would compare nothing."""
+    model = baseline.build()
+    paper = baseline.paper
+    if baseline.name.startswith("DeepLab"):  # another head, as its remark says
+        assert baseline.remark
+        return
+    if paper.macs is not None:
+        assert count_macs(model, SIZES[baseline.task]) / 1e9 == pytest.approx(paper.macs, abs=0.06)
+    if paper.parameters is not None and not baseline.remark:
+        assert count_parameters(model) / 1e6 == pytest.approx(paper.parameters, abs=0.06)
+    with torch.inference_mode():
+        outputs = model(torch.randn(1, 3, 128, 128))
+    maps = outputs if isinstance(outputs, tuple) else (outputs,)
+    if baseline.task == "backbone":
+        assert [value.shape[-1] for value in maps] == [32, 16, 8, 4]
+        assert len(maps) == len(BACKBONE_OUTPUTS)
+    # Activations that die away become subnormal, and slow for no fault of the model.
+    assert all(float(value.abs().max()) > 1e-3 for value in maps)
+
+
+@needs_transformers
+def test_a_model_of_transformers_goes_the_road(tmp_path: Path) -> None:
+    mobilenet = next(entry for entry in BASELINES if entry.name == "MobileNetV2")
+    (result,) = measured(tmp_path, mobilenet)
+    assert result.timing.samples_ms.min() > 0
+
+
+def test_tasks_begin_with_lvt() -> None:
+    """The first of each task is what the others are compared with."""
+    for task in SIZES:
+        assert "LVT" in next(entry.name for entry in BASELINES if entry.task == task)
+
+
+def test_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(baselines.importlib.util, "find_spec", lambda _name: None)
+    assert run(cli.app, "baselines") == 2
+    assert "pip install 'lvt-mobile[baselines]'" in one_line_error(capfd)
+
+
+def test_unknown_preset(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(cli.app, "baselines", "--preset", "slow") == 2
+    assert "choose one of quick, submission" in one_line_error(capfd)

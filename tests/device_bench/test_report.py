@@ -1,0 +1,176 @@
+"""The page: whole, self-contained, and unharmed by what names and manifests hold."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device_bench import cli
+from device_bench.charts import over_time
+from device_bench.html_report import render
+from device_bench.markup import Markup, element, join
+from device_bench.stored import parse_results
+from tests.device_bench.result_files import result, result_file, write
+from tests.export.test_cli import one_line_error, run
+
+EVIL = '</title><script>alert(\'"&amp;\')</script><img src=x onerror="x">'
+ACCURACY = {
+    "images": 500,
+    "figures": {"top-1": 71.25, "top-5": 90.5},
+    "measured_on": "this file",
+}
+
+
+class Page(HTMLParser):
+    """The elements of a page, and its text."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page_of(*results: dict[str, Any], **changes: Any) -> str:
+    return render(parse_results(result_file(*results, **changes), "test"))
+
+
+def noisy(count: int = 300) -> list[float]:
+    return list(np.random.default_rng(0).lognormal(3.0, 0.2, count))
+
+
+def replace_texts(value: Any) -> Any:
+    """Every text of a result file replaced by an attack, keys of free choice included."""
+    if isinstance(value, dict):
+        free = "packages" in value or "top-1" in value
+        return {(EVIL if free else key): replace_texts(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [replace_texts(entry) for entry in value]
+    return EVIL if isinstance(value, str) else value
+
+
+def test_every_text_is_escaped() -> None:
+    """A file name is all it takes to run a script in whoever opens the report."""
+    harmless = result(noisy(), reasons=["busy"], accuracy=ACCURACY, arena_bytes=1000)
+    expected = Page(page_of(harmless))
+    content = replace_texts(result_file(harmless))
+    content["environment"][EVIL] = {EVIL: EVIL}
+    attacked = Page(render(parse_results(content, "test")))
+    assert attacked.open == []
+    assert attacked.tags == expected.tags
+    assert attacked.attributes == expected.attributes
+    assert not {"script", "img", "a", "link", "iframe"} & attacked.tags
+    assert not any(name.startswith("on") for name in attacked.attributes)
+    # File name, label, reasons, figure's name, environment: all are there, as text.
+    assert attacked.text.count("<script>alert('\"&amp;')</script>") >= 10
+
+
+def test_markup_is_escaped_by_construction() -> None:
+    inner = element("b", "1 < 2")
+    assert inner == "<b>1 &lt; 2</b>"
+    assert element("p", inner, "<i>", None, class_='"', data_label=None) == (
+        '<p class="&quot;"><b>1 &lt; 2</b>&lt;i&gt;</p>'
+    )
+    assert isinstance(join("a", inner), Markup)
+    # What is made of markup by formatting is plain text again, and escaped.
+    assert "&lt;b&gt;" in element("p", f"{inner}")
+
+
+def test_the_page_needs_nothing_but_itself() -> None:
+    page = page_of(result(noisy(), accuracy=ACCURACY), result(noisy(), "b.onnx"))
+    assert not re.search(r"https?:|//|url\(|@import|\bsrc=|\bhref=", page)
+    assert not {"script", "link", "img"} & Page(page).tags
+    assert "prefers-color-scheme: dark" in page
+    assert "width=device-width" in page
+
+
+def test_charts_are_well_formed() -> None:
+    """Browsers mend broken HTML silently, and leave a broken chart empty."""
+    for count in (1, 2, 300, 5000):
+        page = page_of(result(noisy(count), accuracy=ACCURACY))
+        charts = re.findall(r"<svg .*?</svg>(?=<figcaption)", page)
+        assert len(charts) == 4
+        for chart in charts:
+            root = ET.fromstring(chart)
+            assert root.find("title") is not None
+            assert not re.search(r"nan|inf(?!/)", chart)
+
+
+def test_identical_samples_make_charts() -> None:
+    """Nothing to divide by: the spread is zero."""
+    assert "nan" not in page_of(result([5.0] * 20, accuracy=ACCURACY)).lower()
+
+
+def test_what_lies_off_the_scale_is_said() -> None:
+    """One sample of a second would flatten the rest; leaving it out unsaid would be a lie."""
+    assert "1 beyond, up to 1000.0 ms" in page_of(result([10.0] * 200 + [1000.0]))
+
+
+def test_long_series_do_not_make_a_huge_page() -> None:
+    samples = np.random.default_rng(1).lognormal(0.0, 0.1, 60_000)
+    assert len(over_time("x", samples)) < 20_000
+
+
+def test_accuracy_is_drawn_where_it_is_known_and_left_out_elsewhere() -> None:
+    heading = "Accuracy against latency"
+    assert heading not in page_of(result(noisy()))
+    both = page_of(result(noisy(), accuracy=ACCURACY), result(noisy(), "b.onnx"))
+    assert heading in both
+    assert both.count('class="point"') == 1
+    assert "71.25% top-1 on 500 images, measured on this file" in both
+
+
+def test_a_figure_without_classes_is_no_point() -> None:
+    nothing = ACCURACY | {"figures": {}}
+    assert "Accuracy against latency" not in page_of(result(noisy(), accuracy=nothing))
+
+
+def test_report_from_a_stored_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "a.json", result_file(result(noisy(), reasons=["busy"])))
+    page = tmp_path / "new" / "report.html"
+    assert run(cli.app, "report", file, "--html", page) == 0
+    output = capfd.readouterr()
+    assert "p90 [95% CI]" in output.out
+    assert "not valid: model.onnx: busy" in output.err
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    assert [path.name for path in page.parent.iterdir()] == ["report.html"]
+
+
+def test_many_outliers_are_noted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    samples = [10.0, 10.1, 10.2, 10.3] * 24 + [30.0] * 4
+    file = write(tmp_path / "a.json", result_file(result(samples)))
+    assert run(cli.app, "report", file) == 0
+    assert "4 of 100 inferences took more than" in capfd.readouterr().err
+
+
+def test_errors_leave_no_page(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "report.html"
+    assert run(cli.app, "report", tmp_path / "absent.json", "--html", page) == 2
+    assert "cannot read" in one_line_error(capfd)
+    assert not page.exists()
+    file = write(tmp_path / "a.json", result_file(result(noisy())))
+    (tmp_path / "folder.html").mkdir()
+    assert run(cli.app, "report", file, "--html", tmp_path / "folder.html") == 2
+    assert "is a folder" in capfd.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "folder.html"]
