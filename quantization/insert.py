@@ -32,9 +32,6 @@ Range = tuple[float, float]
 WEIGHT_LIMIT = 127
 """Weights are symmetric, -127 to 127: integer kernels want no zero point, and no -128 either."""
 
-_TAKE_RELU = frozenset({aten.conv2d.default, aten.linear.default, aten.add.Tensor})
-"""Runtimes have these with a ReLU on the result as one operator."""
-
 _SMALLEST_SCALE = 2.0**-20
 """Of a value that is always zero, and of a dead channel."""
 
@@ -171,6 +168,13 @@ class _Inserter:
                 (held, steps, zeros, axis, least, greatest, value.dtype),
             )
 
+    def leave_out(self, node: fx.Node, operand: fx.Node) -> None:
+        """Gives the readers of a node its operand instead."""
+        copy = self.copies[node]
+        copy.replace_all_uses_with(self.copies[operand])
+        self.module.graph.erase_node(copy)
+        self.copies[node] = self.copies[operand]
+
     def activation(self, node: fx.Node, *, simulate: bool) -> None:
         """Quantizes a value for its int8 users; for all of them, if it is computed in int8."""
         copy, scale, graph = self.copies[node], self.scale(node), self.module.graph
@@ -230,12 +234,18 @@ class _Inserter:
         reader.replace_input_with(instead_of, value)
 
 
-def _relu_follows(node: fx.Node, plan: Plan) -> bool:
-    """Whether the node is one int8 operator with the ReLU that reads its result."""
-    if node not in plan.nodes or node.target not in _TAKE_RELU or len(node.users) != 1:
-        return False
-    (user,) = node.users
-    return user in plan.nodes and user.target is aten.relu.default
+def _clamps(plan: Plan, ranges: Mapping[fx.Node, Range]) -> dict[fx.Node, fx.Node]:
+    """ReLUs that rounding their results does as well, and what they take.
+
+    Levels that begin at zero cut off what is negative.
+    """
+    found = {}
+    for node in plan.nodes:
+        if node.target is aten.relu.default and ranges.get(node, (-1.0, 0.0))[0] == 0:
+            (operand,) = inputs(node)
+            if len(operand.users) == 1:
+                found[node] = operand
+    return found
 
 
 def insert(
@@ -262,8 +272,12 @@ def insert(
     for node in module.graph.nodes:
         if node in plan.nodes and node.target in WEIGHTED:
             inserter.weight(node, simulate=simulate)
+    clamps = _clamps(plan, ranges)
+    for relu, operand in clamps.items():
+        inserter.leave_out(relu, operand)
+    rounded_later = set(clamps.values())
     for node in module.graph.nodes:
-        if node in plan.scales and node in ranges and not _relu_follows(node, plan):
+        if node in plan.scales and node in ranges and node not in rounded_later:
             inserter.activation(node, simulate=simulate)
     inserter.module.recompile()
     inserter.module.training = False  # `eval()` is refused by what torch.export traced

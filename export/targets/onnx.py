@@ -39,7 +39,7 @@ def write(conversion: Conversion, path: Path) -> None:
         output_names=list(conversion.spec.outputs),
         opset_version=OPSET,
         dynamo=True,
-        custom_translation_table={torch.ops.lvt.roi_align.default: _onnx_roi_align},
+        custom_translation_table=TRANSLATIONS,
         optimize=True,
         verbose=False,
     )
@@ -81,6 +81,10 @@ def _onnx_roi_align(feature: Any, boxes: Any, size: int, stride: int) -> Any:
         sampling_ratio=0,
         spatial_scale=1 / stride,
     )
+
+
+TRANSLATIONS = {torch.ops.lvt.roi_align.default: _onnx_roi_align}
+"""What torch's exporter is to make of our own operators."""
 
 
 def _tidy_metadata(proto: onnx.ModelProto) -> None:

@@ -180,20 +180,37 @@ def test_a_resize_that_stays_float_is_observed_where_int8_reads_it() -> None:
 
 
 @pytest.mark.parametrize("target", ["onnx", "executorch"])
-def test_relu_is_joined_to_what_it_follows(target: str) -> None:
+@pytest.mark.parametrize("simulate", [False, True])
+def test_relu_is_what_rounding_does(target: str, simulate: bool) -> None:
     """Quantized are the image, the ReLU's result and the output; not the convolution's."""
-    module = quantized(Net(F.relu), simulate=False, target=target)
-    assert len(nodes(module, decomposed.quantize_per_tensor.default)) == 3
-    (relu,) = nodes(module, aten.relu.default)
+    module = quantized(Net(F.relu), simulate=simulate, target=target)
+    assert not nodes(module, aten.relu.default)
+    rounds = (
+        aten.fake_quantize_per_tensor_affine.default
+        if simulate
+        else decomposed.quantize_per_tensor.default
+    )
+    image, relu, result = nodes(module, rounds)
     assert isinstance(relu.args[0], fx.Node)
     assert relu.args[0].target is aten.conv2d.default
+    assert relu.args[2] == relu.args[3]  # zero is the least level
+    assert image.args[2] != image.args[3]
+    assert result.args[2] != result.args[3]
 
 
-def test_relu_beside_another_reader_is_not_joined() -> None:
+def test_relu_beside_another_reader_stays() -> None:
     module = quantized(Net(lambda x: F.relu(x) + x), simulate=False)
     (relu,) = nodes(module, aten.relu.default)
     assert isinstance(relu.args[0], fx.Node)
     assert relu.args[0].target is decomposed.dequantize_per_tensor.default
+
+
+def test_relu_that_shares_the_scale_of_negative_values_stays() -> None:
+    """What is joined to its result spans more than it does."""
+    module = quantized(
+        Net(lambda x: torch.cat([F.relu(x[:, :4].neg()), x[:, 4:]], 1)), simulate=False
+    )
+    assert len(nodes(module, aten.relu.default)) == 1
 
 
 def moves(x: Tensor) -> Tensor:

@@ -70,7 +70,9 @@ def test_onnx_operator(tmp_path: Path) -> None:
         Align().eval(),
         (feature, boxes),
         input_names=["feature", "boxes"],
+        opset_version=OPSET,
         dynamo=True,
+        custom_translation_table=TRANSLATIONS,
         verbose=False,
     )
     assert program is not None
