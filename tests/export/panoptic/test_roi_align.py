@@ -70,9 +70,9 @@ def test_onnx_operator(tmp_path: Path) -> None:
         Align().eval(),
         (feature, boxes),
         input_names=["feature", "boxes"],
-        opset_version=OPSET,
+        opset_version=onnx_target.OPSET,
         dynamo=True,
-        custom_translation_table=TRANSLATIONS,
+        custom_translation_table=onnx_target.TRANSLATIONS,
         verbose=False,
     )
     assert program is not None
