@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,9 @@ def _onnx_roi_align(feature: Any, boxes: Any, size: int, stride: int) -> Any:
     )
 
 
-TRANSLATIONS = {torch.ops.lvt.roi_align.default: _onnx_roi_align}
+TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.ops.lvt.roi_align.default: _onnx_roi_align
+}
 """What torch's exporter is to make of our own operators."""
 
 
