@@ -78,10 +78,10 @@ def separable_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) 
     scaled = boxes / float(stride) - 0.5
     columns = sampling_matrix(scaled[:, 0:1], scaled[:, 2:3], size, width)  # (N, size, W)
     rows = sampling_matrix(scaled[:, 1:2], scaled[:, 3:4], size, height)  # (N, size, H)
-    # One large product over all boxes first: (H*C, W) x (W, N*size). The feature stands on the
-    # left: an int8 right operand would be taken for a weight, and packed anew at each run.
-    by_row = feature.permute(0, 2, 1, 3).reshape(1, height * channels, width)
-    narrow = torch.bmm(by_row, columns.reshape(1, count * size, width).permute(0, 2, 1))
-    narrow = narrow.reshape(height, channels, count, size).permute(2, 0, 3, 1)
+    # One large product over all boxes first: (N*size, W) x (W, H*C). Doubled here and halved there:
+    # straight from int8, TFLite takes a right operand for a weight, which no delegate does.
+    by_column = (feature * 2.0).permute(0, 3, 2, 1).reshape(1, width, height * channels)
+    narrow = torch.bmm(columns.reshape(1, count * size, width) * 0.5, by_column)
+    narrow = narrow.reshape(count, size, height, channels).permute(0, 2, 1, 3)
     out = torch.bmm(rows, narrow.reshape(count, height, size * channels))
     return out.reshape(count, size, size, channels).permute(0, 3, 1, 2)
