@@ -47,7 +47,16 @@ class BenchmarkActivity : Activity() {
         emptyMap()
     }
 
-    private fun reply(extras: Map<String, Any?>, device: Map<String, String>): BenchReply = try {
+    private fun reply(extras: Map<String, Any?>, device: Map<String, String>): BenchReply {
+        if (!running.tryEnter()) return BenchFailure("another benchmark is running; wait for its reply")
+        try {
+            return measured(extras, device)
+        } finally {
+            running.leave()
+        }
+    }
+
+    private fun measured(extras: Map<String, Any?>, device: Map<String, String>): BenchReply = try {
         Benchmark(RUNTIMES, device).reply(benchRequest(extras, modelFolders()))
     } catch (_: OutOfMemoryError) {
         BenchFailure("not enough memory for this model")
@@ -86,5 +95,8 @@ class BenchmarkActivity : Activity() {
 
     private companion object {
         const val TAG = "lvt-bench"
+
+        /** Two at once would time each other. */
+        val running = FrameGate()
     }
 }

@@ -41,6 +41,7 @@ class Camera(
     private var device: CameraDevice? = null
     private var reader: ImageReader? = null
     private var opening = false
+    private var ending = false
     private val yuv = Yuv()
     private val frame = Frame()
 
@@ -63,8 +64,17 @@ class Camera(
 
     /** Ends the thread; the camera cannot be started again. */
     override fun close() {
-        stop()
-        thread.quitSafely()
+        handler.post {
+            wanted = null
+            ending = true
+            release()
+            endIfIdle()
+        }
+    }
+
+    /** A device that is still opening has yet to be closed. */
+    private fun endIfIdle() {
+        if (ending && !opening) thread.quitSafely()
     }
 
     private fun release() {
@@ -103,7 +113,10 @@ class Camera(
         override fun onOpened(camera: CameraDevice) {
             opening = false
             val now = wanted
-            if (now == null) return camera.close()
+            if (now == null) {
+                camera.close()
+                return endIfIdle()
+            }
             if (now != network) {
                 camera.close()
                 return open(now)
@@ -125,6 +138,7 @@ class Camera(
             camera.close()
             if (camera == device) device = null
             if (wanted != null) lost(line)
+            endIfIdle()
         }
     }
 

@@ -8,7 +8,9 @@ import org.lvtmobile.core.Size
 import org.lvtmobile.core.UserError
 import org.lvtmobile.core.answer
 import java.util.concurrent.ExecutorService
-import java.util.concurrent.Executors
+import java.util.concurrent.LinkedBlockingQueue
+import java.util.concurrent.ThreadPoolExecutor
+import java.util.concurrent.TimeUnit
 
 /**
  * One model on one thread of its own: loading, inference and painting happen nowhere else.
@@ -52,7 +54,10 @@ class Inference(
     private val incoming = Frame() // whoever is inside the gate may use it
 
     // From here on: the worker's alone.
-    private val worker: ExecutorService = Executors.newSingleThreadExecutor { Thread(it, "inference") }
+    private val worker: ExecutorService = ThreadPoolExecutor(
+        1, 1, 0, TimeUnit.SECONDS, LinkedBlockingQueue(), { Thread(it, "inference") },
+        ThreadPoolExecutor.DiscardPolicy(), // the camera may deliver a frame more after the end
+    )
     private val overlay = Overlay()
     private val clock = StageClock()
     private var rgb = ByteArray(0)

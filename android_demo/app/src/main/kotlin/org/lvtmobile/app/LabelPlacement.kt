@@ -1,7 +1,14 @@
 package org.lvtmobile.app
 
 /** A label's place on the screen, in pixels of the view. */
-data class Plate(val text: String, val colour: Int, val left: Float, val top: Float, val width: Float, val height: Float) {
+data class Plate(
+    val text: String,
+    val colour: Int,
+    val left: Float,
+    val top: Float,
+    val width: Float,
+    val height: Float,
+) {
     /** True if the two share any area. */
     fun meets(other: Plate): Boolean =
         left < other.left + other.width && other.left < left + width &&

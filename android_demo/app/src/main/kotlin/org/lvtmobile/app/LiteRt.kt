@@ -10,6 +10,7 @@ import org.lvtmobile.core.firstLine
 import org.tensorflow.lite.DataType
 import org.tensorflow.lite.Interpreter
 import org.tensorflow.lite.TensorFlowLite
+import java.nio.Buffer
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.FloatBuffer
@@ -87,9 +88,8 @@ private class LiteRtSession(private val interpreter: Interpreter, private val ar
     }
 
     override fun run(image: Tensor): Map<String, Tensor> {
-        pixels.rewind()
         if (input.layout == "NHWC") putNhwc(image, pixels.asFloatBuffer()) else pixels.asFloatBuffer().put(image.values)
-        outputs.values.forEach { it.bytes.rewind() }
+        outputs.values.forEach { rewind(it.bytes) }
         try {
             interpreter.runSignature(inputs, buffers, signature)
         } catch (error: IllegalArgumentException) {
@@ -101,7 +101,7 @@ private class LiteRtSession(private val interpreter: Interpreter, private val ar
     }
 
     private fun read(output: Output): Tensor {
-        output.bytes.rewind()
+        rewind(output.bytes)
         val values = FloatArray(output.shape.fold(1, Int::times))
         if (output.type == DataType.FLOAT32) {
             output.bytes.asFloatBuffer().get(values)
@@ -113,6 +113,11 @@ private class LiteRtSession(private val interpreter: Interpreter, private val ar
     }
 
     override fun close() = interpreter.close()
+}
+
+/** As a [Buffer], for before Android 10 the subclasses have no `rewind` of their own. */
+private fun rewind(buffer: Buffer) {
+    buffer.rewind()
 }
 
 /** Memory for four-byte values of a shape. */

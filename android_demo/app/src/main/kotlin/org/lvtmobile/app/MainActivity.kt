@@ -28,8 +28,8 @@ class MainActivity : Activity() {
     private lateinit var memory: Memory
 
     private var network: Size? = null // of the loaded model; null while there is none
-    private var photo: Frame? = null // in place of the camera
-    private var paused = false
+    @Volatile private var photo: Frame? = null // in place of the camera
+    @Volatile private var paused = false
     private var inFront = false
     private var asked = false // for the camera, since the app started
     private var figures = ""
@@ -44,7 +44,7 @@ class MainActivity : Activity() {
         camera = Camera(
             this,
             onFrame = {
-                screen.frames.show(it)
+                if (!paused) screen.frames.show(it)
                 inference.offer(it)
             },
             onProblem = { line -> ifAlive { screen.message(line, "Try again", ::refresh) } },
@@ -78,7 +78,7 @@ class MainActivity : Activity() {
 
     /** Starts or stops the camera, as model, permission and buttons have it, and says what is missing. */
     private fun refresh() {
-        screen.pause.text = if (photo != null) "Camera" else if (paused) "Resume" else "Pause"
+        label()
         val size = network
         val live = inFront && size != null && photo == null && !paused
         if (!live) return camera.stop()
@@ -92,6 +92,15 @@ class MainActivity : Activity() {
                 screen.message(NO_CAMERA, "Allow the camera", ::askForCamera)
             else -> screen.message(NO_CAMERA, "Open settings", ::openSettings)
         }
+    }
+
+    private fun goOn() {
+        screen.hideMessage()
+        refresh()
+    }
+
+    private fun label() {
+        screen.pause.text = if (photo != null) "Camera" else if (paused) "Resume" else "Pause"
     }
 
     private fun askForCamera() {
@@ -111,7 +120,11 @@ class MainActivity : Activity() {
         camera.stop()
         screen.frames.clear()
         screen.figures("")
-        val item = memory.choice.item(shelf().items())
+        withItems(::load)
+    }
+
+    private fun load(items: List<ShelfItem>) {
+        val item = memory.choice.item(items)
         if (item == null) {
             screen.title("no model")
             screen.message(
@@ -141,7 +154,12 @@ class MainActivity : Activity() {
         }
 
         override fun answered(frame: Frame, overlay: Overlay, clock: String) {
-            if (paused || photo != null) screen.frames.show(frame) // the very picture that was analysed
+            val still = photo
+            if (still != null && frame !== still) return // a last frame of the camera
+            if (still != null || paused) {
+                screen.frames.show(frame) // the very picture that was analysed
+                camera.stop()
+            }
             screen.frames.lay(overlay)
             val lines = (overlay.lines + clock).joinToString("\n")
             ifAlive {
@@ -158,6 +176,7 @@ class MainActivity : Activity() {
         }
     }
 
+    /** To pause, the camera runs on until the next answer, so that frame and overlay belong together. */
     private fun togglePause() {
         if (photo != null) {
             photo = null
@@ -166,17 +185,16 @@ class MainActivity : Activity() {
         } else {
             paused = !paused
         }
-        refresh()
+        if (paused) label() else refresh()
     }
 
-    private fun chooseModel() {
-        val items = shelf().items()
+    private fun chooseModel() = withItems { items ->
         val current = items.indexOf(memory.choice.item(items))
         choose("Model", items.map { it.title }, current) { memory.choice = memory.choice.copy(model = items[it].name) }
     }
 
-    private fun chooseRuntime() {
-        val target = memory.choice.item(shelf().items())?.manifest?.target
+    private fun chooseRuntime() = withItems { items ->
+        val target = memory.choice.item(items)?.manifest?.target
         val fitting = RUNTIMES.filter { it.target == target }
         val current = fitting.indexOfFirst { it.name == memory.choice.runtime }.coerceAtLeast(0)
         choose("Runtime", fitting.map { it.name }, current) {
@@ -235,10 +253,14 @@ class MainActivity : Activity() {
 
     private fun share() {
         val picture = screen.frames.snapshot() ?: return
-        try {
-            start(shareIntent(this, picture, figures), ::startActivity)
-        } catch (error: IOException) {
-            screen.message("the picture cannot be shared: ${error.message}")
+        val text = figures
+        thread(name = "share") {
+            try {
+                val intent = shareIntent(this, picture, text)
+                ifAlive { start(intent, ::startActivity) }
+            } catch (error: IOException) {
+                ifAlive { screen.message("the picture cannot be shared: ${error.message}", "Go on", ::goOn) }
+            }
         }
     }
 
@@ -246,7 +268,16 @@ class MainActivity : Activity() {
         try {
             starter(intent)
         } catch (_: ActivityNotFoundException) {
-            screen.message("no app on this device can do that")
+            screen.message("no app on this device can do that", "Go on", ::goOn)
+        }
+    }
+
+    /** Manifests are files, and files are not for the main thread. */
+    private fun withItems(action: (List<ShelfItem>) -> Unit) {
+        val shelf = shelf()
+        thread(name = "shelf") {
+            val items = shelf.items()
+            ifAlive { action(items) }
         }
     }
 

@@ -76,15 +76,7 @@ class InferenceTest {
         }
     }
 
-    private fun items() = Shelf(listOf(golden), NoPackaged, golden).items().filter { it.name == "stub.onnx" }
-
-    private object NoPackaged : Packaged {
-        override fun names() = emptyList<String>()
-
-        override fun text(name: String) = error("there is none")
-
-        override fun copy(name: String, to: File) = error("there is none")
-    }
+    private fun items() = Shelf(listOf(golden), NothingPackaged, golden).items().filter { it.name == "stub.onnx" }
 
     private fun next(): String = checkNotNull(said.poll(20, TimeUnit.SECONDS)) { "nothing was said" }
 
@@ -148,6 +140,14 @@ class InferenceTest {
             next()
             assertTrue("no runtime" in next())
         }
+    }
+
+    /** The camera's thread does not know yet that the screen has gone. */
+    @Test
+    fun `a frame after the end is no crash`() {
+        inference.close()
+        inference.offer(frame)
+        inference.show(frame)
     }
 
     @Test

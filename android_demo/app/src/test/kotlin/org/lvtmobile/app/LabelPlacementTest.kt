@@ -8,7 +8,8 @@ import org.junit.jupiter.api.Test
 class LabelPlacementTest {
     private val fit = Fit.of(pictureWidth = 100, pictureHeight = 50, viewWidth = 400, viewHeight = 400)
 
-    private fun place(vararg anchors: Anchor) = placeLabels(anchors.toList(), fit, plateHeight = 20f) { 10f * it.length }
+    private fun place(vararg anchors: Anchor) =
+        placeLabels(anchors.toList(), fit, plateHeight = 20f) { 10f * it.length }
 
     private fun anchor(text: String, x: Int, y: Int) = Anchor(text, x, y, colour = 0, area = 1)
 

@@ -87,8 +87,7 @@ private class OnnxSession(
 
     override fun run(image: Tensor): Map<String, Tensor> {
         require(image.shape == shape) { "an image of ${image.shape} for a network of $shape" }
-        pixels.rewind()
-        pixels.put(image.values)
+        pixels.duplicate().put(image.values)
         try {
             return session.run(inputs).use { result ->
                 result.associate { (name, value) -> name to read(name, value as OnnxTensor) }
