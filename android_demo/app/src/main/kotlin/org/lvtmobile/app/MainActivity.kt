@@ -108,7 +108,7 @@ class MainActivity : Activity() {
         requestPermissions(arrayOf(Manifest.permission.CAMERA), CAMERA_REQUEST)
     }
 
-    /** The dialog stopped the activity; its resuming looks at the permission anew. */
+    /** On the way back [onResume] looks at the permission anew. */
     private fun openSettings() =
         startActivity(Intent(Settings.ACTION_APPLICATION_DETAILS_SETTINGS, Uri.fromParts("package", packageName, null)))
 
@@ -117,6 +117,7 @@ class MainActivity : Activity() {
 
     private fun load() {
         network = null
+        paused = false
         camera.stop()
         screen.frames.clear()
         screen.figures("")
@@ -156,13 +157,11 @@ class MainActivity : Activity() {
         override fun answered(frame: Frame, overlay: Overlay, clock: String) {
             val still = photo
             if (still != null && frame !== still) return // a last frame of the camera
-            if (still != null || paused) {
-                screen.frames.show(frame) // the very picture that was analysed
-                camera.stop()
-            }
+            if (still != null || paused) screen.frames.show(frame) // the very picture that was analysed
             screen.frames.lay(overlay)
             val lines = (overlay.lines + clock).joinToString("\n")
             ifAlive {
+                if (paused) camera.stop()
                 figures = lines
                 screen.figures(lines)
             }

@@ -35,8 +35,10 @@ class DemoModelTest {
     @Test
     fun `an accelerator that is not there is one line`() {
         val artifact = Artifact.open(file)
-        val said = assertThrows<UserError> { OnnxRuntimeNnapi.open(artifact, threads = 1) }.message.orEmpty()
-        assertTrue(said.startsWith("ONNX Runtime cannot load"), said)
+        for (runtime in listOf(OnnxRuntimeNnapi, OnnxRuntimeXnnpack)) {
+            val said = assertThrows<UserError> { runtime.open(artifact, threads = 1) }.message.orEmpty()
+            assertTrue(said.startsWith("ONNX Runtime cannot load"), said)
+        }
     }
 
     @Test
