@@ -1,5 +1,7 @@
 package org.lvtmobile.app
 
+import java.util.Locale
+
 /**
  * Milliseconds that one picture spent in each stage.
  *
@@ -53,7 +55,7 @@ class StageClock(private val window: Int = 30) {
 /** The clock's lines on the screen. */
 fun StageClock.describe(dropped: Int): String {
     val (prepare, infer, answer, paint) = medians() ?: return "waiting for the first picture"
-    val rate = fps?.let { "%.1f FPS, ".format(it) }.orEmpty()
+    val rate = fps?.let { "%.1f FPS, ".format(Locale.ROOT, it) }.orEmpty()
     return "%s%.0f ms a frame (median)\nprepare %.0f  infer %.0f  answer %.0f  paint %.0f\n%d frames dropped"
-        .format(rate, prepare + infer + answer + paint, prepare, infer, answer, paint, dropped)
+        .format(Locale.ROOT, rate, prepare + infer + answer + paint, prepare, infer, answer, paint, dropped)
 }
