@@ -22,7 +22,7 @@ test: $(VENV)/.ready
 android: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
 	mvn -q -B -f android_demo/pom.xml verify
-	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"
+	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar; the app is compiled and tested, not packed"
 
 # Only where Python is right and Kotlin has to follow.
 golden: $(VENV)/.ready

@@ -55,12 +55,15 @@ def build_core() -> Core:
 
 
 def _is_fresh() -> bool:
-    sources = [*PROJECT.rglob("pom.xml"), *PROJECT.glob("*/src/main/**/*.kt")]
+    folders = [PROJECT / name for name in ("core", "cli")]
+    sources = [path for folder in folders for path in folder.glob("src/main/**/*.kt")]
+    sources += [PROJECT / "pom.xml", *(folder / "pom.xml" for folder in folders)]
     return JAR.is_file() and all(path.stat().st_mtime < JAR.stat().st_mtime for path in sources)
 
 
 def _build(maven: str) -> None:
-    command = [maven, "-q", "-B", "-f", str(PROJECT / "pom.xml"), "-DskipTests", "package"]
+    project = ["-f", str(PROJECT / "pom.xml"), "-pl", "cli", "-am"]
+    command = [maven, "-q", "-B", *project, "-DskipTests", "package"]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     said = built.stdout + built.stderr
     if built.returncode and _OUT_OF_REACH.search(said):

@@ -6,23 +6,46 @@ import ai.onnxruntime.OrtEnvironment
 import ai.onnxruntime.OrtException
 import ai.onnxruntime.OrtLoggingLevel
 import ai.onnxruntime.OrtSession
+import ai.onnxruntime.providers.NNAPIFlags
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.FloatBuffer
+import java.util.EnumSet
 
 /** ONNX Runtime on the CPU. Its classes are the same on a desktop and on Android. */
-object OnnxRuntime : Runtime {
-    override val name: String = "onnxruntime"
+object OnnxRuntime : Runtime by OnnxBackend("onnxruntime", { threads -> setIntraOpNumThreads(threads) })
+
+/** ONNX Runtime with XNNPACK for the operators that this takes, the CPU's own kernels for the rest. */
+object OnnxRuntimeXnnpack : Runtime by OnnxBackend("onnxruntime-xnnpack", { threads ->
+    // XNNPACK has threads of its own; two pools would fight for the same cores.
+    addXnnpack(if (threads > 0) mapOf("intra_op_num_threads" to "$threads") else emptyMap())
+    setIntraOpNumThreads(1)
+})
+
+/**
+ * ONNX Runtime with Android's NNAPI for the operators that this takes, the CPU for the rest. NNAPI's
+ * own slow reference for the CPU is ruled out. Android has deprecated NNAPI since version 15.
+ */
+object OnnxRuntimeNnapi : Runtime by OnnxBackend("onnxruntime-nnapi", { threads ->
+    addNnapi(EnumSet.of(NNAPIFlags.CPU_DISABLED))
+    setIntraOpNumThreads(threads)
+})
+
+private val environment: OrtEnvironment by lazy { OrtEnvironment.getEnvironment() }
+
+/** @param configure chooses where operators run, with the number of threads asked for. */
+private class OnnxBackend(
+    override val name: String,
+    private val configure: OrtSession.SessionOptions.(Int) -> Unit,
+) : Runtime {
     override val version: String get() = environment.version
     override val target: String = "onnx"
-
-    private val environment: OrtEnvironment by lazy { OrtEnvironment.getEnvironment() }
 
     override fun open(artifact: Artifact, threads: Int): Session {
         checkTakes(artifact)
         try {
             OrtSession.SessionOptions().use { options ->
-                options.setIntraOpNumThreads(threads)
+                options.configure(threads)
                 options.setInterOpNumThreads(1)
                 options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR)
                 // Threads that go on spinning after a run would slow whatever comes after it.
@@ -64,8 +87,7 @@ private class OnnxSession(
 
     override fun run(image: Tensor): Map<String, Tensor> {
         require(image.shape == shape) { "an image of ${image.shape} for a network of $shape" }
-        pixels.rewind()
-        pixels.put(image.values)
+        pixels.duplicate().put(image.values)
         try {
             return session.run(inputs).use { result ->
                 result.associate { (name, value) -> name to read(name, value as OnnxTensor) }

@@ -8,5 +8,5 @@ package org.lvtmobile.core
 class UserError(message: String, cause: Throwable? = null) : Exception(message, cause)
 
 /** The first line of what another library says, for a one-line message of ours. */
-internal fun Throwable.firstLine(): String =
+fun Throwable.firstLine(): String =
     message?.lineSequence()?.firstOrNull()?.trim()?.ifEmpty { null } ?: javaClass.simpleName

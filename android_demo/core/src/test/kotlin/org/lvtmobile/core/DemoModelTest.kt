@@ -6,6 +6,7 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Assumptions.assumeTrue
 import org.junit.jupiter.api.BeforeEach
 import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.assertThrows
 import java.io.File
 
 /** The whole road with the exported demonstration model, which `make android` puts there. */
@@ -27,6 +28,16 @@ class DemoModelTest {
                 assertSamePanoptic(answer.map, Golden.map(case.ids), case.segments)
                 assertTrue(answer.scores.all { it > 0.5f })
             }
+        }
+    }
+
+    /** A runtime without the accelerator must say so, not end the app. */
+    @Test
+    fun `an accelerator that is not there is one line`() {
+        val artifact = Artifact.open(file)
+        for (runtime in listOf(OnnxRuntimeNnapi, OnnxRuntimeXnnpack)) {
+            val said = assertThrows<UserError> { runtime.open(artifact, threads = 1) }.message.orEmpty()
+            assertTrue(said.startsWith("ONNX Runtime cannot load"), said)
         }
     }
 

@@ -1,0 +1,52 @@
+plugins {
+    alias(libs.plugins.android.application)
+}
+
+android {
+    namespace = "org.lvtmobile.app"
+    compileSdk = 36
+
+    defaultConfig {
+        applicationId = "org.lvtmobile.app"
+        minSdk = 26
+        targetSdk = 36
+        versionCode = 1
+        versionName = "0.1.0"
+        ndk { abiFilters += listOf("arm64-v8a", "x86_64") } // phones, and the emulator
+    }
+
+    buildTypes {
+        release {
+            isMinifyEnabled = true
+            isShrinkResources = true
+            proguardFiles(getDefaultProguardFile("proguard-android-optimize.txt"), "proguard-rules.pro")
+            // So that a release can be put on a phone and measured; a shop needs a key of your own.
+            signingConfig = signingConfigs.getByName("debug")
+        }
+    }
+
+    compileOptions {
+        sourceCompatibility = JavaVersion.VERSION_17
+        targetCompatibility = JavaVersion.VERSION_17
+    }
+
+    testOptions.unitTests.all {
+        it.useJUnitPlatform()
+        it.systemProperty("lvt.golden", rootDir.resolve("../tests/golden"))
+    }
+}
+
+kotlin {
+    compilerOptions {
+        jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_17
+        allWarningsAsErrors = true
+    }
+}
+
+dependencies {
+    implementation(project(":core"))
+    implementation(libs.onnxruntime.android)
+    implementation(libs.litert)
+    testImplementation(libs.junit.jupiter)
+    testRuntimeOnly(libs.junit.launcher)
+}
