@@ -226,8 +226,11 @@ class Quantizer:
                 f"--float {min(unknown)}: no such block; known: {', '.join(study.blocks)}"
             )
         order = [s.block for s in by_sensitivity(sensitivities)]
-        study, trained = self._finetuned(info, study, judge)
-        kept = self._search(study, sensitivities, judge)
+        kept, trained = self._search(study, sensitivities, judge), 0
+        if request.qat_steps and len(kept) > len(request.keep_float):
+            tuned, fewer = self._finetuned(info, study, sensitivities, judge)
+            if len(fewer) < len(kept):
+                study, kept, trained = tuned, fewer, request.qat_steps
         with atomic_folder(out.parent) as scratch:
             file = scratch / out.name
             write = partial(self._write, target, info, study, file, judge)
@@ -267,14 +270,15 @@ class Quantizer:
             tuple(kept),
         )
 
-    def _finetuned(self, info: TargetInfo, study: Study, judge: Judge) -> tuple[Study, int]:
-        """The study, with other weights where it misses the budget, and the steps this took."""
+    def _finetuned(
+        self,
+        info: TargetInfo,
+        study: Study,
+        sensitivities: tuple[BlockSensitivity, ...],
+        judge: Judge,
+    ) -> tuple[Study, list[str]]:
+        """A study with fine-tuned weights, and the blocks to keep in float with them."""
         request, progress = self.request, self._progress
-        if not request.qat_steps or request.weights_only:
-            return study, 0
-        before = self._simulated_loss(study, [], judge)
-        if before.within:
-            return study, 0
         progress(f"{info.name}: reading pictures to fine-tune on")
         wanted = min(max(request.qat_steps, WANTED), MOST_TRAINED_ON)
         images = read_calibration(request.calib, self.job.preprocessing, wanted).images
@@ -284,9 +288,7 @@ class Quantizer:
             progress(f"{info.name}: fine-tuning, step {step} of {of}, noise {loss:.2%}")
 
         tuned = finetune(study, images, request.qat_steps, request.keep_float, tick)
-        if self._simulated_loss(tuned, [], judge).value <= before.value:
-            return study, 0  # a few steps on a few pictures can do harm
-        return tuned, request.qat_steps
+        return tuned, self._search(tuned, sensitivities, judge)
 
     def _simulated_loss(self, study: Study, blocks: list[str], judge: Judge) -> Loss:
         """What the simulated model loses, with some more blocks in float."""
