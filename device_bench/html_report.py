@@ -9,7 +9,7 @@ from device_bench.charts import Point, histogram, medians, over_time, scatter
 from device_bench.markup import Markup, element, join
 from device_bench.statistics import Interval
 from device_bench.stored import Result, ResultFile
-from device_bench.tables import decimals, outlier_note
+from device_bench.tables import cost_cells, decimals, outlier_note
 
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #59636e; --rule: #d0d7de;
@@ -163,14 +163,7 @@ def _cost_table(results: Sequence[Result]) -> Markup:
         (
             str(number),
             result.artifact,
-            f"{result.load_ms:.0f}",
-            f"{result.first_ms:.0f}",
-            f"{result.preprocess_ms:.1f}",
-            "-" if result.postprocess_ms is None else f"{result.postprocess_ms:.1f}",
-            f"{result.memory_bytes / 1e6:.0f}",
-            "-" if result.arena_bytes is None else f"{result.arena_bytes / 1e6:.1f}",
-            f"{result.file_bytes / 1e6:.1f}",
-            f"{result.macs / 1e9:.2f}",
+            *cost_cells(result),
             f"{result.parameters / 1e6:.2f}",
         )
         for number, result in enumerate(results, start=1)

@@ -100,14 +100,22 @@ def cost_table(file: ResultFile) -> Table:
     for number, result in enumerate(file.results, start=1):
         table.add_row(
             str(number),
-            f"{result.load_ms:.0f}",
-            f"{result.first_ms:.0f}",
-            f"{result.preprocess_ms:.1f}",
-            "-" if result.postprocess_ms is None else f"{result.postprocess_ms:.1f}",
-            f"{result.memory_bytes / 1e6:.0f}",
-            "-" if result.arena_bytes is None else f"{result.arena_bytes / 1e6:.1f}",
-            f"{result.file_bytes / 1e6:.1f}",
-            f"{result.macs / 1e9:.2f}",
+            *cost_cells(result),
             result.sha256[:12],
         )
     return table
+
+
+def cost_cells(result: Result) -> tuple[str, ...]:
+    """What it takes beside steady-state inference: ms of load, first run, pre- and post-processing;
+    MB of memory, arena and file; GMAC."""
+    return (
+        f"{result.load_ms:.0f}",
+        f"{result.first_ms:.0f}",
+        f"{result.preprocess_ms:.1f}",
+        "-" if result.postprocess_ms is None else f"{result.postprocess_ms:.1f}",
+        f"{result.memory_bytes / 1e6:.0f}",
+        "-" if result.arena_bytes is None else f"{result.arena_bytes / 1e6:.1f}",
+        f"{result.file_bytes / 1e6:.1f}",
+        f"{result.macs / 1e9:.2f}",
+    )

@@ -18,7 +18,7 @@ from torch import Tensor, fx
 
 from lvt.metrics import power
 from quantization.graph import WEIGHTED, aten, constant, held
-from quantization.insert import WEIGHT_LIMIT, channel_axis, insert, quantize_weight
+from quantization.insert import WEIGHT_LIMIT, channel_axis, quantize_weight
 from quantization.study import Study
 
 LEARNING_RATE = 1e-5
@@ -45,6 +45,8 @@ def finetune(
     """
     tuned = study.copied()
     _correct_biases(tuned, keep_float)
+    # From here on training makes up for the rounding of weights.
+    tuned = replace(tuned, statistics=replace(tuned.statistics, means={}))
     names = tuned.taps
     teacher = _up_to(study.module, names)
     student = _up_to(_trainable(tuned, keep_float), names)
@@ -64,8 +66,7 @@ def finetune(
         tick(step, float(loss.detach()))
     for tensor in weights:
         tensor.requires_grad_(False)
-    # Training has made up for the rounding of weights already.
-    return replace(tuned, statistics=replace(tuned.statistics, means={}))
+    return tuned
 
 
 @torch.no_grad()
@@ -74,12 +75,9 @@ def _correct_biases(study: Study, keep_float: Collection[str]) -> None:
 
     Where recursion uses one bias several times, each with its own correction, there is none.
     """
-    plan, means = study.plan(keep_float), study.statistics.means
-    corrected = insert(
-        study.module, plan, study.ranges, study.abilities, means=means, simulate=True
-    )
+    corrected = study.simulated(keep_float)
     copies = {node.name: node for node in corrected.graph.nodes}
-    for node in plan.nodes:
+    for node in study.plan(keep_float).nodes:
         bias = node.args[2] if node.target in WEIGHTED and len(node.args) > 2 else None
         if isinstance(bias, fx.Node) and len(bias.users) == 1:
             held(study.module, bias).copy_(constant(corrected, copies[node.name].args[2]))
@@ -111,10 +109,9 @@ def _weights(study: Study) -> list[Tensor]:
 
 def _trainable(study: Study, keep_float: Collection[str]) -> fx.GraphModule:
     """The simulated model, computed from the module's own weights, with gradients to them."""
-    plan = study.plan(keep_float)
-    module = insert(study.module, plan, study.ranges, study.abilities, means={}, simulate=True)
+    module = study.simulated(keep_float)
     copies = {node.name: node for node in module.graph.nodes}
-    for node in plan.nodes:
+    for node in study.plan(keep_float).nodes:
         if node.target not in WEIGHTED or node.target is aten.matmul.default:
             continue
         own, axis = copies[node.name], channel_axis(node)

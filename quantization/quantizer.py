@@ -290,11 +290,6 @@ class Quantizer:
         tuned = finetune(study, images, request.qat_steps, request.keep_float, tick)
         return tuned, self._search(tuned, sensitivities, judge)
 
-    def _simulated_loss(self, study: Study, blocks: list[str], judge: Judge) -> Loss:
-        """What the simulated model loses, with some more blocks in float."""
-        simulated = study.simulated([*self.request.keep_float, *blocks])
-        return judge.judge(TorchSession(simulated, self.job.spec))
-
     def _search(
         self, study: Study, sensitivities: tuple[BlockSensitivity, ...], judge: Judge
     ) -> list[str]:
@@ -305,7 +300,8 @@ class Quantizer:
 
         def within(blocks: list[str]) -> bool:
             self._progress(f"trying with {len(always) + len(blocks)} blocks in float")
-            return self._simulated_loss(study, blocks, judge).within
+            simulated = study.simulated([*always, *blocks])
+            return judge.judge(TorchSession(simulated, self.job.spec)).within
 
         others = [s for s in sensitivities if s.block not in always]
         return [*always, *fewest_in_float(others, within)]
