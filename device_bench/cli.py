@@ -60,6 +60,10 @@ def bench(
     min_seconds: MinSeconds = None,
     json_file: JsonFile = None,
     html_file: HtmlFile = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Whose answers the report shows; else a packaged photo."),
+    ] = None,
     profile: Annotated[
         bool,
         typer.Option("--profile", help="Afterwards, tell what each operator takes."),
@@ -97,10 +101,10 @@ def bench(
             runs=rule.runs if runs is None else runs,
             seconds=rule.seconds if min_seconds is None else min_seconds,
             rule=rule,
+            sample=picture,
         )
         data = to_json(measurements, threads=threads, rule=rule)
-        results = parse_results(data, "the measurement")
-        print_results(results, terminal)
+        print_results(parse_results(data, "the measurement"), terminal)
         profiles = _profile(terminal, measurements, threads) if profiling else {}
         for number, found in profiles.items():
             data["results"][number - 1]["profile"] = found.to_dict()
@@ -110,7 +114,7 @@ def bench(
         if json_file is not None:
             write_text(json_file, json.dumps(data, indent=1) + "\n")
         if html_file is not None:
-            _write_html(html_file, results)
+            _write_html(html_file, parse_results(data, "the measurement"))
 
 
 @app.command()
@@ -290,6 +294,7 @@ def _measure(
     runs: int,
     seconds: float,
     rule: Protocol,
+    sample: Path | None,
 ) -> list[Measurement]:
     from device_bench.host import run_benchmark
 
@@ -301,5 +306,6 @@ def _measure(
             runs=runs,
             seconds=seconds,
             rule=rule,
+            sample=sample,
             tick=lambda step, share: bar.update(task, description=step, completed=share),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from device_bench.profile.families import FAMILIES
+from device_bench.profile.families import BETWEEN, FAMILIES
 from device_bench.profile.summary import Profile
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 _TYPES = 12
 _OPERATORS = 5
 """How many of the slowest a table has."""
-
-BETWEEN = "between operators"
 
 _MUCH_SLOWER = 1.2
 """Profiled over timed inference beyond which shares are no more than rough."""
