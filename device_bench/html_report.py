@@ -32,7 +32,8 @@ caption { text-align: left; color: var(--soft); padding: 4px 0; }
 th, td { padding: 6px 8px; border-bottom: 1px solid var(--rule); text-align: right;
   vertical-align: top; }
 th { color: var(--soft); font-weight: 500; } thead th { vertical-align: bottom; }
-tr > :nth-child(-n+2) { text-align: left; } td small { color: var(--soft); display: block; }
+tr > :nth-child(-n+2) { text-align: left; } tr > :nth-child(2) { min-width: 200px; }
+td small { color: var(--soft); display: block; }
 th:nth-child(n+3), td:nth-child(n+3) { overflow-wrap: normal; } td small { white-space: nowrap; }
 .card { background: var(--panel); border: 1px solid var(--rule); border-radius: 8px;
   padding: 14px 16px; margin: 12px 0; }
@@ -48,7 +49,7 @@ svg .line { stroke: var(--accent); stroke-width: 2; }
 svg .thirds { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 5 4; }
 svg .reading { stroke: var(--fill); stroke-width: 2; } svg .track { fill: var(--rule); }
 svg .dots, svg .line, svg .thirds, svg .reading { fill: none; vector-effect: non-scaling-stroke; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 16px; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); gap: 16px; }
 .grid > * { min-width: 0; } img { display: block; max-width: 100%; height: auto;
   border-radius: 6px; } ol { margin: 4px 0; padding-left: 24px; }
 summary { cursor: pointer; color: var(--soft); margin: 8px 0; }
@@ -59,7 +60,7 @@ dt { color: var(--soft); } dd { margin: 0; }
   table, tbody, tr, td { display: block; }
   tr { border: 1px solid var(--rule); border-radius: 8px; padding: 6px 10px; margin: 8px 0; }
   td, tr > :nth-child(-n+2) { display: flex; justify-content: space-between; gap: 16px; border: 0;
-    padding: 2px 0; text-align: right; }
+    padding: 2px 0; text-align: right; min-width: 0; }
   td small { display: inline; }
   td::before { content: attr(data-label); color: var(--soft); flex: none; }
 }
@@ -264,5 +265,8 @@ def _environment(environment: Mapping[str, Any]) -> Markup:
     for name, value in environment.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {entry}" for key, entry in value.items() if entry is not None)
-        rows += [element("dt", name.replace("_", " ")), element("dd", str(value))]
+        rows += [
+            element("dt", name.replace("_", " ")),
+            element("dd", "-" if value is None else str(value)),
+        ]
     return element("dl", *rows)
