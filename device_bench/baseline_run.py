@@ -179,7 +179,7 @@ def _table(results: Sequence[BaselineResult], threads: int) -> Table:
             f"{result.macs / 1e9:.1f} ({_figure(paper.macs)})",
             with_interval(median, 1),
             "1" if ratio is None else with_interval(ratio, 2),
-            f"{timing.summary.per_second:.1f} ({_figure(paper.images_per_second)})",
+            f"{timing.summary.per_second:.3g} ({_figure(paper.images_per_second)})",
             "no" if timing.reasons else "yes",
         )
     return table

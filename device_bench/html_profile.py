@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from device_bench.charts import bars
-from device_bench.markup import Markup, element, table
+from device_bench.markup import Markup, element, join, table
 from device_bench.profile.families import BETWEEN
-from device_bench.profile.stored import StoredProfile
+from device_bench.profile.stored import StoredOperator, StoredProfile
 from device_bench.stored import Result
 
 _OPERATORS = 10
@@ -55,12 +55,12 @@ def _card(title: str, profile: StoredProfile, order: Sequence[str], longest: flo
     )
     slowest = [
         (
-            operator.name,
-            f"{operator.type}, {operator.module}" if operator.module else operator.type,
+            str(place),
+            join(operator.name, Markup(" "), element("small", _described(operator))),
             f"{operator.ms:.2f}",
             f"{operator.ms / whole:.0%}",
         )
-        for operator in profile.operators[:_OPERATORS]
+        for place, operator in enumerate(profile.operators[:_OPERATORS], start=1)
     ]
     return element(
         "section",
@@ -71,7 +71,11 @@ def _card(title: str, profile: StoredProfile, order: Sequence[str], longest: flo
         element(
             "details",
             element("summary", "Slowest operators"),
-            table(["operator", "type, module", "ms", "share"], slowest),
+            table(["#", "operator", "ms", "share"], slowest),
         ),
         class_="card",
     )
+
+
+def _described(operator: StoredOperator) -> str:
+    return operator.type if operator.module is None else f"{operator.type}, {operator.module}"

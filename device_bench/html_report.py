@@ -34,12 +34,14 @@ th, td { padding: 6px 8px; border-bottom: 1px solid var(--rule); text-align: rig
 th { color: var(--soft); font-weight: 500; } thead th { vertical-align: bottom; }
 tr > :nth-child(-n+2) { text-align: left; } tr > :nth-child(2) { min-width: 200px; }
 td small { color: var(--soft); display: block; }
-th:nth-child(n+3), td:nth-child(n+3) { overflow-wrap: normal; } td small { white-space: nowrap; }
+tr > :not(:nth-child(2)) { overflow-wrap: normal; } td small { white-space: nowrap; }
+td:nth-child(2) small { white-space: normal; }
 .card { background: var(--panel); border: 1px solid var(--rule); border-radius: 8px;
   padding: 14px 16px; margin: 12px 0; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 24px; } .pair > * { min-width: 0; }
 figure { margin: 8px 0 0; } figcaption { color: var(--soft); font-size: 13px; }
-svg { display: block; } svg text { font: 12px system-ui, sans-serif; fill: var(--soft); }
+figcaption + svg { margin-top: 8px; } svg { display: block; }
+svg text { font: 12px system-ui, sans-serif; fill: var(--soft); }
 svg .number { fill: var(--ink); font-weight: 600; } svg .warn { fill: var(--accent); }
 svg .bar, svg .point { fill: var(--fill); }
 svg .rule { stroke: var(--rule); } svg .whisker { stroke: var(--soft); stroke-width: 1.5; }
