@@ -200,7 +200,9 @@ def test_one_picture_and_its_answers() -> None:
 
 def test_the_drift_that_makes_a_run_invalid_stands_out() -> None:
     """A running median shows a slope; how much it is, and whether it matters, takes a figure."""
-    assert '<span class="bad">+20.0%</span>' in page_of(result([10.0] * 60 + [12.0] * 30))
+    page = page_of(result([10.0] * 60 + [12.0] * 30))
+    assert '<span class="bad">+20.0%</span>' in page
+    assert re.search(r'd="M0\.00 [0-9.]+H33\.33M66\.67 [0-9.]+H100\.00" class="thirds"', page)
     assert "<span>+5.0%</span>" in page_of(result([10.0] * 60 + [10.5] * 30))
 
 
