@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from device_bench.charts import bars
 from device_bench.markup import Markup, element, join, table
 from device_bench.profile.families import BETWEEN
+from device_bench.profile.report import slowdown_note
 from device_bench.profile.stored import StoredOperator, StoredProfile
 from device_bench.stored import Result
 
@@ -49,6 +50,7 @@ def _card(title: str, profile: StoredProfile, order: Sequence[str], longest: flo
         (name, ms, f"{ms:.2f} ms, {ms / whole:.0%}")
         for name, ms in ((name, times.get(name, 0.0)) for name in order)
     ]
+    rough = slowdown_note(profile.slowdown)
     facts = (
         f"{whole:.2f} ms, {profile.slowdown:.2f} times the timed inference; outside "
         f"{profile.accelerator}: {profile.outside_ms:.2f} ms"
@@ -67,7 +69,7 @@ def _card(title: str, profile: StoredProfile, order: Sequence[str], longest: flo
         element("h3", title),
         element("p", facts, class_="soft"),
         bars(f"Families of operators of {title}", rows, longest),
-        *(element("p", f"Note: {remark}.") for remark in profile.remarks),
+        *(element("p", f"Note: {note}.") for note in (rough, *profile.remarks) if note),
         element(
             "details",
             element("summary", "Slowest operators"),

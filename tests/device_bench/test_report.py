@@ -234,6 +234,7 @@ def test_profiles_share_one_scale() -> None:
     assert "between operators" in page
     assert "Conv, backbone.0" in page
     assert "Note: whole microseconds." in page
+    assert "1.25 times the timed ones, by the profiler or a busy machine" in page
     assert "Where the time goes" not in page_of(result(noisy()))
 
 
