@@ -14,14 +14,21 @@ from device_bench.statistics import CONFIDENCE
 from device_bench.stored import SCHEMA
 
 
+def head(*, schema: int, threads: int, rule: Protocol) -> dict[str, Any]:
+    """What every file of figures begins with: when, where and how they were measured."""
+    return {
+        "schema": schema,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": describe(),
+        "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
+    }
+
+
 def to_json(measurements: list[Measurement], *, threads: int, rule: Protocol) -> dict[str, Any]:
     """The result file: raw samples included, with a schema version; nothing is profiled yet."""
     accuracies = known_figures([m.contestant.artifact.manifest for m in measurements])
     return {
-        "schema": SCHEMA,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": describe(),
-        "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
+        **head(schema=SCHEMA, threads=threads, rule=rule),
         "results": [_entry(m, known) for m, known in zip(measurements, accuracies, strict=True)],
     }
 
@@ -50,6 +57,9 @@ def _entry(m: Measurement, accuracy: dict[str, Any] | None) -> dict[str, Any]:
         "gmacs_per_second": m.gmacs_per_second,
         "preprocess_ms": m.preprocess_ms,
         "postprocess_ms": m.postprocess_ms,
+        "joules_per_inference": m.joules,
+        "conditions": [entry.to_dict() for entry in m.conditions],
+        "answer": None if m.answer is None else m.answer.to_dict(),
         "samples_ms": [round(float(sample), 4) for sample in m.samples_ms],
         "profile": None,
     }
