@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import FAILED, DefaultCommand, Terminal, Verbose, choice, command, new_app
+from lvt.config import TASKS
+from lvt.console import (
+    FAILED,
+    DefaultCommand,
+    Terminal,
+    Verbose,
+    choice,
+    command,
+    new_app,
+    parse_size,
+)
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -222,6 +232,68 @@ def baselines(
                 terminal.note(f"not valid: {result.baseline.name}: {reasons}")
         if json_file is not None:
             data = baselines_json(results, threads=threads, rule=rule)
+            write_text(json_file, json.dumps(data, indent=1) + "\n")
+
+
+@app.command()
+def rewrites(
+    ckpt: Annotated[
+        Path | None, typer.Option(help="Checkpoint, or `demo`. Without: random weights.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="Of a model with random weights.")] = "backbone",
+    size: Annotated[str, typer.Option(help="Input, HEIGHTxWIDTH.")] = "512x512",
+    threads: Threads = 1,
+    preset: PresetName = "quick",
+    runs: Runs = None,
+    min_seconds: MinSeconds = None,
+    json_file: JsonFile = None,
+    verbose: Verbose = False,
+) -> None:
+    """Time what each rewrite is worth in ONNX Runtime.
+
+    The first file is the reference as it is (--no-rewrite); at each further step one more kind of
+    module is rewritten. Every file proves its parity before it is timed.
+    """
+    with command(verbose) as terminal:
+        rule = _protocol(preset)
+        if json_file is not None:
+            _check_writable(json_file)
+        with terminal.steps() as progress:
+            progress("loading the model")
+            from device_bench.rewrites import measure_rewrites, rewrites_json, rewrites_table
+            from export.exporter import ExportError
+            from export.request import ExportRequest, prepare
+            from lvt.files import write_text
+
+            job = prepare(
+                ExportRequest(
+                    "onnx",
+                    checkpoint=ckpt,
+                    task=None if ckpt else choice(task, TASKS, "task"),
+                    size=parse_size(size),
+                )
+            )
+        try:
+            with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
+                shown = bar.add_task("starting", total=1.0, detail="")
+                steps = measure_rewrites(
+                    job,
+                    Path(folder),
+                    threads=threads,
+                    runs=rule.runs if runs is None else runs,
+                    seconds=rule.seconds if min_seconds is None else min_seconds,
+                    rule=rule,
+                    tick=lambda step, share: bar.update(shown, description=step, completed=share),
+                )
+        except ExportError as error:
+            terminal.note(f"error: {error}", cause=error.__cause__)
+            raise typer.Exit(FAILED) from error
+        terminal.out.print(rewrites_table(steps, job, threads=threads))
+        for step in steps:
+            if step.timing.reasons:
+                terminal.note(f"not valid: {step.name}: {'; '.join(step.timing.reasons)}")
+        if json_file is not None:
+            data = rewrites_json(steps, threads=threads, rule=rule)
             write_text(json_file, json.dumps(data, indent=1) + "\n")
 
 
