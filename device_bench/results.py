@@ -15,12 +15,15 @@ from device_bench.stored import SCHEMA
 
 
 def to_json(measurements: list[Measurement], *, threads: int, rule: Protocol) -> dict[str, Any]:
-    """The result file: raw samples included, with a schema version; nothing is profiled yet."""
+    """The result file: raw samples included, with a schema version; nothing is profiled yet.
+
+    Its environment is that of the first measurement.
+    """
     accuracies = known_figures([m.contestant.artifact.manifest for m in measurements])
     return {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": describe(),
+        "environment": dict(measurements[0].device or describe()),
         "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
         "results": [_entry(m, known) for m, known in zip(measurements, accuracies, strict=True)],
     }
@@ -52,4 +55,6 @@ def _entry(m: Measurement, accuracy: dict[str, Any] | None) -> dict[str, Any]:
         "postprocess_ms": m.postprocess_ms,
         "samples_ms": [round(float(sample), 4) for sample in m.samples_ms],
         "profile": None,
+        "device": m.device,
+        "parity": m.parity,
     }
