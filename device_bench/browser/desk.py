@@ -23,7 +23,7 @@ from device_bench.browser.figures import (
 )
 from device_bench.browser.log import ResultLog
 from device_bench.browser.runtime import ASSETS, FILES, VERSION
-from device_bench.browser.served import Refused, Sample, Served, read_picture
+from device_bench.browser.served import RefusedError, Sample, Served, read_picture
 from device_bench.protocol import Protocol
 from device_bench.stored import Result, ResultFile
 from device_bench.tables import decimals, with_interval
@@ -183,8 +183,8 @@ class Desk:
             "warmup": {
                 "window": warmup.WINDOW,
                 "tolerance": warmup.TOLERANCE,
-                "least_ms": warmup.LEAST_SECONDS * 1e3,
-                "most_ms": warmup.MOST_SECONDS * 1e3,
+                "least_seconds": warmup.LEAST_SECONDS,
+                "most_seconds": warmup.MOST_SECONDS,
             },
             "artifacts": [entry.describe() for entry in self._served],
             "samples": [sample.name for sample in self._samples],
@@ -203,7 +203,7 @@ class Desk:
 
     def _run(self, name: str) -> _Run:
         if name not in self._runs:
-            raise Refused("this run is over, or was never begun; start again")
+            raise RefusedError("this run is over, or was never begun; start again")
         return self._runs[name]
 
     def _outputs(self, name: str, index: int, body: bytes) -> Reply:
@@ -219,7 +219,7 @@ class Desk:
         with self._lock:
             run = self._run(name)
             if len(run.parities) != len(self._served):
-                raise Refused("the outputs of some artifacts are missing")
+                raise RefusedError("the outputs of some artifacts are missing")
             made = measurements(
                 self._served,
                 parse_figures(data, len(self._served)),

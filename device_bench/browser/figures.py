@@ -16,7 +16,7 @@ import numpy as np
 
 from device_bench.backends import Contestant
 from device_bench.browser.runtime import VERSION
-from device_bench.browser.served import Refused, Served
+from device_bench.browser.served import RefusedError, Served
 from device_bench.coldstart import ColdStart
 from device_bench.host import Measurement
 from device_bench.protocol import Protocol, complaints
@@ -111,14 +111,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
-        Refused: it is something else.
+        RefusedError: it is something else.
     """
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Refused("this is no JSON") from error
+        raise RefusedError("this is no JSON") from error
     if not isinstance(data, dict):
-        raise Refused("this is no JSON object")
+        raise RefusedError("this is no JSON object")
     return data
 
 
@@ -126,7 +126,7 @@ def parse_device(data: Mapping[str, Any]) -> Device:
     """What a browser says of itself.
 
     Raises:
-        Refused: incomplete, or out of bounds.
+        RefusedError: incomplete, or out of bounds.
     """
     try:
         device = Device(
@@ -140,11 +140,13 @@ def parse_device(data: Mapping[str, Any]) -> Device:
             clock_ms=finite(data["clock_ms"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Refused(f"the description of the browser is not understood: {error!r}") from error
+        raise RefusedError(
+            f"the description of the browser is not understood: {error!r}"
+        ) from error
     if device.provider not in PROVIDERS:
-        raise Refused(f"unknown execution provider; choose one of {', '.join(PROVIDERS)}")
+        raise RefusedError(f"unknown execution provider; choose one of {', '.join(PROVIDERS)}")
     if not (1 <= device.cores <= 1024 and 1 <= device.threads <= 1024 and device.clock_ms >= 0):
-        raise Refused("the description of the browser has impossible numbers")
+        raise RefusedError("the description of the browser has impossible numbers")
     return device
 
 
@@ -172,7 +174,7 @@ def parse_figures(data: Mapping[str, Any], artifacts: int) -> list[Figures]:
     """The figures of every artifact, in order.
 
     Raises:
-        Refused: incomplete, damaged, or a warm-up that ended before latency had settled.
+        RefusedError: incomplete, damaged, or a warm-up that ended before latency had settled.
     """
     try:
         figures = [
@@ -186,9 +188,9 @@ def parse_figures(data: Mapping[str, Any], artifacts: int) -> list[Figures]:
             for entry in data["artifacts"]
         ]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Refused(f"the figures are not understood: {error!r}") from error
+        raise RefusedError(f"the figures are not understood: {error!r}") from error
     if len(figures) != artifacts or len({len(f.samples_ms) for f in figures}) != 1:
-        raise Refused("the figures are not of interleaved rounds of all artifacts")
+        raise RefusedError("the figures are not of interleaved rounds of all artifacts")
     return figures
 
 

@@ -41,7 +41,7 @@ _MOST_PIXELS = 16_000_000
 _DTYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4")}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Something a browser sent that cannot be used; the message is for whoever holds the phone."""
 
 
@@ -120,17 +120,19 @@ class Served:
         """Outputs of one picture, in the manifest's order, little endian, one after the other.
 
         Raises:
-            Refused: too short or long, or with values that are no numbers.
+            RefusedError: too short or long, or with values that are no numbers.
         """
         if len(body) != self.output_bytes:
-            raise Refused(f"{len(body)} bytes of outputs, {self.output_bytes} were expected")
+            raise RefusedError(f"{len(body)} bytes of outputs, {self.output_bytes} were expected")
         outputs: Outputs = {}
         offset = 0
         for entry in self.artifact.manifest["outputs"]:
             count, dtype = math.prod(entry["shape"]), _DTYPES[entry["dtype"]]
             values = np.frombuffer(body, dtype, count, offset)
             if not np.isfinite(values).all():
-                raise Refused(f"{entry['name']} holds values that are no numbers in this browser")
+                raise RefusedError(
+                    f"{entry['name']} holds values that are no numbers in this browser"
+                )
             outputs[entry["name"]] = values.reshape(entry["shape"]).copy()  # writable
             offset += values.nbytes
         return outputs
@@ -139,11 +141,11 @@ class Served:
         """The outputs of all samples, one after the other, against `expected`.
 
         Raises:
-            Refused: see `read_outputs`.
+            RefusedError: see `read_outputs`.
         """
         size = self.output_bytes
         if len(body) != size * len(self.inputs):
-            raise Refused(f"{len(body)} bytes, {size * len(self.inputs)} were expected")
+            raise RefusedError(f"{len(body)} bytes, {size * len(self.inputs)} were expected")
         parts = [memoryview(body)[size * i : size * (i + 1)] for i in range(len(self.inputs))]
         found = [self.read_outputs(part) for part in parts]
         precision = str(self.artifact.manifest["precision"])
@@ -209,15 +211,15 @@ def read_picture(body: bytes) -> Picture:
     """A picture file that a browser sent, upright.
 
     Raises:
-        Refused: it is none, or too large.
+        RefusedError: it is none, or too large.
     """
     try:
         with Image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as picture:
             if picture.width * picture.height > _MOST_PIXELS:
-                raise Refused(f"{picture.width}x{picture.height} pixels are too many")
+                raise RefusedError(f"{picture.width}x{picture.height} pixels are too many")
             return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise Refused("this is no JPEG or PNG picture") from error
+        raise RefusedError("this is no JPEG or PNG picture") from error
 
 
 def _encoded(picture: Image.Image) -> bytes:

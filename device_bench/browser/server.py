@@ -18,7 +18,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from device_bench.browser.desk import Desk, Reply
-from device_bench.browser.served import Refused
+from device_bench.browser.served import RefusedError
 from lvt.errors import UserError
 
 LOOPBACK = "127.0.0.1"
@@ -123,7 +123,7 @@ def _lan_address() -> str:
     raise UserError("this machine is in no network: leave --lan out, or connect it")
 
 
-class _Failed(Exception):
+class _HttpError(Exception):
     """A request that gets an error instead of an answer."""
 
     def __init__(self, status: HTTPStatus, message: str):
@@ -150,9 +150,9 @@ class Handler(BaseHTTPRequestHandler):
     def _respond(self, method: str) -> None:
         try:
             reply = self._reply(method)
-        except _Failed as failed:
+        except _HttpError as failed:
             self._fail(failed.status, str(failed))
-        except (Refused, UserError) as error:
+        except (RefusedError, UserError) as error:
             self._fail(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         except OSError:
             raise  # the connection broke off
@@ -166,19 +166,19 @@ class Handler(BaseHTTPRequestHandler):
         server = cast(Server, self.server)
         _, token, *rest = [*urlsplit(self.path).path.split("/", 2), ""]
         if not hmac.compare_digest(token.encode(), server.token.encode()):
-            raise _Failed(HTTPStatus.FORBIDDEN, "open the address that lvt-bench serve shows")
+            raise _HttpError(HTTPStatus.FORBIDDEN, "open the address that lvt-bench serve shows")
         assert server.desk is not None
         route = server.desk.route(method, rest[0])
         if route is None:
-            raise _Failed(HTTPStatus.NOT_FOUND, "there is nothing here")
+            raise _HttpError(HTTPStatus.NOT_FOUND, "there is nothing here")
         return route.answer(self._body(route.limit) if method == "POST" else b"")
 
     def _body(self, limit: int) -> bytes:
         length = self.headers.get("Content-Length", "")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            raise _Failed(HTTPStatus.LENGTH_REQUIRED, "say how long the body is")
+            raise _HttpError(HTTPStatus.LENGTH_REQUIRED, "say how long the body is")
         if len(length) > 12 or int(length) > limit:
-            raise _Failed(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {limit} bytes here")
+            raise _HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {limit} bytes here")
         body = self.rfile.read(int(length))
         if len(body) != int(length):
             raise ConnectionError("the body broke off")

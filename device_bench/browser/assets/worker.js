@@ -120,16 +120,18 @@ async function parity(run, index) {
   return (await reply(`runs/${run}/outputs/${index}`, new Blob(parts))).json();
 }
 
-// As device_bench/warmup.py has it; Python goes over the same samples and must agree.
+// As device_bench/warmup.py has it, in the same units and order: Python goes over the samples
+// again and must end where this ends, to the last bit.
 async function warmUp(infer) {
-  const { window, tolerance, least_ms, most_ms } = plan.warmup;
-  const series = [];
+  const { window, tolerance, least_seconds, most_seconds } = plan.warmup;
+  const series = [], seconds = [];
   for (let total = 0; ;) {
     series.push(await infer());
-    total += series.at(-1);
-    if (series.length < 2 * window || total < least_ms) continue;
-    const before = median(series.slice(-2 * window, -window)), now = median(series.slice(-window));
-    if (Math.abs(now - before) <= tolerance * before || total >= most_ms) return series;
+    seconds.push(series.at(-1) / 1e3);
+    total += seconds.at(-1);
+    if (seconds.length < 2 * window || total < least_seconds) continue;
+    const before = median(seconds.slice(-2 * window, -window)), now = median(seconds.slice(-window));
+    if (Math.abs(now - before) <= tolerance * before || total >= most_seconds) return series;
   }
 }
 
