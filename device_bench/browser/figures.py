@@ -250,7 +250,7 @@ def measurements(
         )
         if device.provider == "wasm" and device.threads != threads:
             why = "has fewer cores" if device.isolated else "cannot share memory (no https)"
-            reasons.append(f"{device.threads} threads, {threads} were asked for: the page {why}")
+            reasons.append(f"{device.threads} of {threads} threads: the page {why}")
         if device.clock_ms > _COARSE * summary.median.value:
             reasons.append(f"the browser's clock moves in steps of {device.clock_ms:.3g} ms")
         if hidden:

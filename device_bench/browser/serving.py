@@ -73,14 +73,14 @@ def serve(
             for path in artifacts:
                 progress(f"{path.name}: outputs to compare with")
                 served.append(serve_artifact(path, pictures))
-        code = segno.make(server.url, error="m") if address.lan else None
+        code = qr_code(server.url) if address.lan else None
         server.desk = Desk(
             served,
             pictures,
             runtime,
             log,
             settings,
-            qr=None if code is None else _svg(code),
+            qr=None if code is None else svg(code),
             done=done,
             note=terminal.note,
         )
@@ -100,7 +100,13 @@ def serve(
         server.serve_forever()
 
 
-def _svg(code: segno.QRCode) -> bytes:
+def qr_code(url: str) -> segno.QRCode:
+    """What a phone's camera takes to a page."""
+    return segno.make_qr(url, error="m")
+
+
+def svg(code: segno.QRCode) -> bytes:
+    """A code as a picture, black on white whatever the page's colours."""
     buffer = io.BytesIO()
     code.save(buffer, kind="svg", scale=4, light="white")
     return buffer.getvalue()

@@ -16,6 +16,7 @@ from device_bench.browser.log import ResultLog
 from device_bench.browser.runtime import check_runtime
 from device_bench.browser.served import Sample, serve_artifact
 from device_bench.browser.server import Server
+from device_bench.browser.serving import qr_code, svg
 from device_bench.protocol import Protocol
 from export.session import Session
 from lvt.errors import UserError
@@ -67,16 +68,16 @@ def serving(
     json_file: Path | None = None,
     reference: Session | None = None,
     settings: Settings = SHORT,
+    lan: bool = False,
     tls: tuple[Path, Path] | None = None,
-    told: list[str] | None = None,
 ) -> Iterator[str]:
     """A server in a thread of this process; gives its address."""
-    notes: list[str] = [] if told is None else told
     bugs: list[BaseException] = []
     log = ResultLog(json_file, threads=settings.threads, rule=settings.rule)
-    with Server(tls=tls, unexpected=bugs.append) as server:
+    with Server(lan=lan, tls=tls, unexpected=bugs.append) as server:
         served = [serve_artifact(path, samples, reference) for path in artifacts]
-        server.desk = Desk(served, samples, runtime_folder, log, settings, note=notes.append)
+        qr = svg(qr_code(server.url)) if lan else None
+        server.desk = Desk(served, samples, runtime_folder, log, settings, qr=qr)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:

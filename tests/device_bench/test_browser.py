@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -21,6 +22,7 @@ from export.artifact import content_bytes, content_sha256, manifest_path, write_
 from export.exporter import ExportResult, export_artifact
 from export.reference import reference_session
 from export.request import ExportRequest
+from lvt.errors import UserError
 from lvt.models import build_random
 from lvt.preprocessing import packaged_photos, read_image
 from tests.artifact_fixtures import TINY_SEMANTIC
@@ -180,8 +182,6 @@ def test_webgpu(tiny_export: ExportResult, tmp_path: Path, page: Page) -> None:
 
 def test_sample_photo_and_camera(tiny_export: ExportResult, tmp_path: Path, page: Page) -> None:
     """What Python draws of the browser's outputs for all three kinds of picture."""
-    photo = tmp_path / "photo.png"
-    photo.write_bytes(PHOTO.png)
     with serving([tiny_export.path], [PHOTO], runtime()) as url:
         page.goto(url)
         page.wait_for_selector("#start:enabled")
@@ -194,7 +194,7 @@ def test_sample_photo_and_camera(tiny_export: ExportResult, tmp_path: Path, page
         assert height == 256
         drawn = [page.get_attribute("#overlay", "src")]
 
-        page.set_input_files("#photo", photo)
+        page.set_input_files("#photo", photo_file(tmp_path))
         page.wait_for_function(f"() => overlay.src !== {json.dumps(drawn[0])}")
         page.wait_for_selector("#start:enabled")
         assert page.evaluate(size) == [width, height]
@@ -218,3 +218,35 @@ def test_two_threads_where_memory_can_be_shared(
         measured(page, url)
     (entry,) = json.loads(results.read_text())["results"]
     assert entry["device"]["threads"] == min(2, cores)
+
+
+def test_plain_http_in_the_network(tiny_export: ExportResult, tmp_path: Path, page: Page) -> None:
+    """What a page without https cannot do is told, and the rest works: the case of most phones."""
+    results = tmp_path / "results.json"
+    four = replace(SHORT, threads=4)
+    try:
+        server = serving(
+            [tiny_export.path], [PHOTO], runtime(), json_file=results, settings=four, lan=True
+        )
+        with server as url:
+            shown = measured(page, url)
+            code = np.frombuffer(page.locator("#qr").screenshot(), np.uint8)
+            found = cv2.QRCodeDetector().detectAndDecode(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
+            assert found[0] == url
+            assert "One thread instead of 4" in page.inner_text("#notes")
+            assert "WebGPU takes https" in page.inner_text("#notes")
+            assert not page.is_visible("#camera")
+            page.set_input_files("#photo", photo_file(tmp_path))
+            page.wait_for_selector("#overlay:visible")
+    except UserError as error:
+        pytest.skip(str(error))
+    assert "Outputs match" in shown
+    (entry,) = json.loads(results.read_text())["results"]
+    assert entry["device"]["threads"] == 1
+    assert "1 of 4 threads: the page cannot share memory (no https)" in entry["reasons"]
+
+
+def photo_file(folder: Path) -> Path:
+    path = folder / "photo.png"
+    path.write_bytes(PHOTO.png)
+    return path

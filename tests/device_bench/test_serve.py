@@ -8,6 +8,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -232,7 +233,7 @@ def test_threads_and_clocks_that_fall_short_are_told(
         assert client.post(f"runs/{name}/figures", {"artifacts": [FIGURES]})[0] == 200
     (only,) = read_results(results).results
     assert only.reasons == (
-        "1 threads, 4 were asked for: the page cannot share memory (no https)",
+        "1 of 4 threads: the page cannot share memory (no https)",
         "the browser's clock moves in steps of 10 ms",
     )
     assert only.device is not None
@@ -356,6 +357,7 @@ def test_without_the_runtime(
     assert run(cli.app, "serve") == 2
     assert "lvt-bench serve --setup" in one_line_error(capfd)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     assert run(cli.app, "serve", "--setup") == 2
     assert "install Node.js" in one_line_error(capfd)
 

@@ -1,5 +1,7 @@
 // What one sees and touches. The work is the worker's and the server's.
 
+import { reply } from "./net.js";
+
 const $ = (id) => document.getElementById(id);
 const LONGEST_SIDE = 1280; // of a photo before it is sent
 
@@ -17,11 +19,7 @@ const provider = () => document.querySelector("input[name=provider]:checked").va
 // As many threads as were asked for, where the page may share memory and has the cores.
 const threads = () => crossOriginIsolated ? Math.min(plan.threads, navigator.hardwareConcurrency || 1) : 1;
 
-async function send(path, data) {
-  const answer = await fetch(path, { method: "POST", body: JSON.stringify(data) });
-  if (!answer.ok) throw new Error(await answer.text());
-  return answer.json();
-}
+const send = async (path, data) => (await reply(path, JSON.stringify(data))).json();
 
 // A job for the worker; it is made anew where the provider has changed.
 async function ask(job, data, progress) {
@@ -233,7 +231,7 @@ function describePlan() {
     image.src = `samples/${index}`;
     image.alt = name;
     button.append(image);
-    button.onclick = () => alone(async () => look(await (await fetch(image.src)).blob()));
+    button.onclick = () => alone(async () => look(await (await reply(image.src)).blob()));
     $("samples").append(button);
   }
   $("phone").hidden = !plan.qr;
@@ -252,7 +250,7 @@ $("camera").onclick = () => alone(startCamera);
 $("take").onclick = () => alone(take);
 
 try {
-  plan = await (await fetch("plan.json")).json();
+  plan = await (await reply("plan.json")).json();
   describePlan();
   offerWhatWorks();
   $("start").disabled = false;

@@ -1,6 +1,8 @@
 // Runs artifacts in onnxruntime-web, off the page's thread, and keeps the clock. Statistics and
 // validity are Python's: every sample goes back as it is.
 
+import { reply } from "./net.js";
+
 const WASM = {
   wasm: "ort-wasm-simd-threaded.wasm",
   webgpu: "ort-wasm-simd-threaded.asyncify.wasm",
@@ -21,12 +23,6 @@ self.onmessage = async ({ data }) => {
 const jobs = { open, measure, look };
 
 const tell = (step, share) => self.postMessage({ step, share });
-
-async function reply(path, body) {
-  const answer = await fetch(path, body === undefined ? {} : { method: "POST", body });
-  if (!answer.ok) throw new Error(await answer.text());
-  return answer;
-}
 
 const bytes = async (path, body) => (await reply(path, body)).arrayBuffer();
 
