@@ -15,7 +15,6 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from device_bench.browser.desk import Desk, Reply
 from device_bench.browser.served import RefusedError
@@ -164,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _reply(self, method: str) -> Reply:
         server = cast(Server, self.server)
-        _, token, *rest = [*urlsplit(self.path).path.split("/", 2), ""]
+        _, token, *rest = [*self.path.partition("?")[0].split("/", 2), "", ""]
         if not hmac.compare_digest(token.encode(), server.token.encode()):
             raise _HttpError(HTTPStatus.FORBIDDEN, "open the address that lvt-bench serve shows")
         assert server.desk is not None

@@ -213,7 +213,7 @@ function offerWhatWorks() {
   if (!navigator.mediaDevices?.getUserMedia) {
     $("camera").hidden = true;
     $("camera-note").hidden = false;
-    $("camera-note").textContent = "Live camera takes https; Photo opens the camera app too.";
+    $("camera-note").textContent = "Live camera takes https; Photo offers the camera app too.";
   }
 }
 
