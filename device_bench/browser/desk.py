@@ -123,7 +123,8 @@ class Desk:
         self._runs: dict[str, _Run] = {}
         self._lock = threading.Lock()  # one comparison or picture at a time
         self._fixed = {
-            name: ASSETS / name for name in ("page.js", "worker.js", "net.js", "style.css")
+            name: ASSETS / name
+            for name in ("page.js", "worker.js", "net.js", "protocol.js", "style.css")
         }
         self._fixed[""] = ASSETS / "index.html"
         self._fixed |= {f"ort/{name}": runtime / name for name in FILES}

@@ -2,6 +2,7 @@
 // validity are Python's: every sample goes back as it is.
 
 import { reply } from "./net.js";
+import { inTurn, warmUp } from "./protocol.js";
 
 const WASM = {
   wasm: "ort-wasm-simd-threaded.wasm",
@@ -99,9 +100,10 @@ async function measure({ run }) {
   }
   for (const [index, { name }] of plan.artifacts.entries()) {
     tell(`${name}: warming up`, 0);
-    figures[index].warmup_ms = await warmUp(() => timed(index, images[index]));
+    figures[index].warmup_ms = await warmUp(() => timed(index, images[index]), plan.warmup);
   }
-  const series = await inTurn(images);
+  const infer = (index) => timed(index, images[index]);
+  const series = await inTurn(infer, images.length, plan, tell);
   figures.forEach((entry, index) => { entry.samples_ms = series[index]; });
   return { figures, parities };
 }
@@ -114,46 +116,6 @@ async function parity(run, index) {
     parts.push(...packed(index, outputs));
   }
   return (await reply(`runs/${run}/outputs/${index}`, new Blob(parts))).json();
-}
-
-// As device_bench/warmup.py has it, in the same units and order: Python goes over the samples
-// again and must end where this ends, to the last bit.
-async function warmUp(infer) {
-  const { window, tolerance, least_seconds, most_seconds } = plan.warmup;
-  const series = [], seconds = [];
-  for (let total = 0; ;) {
-    series.push(await infer());
-    seconds.push(series.at(-1) / 1e3);
-    total += seconds.at(-1);
-    if (seconds.length < 2 * window || total < least_seconds) continue;
-    const before = median(seconds.slice(-2 * window, -window)), now = median(seconds.slice(-window));
-    if (Math.abs(now - before) <= tolerance * before || total >= most_seconds) return series;
-  }
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b), half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
-
-// As device_bench/timing.py has it: rounds of one inference each, forwards and backwards in turn.
-async function inTurn(images) {
-  const series = images.map(() => []), totals = images.map(() => 0), least = plan.seconds * 1e3;
-  let told = 0;
-  for (let done = 0; done < plan.runs || Math.min(...totals) < least; done++) {
-    const order = [...images.keys()];
-    for (const index of done % 2 ? order.reverse() : order) {
-      const elapsed = await timed(index, images[index]);
-      series[index].push(elapsed);
-      totals[index] += elapsed;
-    }
-    if (performance.now() - told > 200) {
-      told = performance.now();
-      const share = Math.min((done + 1) / plan.runs, least ? Math.min(...totals) / least : 1, 1);
-      tell(`timing, ${done + 1} rounds`, share);
-    }
-  }
-  return series;
 }
 
 // One picture (a file of bytes) through one artifact; what comes back is drawn by Python.
