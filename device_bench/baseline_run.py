@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from device_bench.baselines import SIZES, Baseline
-from device_bench.environment import describe
+from device_bench.onnx_entrant import onnx_entrant
 from device_bench.protocol import Protocol
-from device_bench.statistics import CONFIDENCE, Interval
+from device_bench.results import head
+from device_bench.statistics import Interval
 from device_bench.tables import with_interval
 from device_bench.timing import Entrant, Tick, Timing, time_in_turn
-from export.exporter import ParityError, failing_as_conversion
-from export.parity import TOLERANCES, compare
-from export.session import TorchSession
-from export.targets import Conversion, load_target
-from lvt.complexity import count_macs, count_parameters
+from export.manifest import reference_macs
+from lvt.complexity import count_parameters
 from lvt.models import default_spec
 from lvt.preprocessing import fixed_size, packaged_photos, read_image
 
@@ -78,8 +75,9 @@ def run_baselines(
         for baseline in group:
             tick(f"exporting {baseline.name}", 0.0)
             model = baseline.build()
-            counts.append((count_parameters(model), count_macs(model, SIZES[task])))
-            entrants.append(_export(baseline, model, folder, threads))
+            macs = reference_macs(model, default_spec(task), SIZES[task])
+            counts.append((count_parameters(model), macs))
+            entrants.append(_entrant(baseline, model, folder, threads))
         timings = time_in_turn(
             entrants,
             threads=threads,
@@ -96,20 +94,12 @@ def run_baselines(
     return results
 
 
-def _export(baseline: Baseline, model: nn.Module, folder: Path, threads: int) -> Entrant:
-    """The model as an ONNX file in ONNX Runtime, once it has proved to compute the same."""
-    target, size = load_target("onnx"), SIZES[baseline.task]
-    spec = default_spec(baseline.task)  # for the outputs' names, which all models of a task share
+def _entrant(baseline: Baseline, model: nn.Module, folder: Path, threads: int) -> Entrant:
+    # For the outputs' names, which all models of a task share.
+    spec = default_spec(baseline.task)
+    image = fixed_size(baseline.task, SIZES[baseline.task])(read_image(packaged_photos()[0]))
     file = folder / f"{baseline.name}.onnx"
-    conversion = Conversion(baseline.prepare(model), spec, size, "fp32", metadata={})
-    image = fixed_size(baseline.task, size)(read_image(packaged_photos()[0]))
-    with failing_as_conversion(f"{baseline.name}: no ONNX file"):
-        target.write(conversion, file)
-        session = target.open_session(file, threads=threads)
-        parity = compare(TorchSession(model, spec), session, [image], spec, TOLERANCES["fp32"])
-    if not parity.passed:
-        raise ParityError(f"{baseline.name}: parity failed: {'; '.join(parity.failures)}")
-    return Entrant(baseline.name, session, image)
+    return onnx_entrant(baseline.name, baseline.prepare(model), model, spec, image, file, threads)
 
 
 def baselines_json(
@@ -117,10 +107,7 @@ def baselines_json(
 ) -> dict[str, Any]:
     """A file of its own kind, which holds no artifacts: raw samples included."""
     return {
-        "schema": SCHEMA,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": describe(),
-        "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
+        **head(schema=SCHEMA, threads=threads, rule=rule),
         "models": [
             {
                 "name": result.baseline.name,
@@ -134,6 +121,7 @@ def baselines_json(
                 "reasons": list(result.timing.reasons),
                 "latency_ms": result.timing.summary.to_dict(),
                 "speedup_over_lvt": _maybe_dict(result.timing.ratio),
+                "joules_per_inference": result.timing.joules,
                 "samples_ms": [round(float(sample), 4) for sample in result.timing.samples_ms],
             }
             for result in results
@@ -179,7 +167,7 @@ def _table(results: Sequence[BaselineResult], threads: int) -> Table:
             f"{result.macs / 1e9:.1f} ({_figure(paper.macs)})",
             with_interval(median, 1),
             "1" if ratio is None else with_interval(ratio, 2),
-            f"{timing.summary.per_second:.1f} ({_figure(paper.images_per_second)})",
+            f"{timing.summary.per_second:.3g} ({_figure(paper.images_per_second)})",
             "no" if timing.reasons else "yes",
         )
     return table

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import FAILED, DefaultCommand, Terminal, Verbose, command, new_app
+from lvt.config import TASKS
+from lvt.console import (
+    FAILED,
+    DefaultCommand,
+    Terminal,
+    Verbose,
+    choice,
+    command,
+    new_app,
+    parse_size,
+)
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,6 +70,10 @@ def bench(
     min_seconds: MinSeconds = None,
     json_file: JsonFile = None,
     html_file: HtmlFile = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Whose answers the report shows; else a packaged photo."),
+    ] = None,
     profile: Annotated[
         bool,
         typer.Option("--profile", help="Afterwards, tell what each operator takes."),
@@ -97,10 +111,10 @@ def bench(
             runs=rule.runs if runs is None else runs,
             seconds=rule.seconds if min_seconds is None else min_seconds,
             rule=rule,
+            sample=picture,
         )
         data = to_json(measurements, threads=threads, rule=rule)
-        results = parse_results(data, "the measurement")
-        print_results(results, terminal)
+        print_results(parse_results(data, "the measurement"), terminal)
         profiles = _profile(terminal, measurements, threads) if profiling else {}
         for number, found in profiles.items():
             data["results"][number - 1]["profile"] = found.to_dict()
@@ -110,7 +124,7 @@ def bench(
         if json_file is not None:
             write_text(json_file, json.dumps(data, indent=1) + "\n")
         if html_file is not None:
-            _write_html(html_file, results)
+            _write_html(html_file, parse_results(data, "the measurement"))
 
 
 @app.command()
@@ -162,6 +176,10 @@ def compare(
 
 @app.command()
 def baselines(
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="backbone, semantic or panoptic; may be repeated. [default: all]"),
+    ] = None,
     threads: Threads = 1,
     preset: PresetName = "quick",
     runs: Runs = None,
@@ -169,11 +187,11 @@ def baselines(
     json_file: JsonFile = None,
     verbose: Verbose = False,
 ) -> None:
-    """Time LVT beside MobileNetV2, PVTv2-B0, MiT-B0 and segmenters.
+    """Time LVT beside MobileNetV2, PVTv2-B0, MiT-B0 and what segments with them.
 
     All have random weights and run in ONNX Runtime. LVT is rewritten for it, as every export is;
-    the others are as transformers has them. Figures in brackets are the paper's, whose images a
-    second are a GPU's.
+    the others are as transformers has them. Panoptic models take seconds an inference, at the
+    paper's 800x1216. Figures in brackets are the paper's, whose images a second are a GPU's.
     """
     with command(verbose) as terminal:
         rule = _protocol(preset)
@@ -182,22 +200,24 @@ def baselines(
         with terminal.steps() as progress:
             progress("loading transformers")
             from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
-            from device_bench.baselines import BASELINES, check_transformers
+            from device_bench.baselines import BASELINES, SIZES, check_transformers
             from export.exporter import ExportError
             from lvt.files import write_text
 
+            known = tuple(SIZES)
+            chosen = {choice(name, known, "task") for name in task or known}
             check_transformers()
         try:
             with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
-                task = bar.add_task("starting", total=1.0, detail="")
+                job = bar.add_task("starting", total=1.0, detail="")
                 results = run_baselines(
-                    BASELINES,
+                    [entry for entry in BASELINES if entry.task in chosen],
                     Path(folder),
                     threads=threads,
                     runs=rule.runs if runs is None else runs,
                     seconds=rule.seconds if min_seconds is None else min_seconds,
                     rule=rule,
-                    tick=lambda step, share: bar.update(task, description=step, completed=share),
+                    tick=lambda step, share: bar.update(job, description=step, completed=share),
                 )
         except ExportError as error:
             terminal.note(f"error: {error}", cause=error.__cause__)
@@ -283,6 +303,68 @@ def serve(
         )
 
 
+@app.command()
+def rewrites(
+    ckpt: Annotated[
+        Path | None, typer.Option(help="Checkpoint, or `demo`. Without: random weights.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="Of a model with random weights.")] = "backbone",
+    size: Annotated[str, typer.Option(help="Input, HEIGHTxWIDTH.")] = "512x512",
+    threads: Threads = 1,
+    preset: PresetName = "quick",
+    runs: Runs = None,
+    min_seconds: MinSeconds = None,
+    json_file: JsonFile = None,
+    verbose: Verbose = False,
+) -> None:
+    """Time what each rewrite is worth in ONNX Runtime.
+
+    The first file is the reference as it is (--no-rewrite); at each further step one more kind of
+    module is rewritten. Every file proves its parity before it is timed.
+    """
+    with command(verbose) as terminal:
+        rule = _protocol(preset)
+        if json_file is not None:
+            _check_writable(json_file)
+        with terminal.steps() as progress:
+            progress("loading the model")
+            from device_bench.rewrites import measure_rewrites, rewrites_json, rewrites_table
+            from export.exporter import ExportError
+            from export.request import ExportRequest, prepare
+            from lvt.files import write_text
+
+            job = prepare(
+                ExportRequest(
+                    "onnx",
+                    checkpoint=ckpt,
+                    task=None if ckpt else choice(task, TASKS, "task"),
+                    size=parse_size(size),
+                )
+            )
+        try:
+            with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
+                shown = bar.add_task("starting", total=1.0, detail="")
+                steps = measure_rewrites(
+                    job,
+                    Path(folder),
+                    threads=threads,
+                    runs=rule.runs if runs is None else runs,
+                    seconds=rule.seconds if min_seconds is None else min_seconds,
+                    rule=rule,
+                    tick=lambda step, share: bar.update(shown, description=step, completed=share),
+                )
+        except ExportError as error:
+            terminal.note(f"error: {error}", cause=error.__cause__)
+            raise typer.Exit(FAILED) from error
+        terminal.out.print(rewrites_table(steps, job, threads=threads))
+        for step in steps:
+            if step.timing.reasons:
+                terminal.note(f"not valid: {step.name}: {'; '.join(step.timing.reasons)}")
+        if json_file is not None:
+            data = rewrites_json(steps, threads=threads, rule=rule)
+            write_text(json_file, json.dumps(data, indent=1) + "\n")
+
+
 def _protocol(preset: str) -> Protocol:
     """The preset of this name.
 
@@ -362,6 +444,7 @@ def _measure(
     runs: int,
     seconds: float,
     rule: Protocol,
+    sample: Path | None,
 ) -> list[Measurement]:
     from device_bench.host import run_benchmark
 
@@ -373,5 +456,6 @@ def _measure(
             runs=runs,
             seconds=seconds,
             rule=rule,
+            sample=sample,
             tick=lambda step, share: bar.update(task, description=step, completed=share),
         )

@@ -14,17 +14,27 @@ from device_bench.statistics import CONFIDENCE
 from device_bench.stored import SCHEMA
 
 
+def head(*, schema: int, threads: int, rule: Protocol) -> dict[str, Any]:
+    """What every file of figures begins with: when, where and how they were measured."""
+    return {
+        "schema": schema,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": describe(),
+        "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
+    }
+
+
 def to_json(measurements: list[Measurement], *, threads: int, rule: Protocol) -> dict[str, Any]:
     """The result file: raw samples included, with a schema version; nothing is profiled yet.
 
     Its environment is that of the first measurement.
     """
     accuracies = known_figures([m.contestant.artifact.manifest for m in measurements])
+    begin = head(schema=SCHEMA, threads=threads, rule=rule)
+    device = measurements[0].device
     return {
-        "schema": SCHEMA,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": dict(measurements[0].device or describe()),
-        "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
+        **begin,
+        "environment": begin["environment"] if device is None else dict(device),
         "results": [_entry(m, known) for m, known in zip(measurements, accuracies, strict=True)],
     }
 
@@ -53,6 +63,9 @@ def _entry(m: Measurement, accuracy: dict[str, Any] | None) -> dict[str, Any]:
         "gmacs_per_second": m.gmacs_per_second,
         "preprocess_ms": m.preprocess_ms,
         "postprocess_ms": m.postprocess_ms,
+        "joules_per_inference": m.joules,
+        "conditions": [entry.to_dict() for entry in m.conditions],
+        "answer": None if m.answer is None else m.answer.to_dict(),
         "samples_ms": [round(float(sample), 4) for sample in m.samples_ms],
         "profile": None,
         "device": m.device,

@@ -13,13 +13,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from device_bench.profile.stored import StoredProfile
 from device_bench.protocol import Protocol
+from device_bench.sample import SampleAnswer
+from device_bench.sensors import Conditions
 from device_bench.statistics import Interval, Samples, Summary, finite
 from device_bench.warmup import WarmUp
 from lvt.errors import UserError
 
 SCHEMA = 2
-"""Raised when a reader of the old file would misread a new one. 2: p90 has an interval."""
+"""Raised when a reader of the old file would misread a new one. 2: p90 has an interval.
+
+Energy, conditions, answer and profile came later, and may be absent."""
 
 
 T = TypeVar("T")
@@ -58,6 +63,10 @@ class Result:
         accuracy: None: not measured.
         device: what it ran on; None: what the file's environment says.
         parity: of its outputs while it was timed; None: not measured.
+        joules: energy of an inference; None: not measured.
+        conditions: machine or device during the run, in order; empty: not measured.
+        answer: to the sample picture; None: not asked.
+        profile: None: not profiled.
     """
 
     label: str
@@ -81,6 +90,10 @@ class Result:
     preprocess_ms: float | None
     postprocess_ms: float | None
     accuracy: Accuracy | None
+    joules: float | None
+    conditions: tuple[Conditions, ...]
+    answer: SampleAnswer | None
+    profile: StoredProfile | None
     samples_ms: Samples
     device: Mapping[str, Any] | None
     parity: Mapping[str, Any] | None
@@ -180,6 +193,10 @@ def _result(entry: Mapping[str, Any]) -> Result:
         preprocess_ms=_if_known(finite, entry["preprocess_ms"]),
         postprocess_ms=_if_known(finite, entry["postprocess_ms"]),
         accuracy=_if_known(_accuracy, entry["accuracy"]),
+        joules=_if_known(finite, entry.get("joules_per_inference")),
+        conditions=tuple(Conditions.from_dict(each) for each in entry.get("conditions", ())),
+        answer=_if_known(SampleAnswer.from_dict, entry.get("answer")),
+        profile=_if_known(StoredProfile.from_dict, entry.get("profile")),
         samples_ms=_samples(entry["samples_ms"]),
         device=_if_known(dict, entry.get("device")),  # older files have neither
         parity=_if_known(dict, entry.get("parity")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from device_bench import timing, warmup
 from device_bench.browser.runtime import ASSETS
+from device_bench.sensors import Sensors
 from device_bench.warmup import warm_up
 
 
@@ -65,7 +67,7 @@ def test_warm_up_ends_where_pythons_ends() -> None:
 
 
 @pytest.mark.parametrize(("runs", "seconds"), [(5, 0.0), (1, 0.5)])
-def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float) -> None:
+def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float, tmp_path: Path) -> None:
     """Forwards and backwards in turn, until both limits are met by all."""
     order, series = in_node(
         """
@@ -87,6 +89,7 @@ def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float) -> Non
             return (30 + 10 * self.index) / 1e3
 
     entrants: Any = [Entrant(index) for index in range(3)]
-    samples = timing._interleave(entrants, runs, seconds, lambda _step, _share: None)
+    sensors = Sensors(tmp_path)  # of no machine
+    rounds = timing._interleave(entrants, runs, seconds, lambda _step, _share: None, sensors)
     assert order == expected
-    assert series == [pytest.approx(values.tolist()) for values in samples]
+    assert series == [pytest.approx(values.tolist()) for values in rounds.samples]
