@@ -18,6 +18,7 @@ import pytest
 
 from device_bench.browser.served import Sample
 from device_bench.stored import read_results
+from device_bench.tables import decimals, with_interval
 from export.artifact import content_bytes, content_sha256, manifest_path, write_manifest
 from export.exporter import ExportResult, export_artifact
 from export.reference import reference_session
@@ -106,7 +107,7 @@ def test_figures_of_a_browser_land_in_the_result_file(
         assert min(output["sqnr_db"] for output in entry["parity"]["outputs"]) > 90
         assert entry["device"]["cross_origin_isolated"] is True
         assert "Chrome" in entry["label"]
-        assert f"{result.latency.median.value:.1f}"[:3] in shown
+        assert with_interval(result.latency.median, decimals(result)) in shown
     assert file.results[1].speedup is not None
 
 
