@@ -236,6 +236,74 @@ def baselines(
 
 
 @app.command()
+def serve(
+    artifacts: Annotated[
+        list[Path] | None,
+        typer.Argument(help="ONNX files written by lvt-export. Without: a default model."),
+    ] = None,
+    lan: Annotated[
+        bool, typer.Option("--lan", help="Let phones in this network in, by QR code.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
+    cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A certificate for https (PEM), with --key."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key (PEM).")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of WebAssembly.")] = 1,
+    preset: PresetName = "quick",
+    runs: Runs = None,
+    min_seconds: MinSeconds = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Add the results to this file, or make it."),
+    ] = None,
+    setup: Annotated[
+        bool, typer.Option("--setup", help="Fetch onnxruntime-web with npm, once, and stop.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Time artifacts in the browser of a phone, or of this machine.
+
+    Serves a page that runs them in onnxruntime-web (WebAssembly or WebGPU), compares their outputs
+    with ONNX Runtime's here, and sends every sample back. Only this machine can open it unless
+    --lan is given; the address holds a token that is new every time.
+    """
+    with command(verbose) as terminal:
+        rule = _protocol(preset)
+        if (cert is None) != (key is None):
+            raise UserError("--cert and --key belong together: give both, or neither")
+        if json_file is not None:
+            _check_writable(json_file)
+        if setup:
+            from device_bench.browser.runtime import fetch_runtime
+
+            with terminal.steps() as progress:
+                progress("fetching onnxruntime-web with npm")
+                folder = fetch_runtime()
+            typer.echo(f"onnxruntime-web is in {folder}")
+            return
+        from device_bench.browser.desk import Settings
+        from device_bench.browser.runtime import check_runtime
+        from device_bench.browser.serving import Address
+        from device_bench.browser.serving import serve as serve_artifacts
+
+        check_runtime()  # before a default model is made
+        serve_artifacts(
+            terminal,
+            artifacts or [_default_artifact(terminal, "onnx")],
+            Address(lan, port, None if cert is None or key is None else (cert, key)),
+            Settings(
+                threads=threads,
+                runs=rule.runs if runs is None else runs,
+                seconds=rule.seconds if min_seconds is None else min_seconds,
+                rule=rule,
+            ),
+            json_file,
+        )
+
+
+@app.command()
 def rewrites(
     ckpt: Annotated[
         Path | None, typer.Option(help="Checkpoint, or `demo`. Without: random weights.")
@@ -329,14 +397,18 @@ def _write_html(file: Path, results: ResultFile) -> None:
 def _contestants(terminal: Terminal, paths: list[Path], backends: list[str]) -> list[Contestant]:
     """Every artifact under every backend; a default model where no artifact is named."""
     from device_bench.backends import contestant, default_target
-    from device_bench.default_model import default_artifact
 
     if not paths:
-        target = default_target(backends)
-        with terminal.steps() as progress:
-            paths = [default_artifact(target, progress)]
+        paths = [_default_artifact(terminal, default_target(backends))]
     names: list[str | None] = [*backends] or [None]
     return [contestant(path, name) for path in paths for name in names]
+
+
+def _default_artifact(terminal: Terminal, target: str) -> Path:
+    from device_bench.default_model import default_artifact
+
+    with terminal.steps() as progress:
+        return default_artifact(target, progress)
 
 
 def _profile(

@@ -25,10 +25,16 @@ def head(*, schema: int, threads: int, rule: Protocol) -> dict[str, Any]:
 
 
 def to_json(measurements: list[Measurement], *, threads: int, rule: Protocol) -> dict[str, Any]:
-    """The result file: raw samples included, with a schema version; nothing is profiled yet."""
+    """The result file: raw samples included, with a schema version; nothing is profiled yet.
+
+    Its environment is that of the first measurement.
+    """
     accuracies = known_figures([m.contestant.artifact.manifest for m in measurements])
+    begin = head(schema=SCHEMA, threads=threads, rule=rule)
+    device = measurements[0].device
     return {
-        **head(schema=SCHEMA, threads=threads, rule=rule),
+        **begin,
+        "environment": begin["environment"] if device is None else dict(device),
         "results": [_entry(m, known) for m, known in zip(measurements, accuracies, strict=True)],
     }
 
@@ -62,4 +68,6 @@ def _entry(m: Measurement, accuracy: dict[str, Any] | None) -> dict[str, Any]:
         "answer": None if m.answer is None else m.answer.to_dict(),
         "samples_ms": [round(float(sample), 4) for sample in m.samples_ms],
         "profile": None,
+        "device": m.device,
+        "parity": m.parity,
     }

@@ -112,11 +112,15 @@ def cost_cells(result: Result) -> tuple[str, ...]:
     return (
         f"{result.load_ms:.0f}",
         f"{result.first_ms:.0f}",
-        f"{result.preprocess_ms:.1f}",
-        "-" if result.postprocess_ms is None else f"{result.postprocess_ms:.1f}",
-        f"{result.memory_bytes / 1e6:.0f}",
-        "-" if result.arena_bytes is None else f"{result.arena_bytes / 1e6:.1f}",
+        _known(result.preprocess_ms, 1),
+        _known(result.postprocess_ms, 1),
+        _known(result.memory_bytes, 0, 1e6),
+        _known(result.arena_bytes, 1, 1e6),
         f"{result.file_bytes / 1e6:.1f}",
         f"{result.macs / 1e9:.2f}",
         "-" if result.joules is None else f"{1e3 * result.joules:.1f}",
     )
+
+
+def _known(value: float | None, places: int, unit: float = 1) -> str:
+    return "-" if value is None else f"{value / unit:.{places}f}"
