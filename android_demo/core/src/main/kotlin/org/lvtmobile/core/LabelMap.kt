@@ -15,8 +15,8 @@ class LabelMap(val size: Size, val values: IntArray) {
  * Semantic logits to class indices at the picture's size.
  *
  * As in the official evaluation: bilinear to the network's input size, padding cut off, bilinear
- * again to the original size, highest class. One class at a time, so that memory does not grow
- * with their number.
+ * again to the original size, highest class. Row by row, so that memory does not grow with the sizes
+ * and stays near the processor.
  *
  * @param logits (1, K, h, w), at a quarter of the network's input size.
  * @param network size of the network's input.
@@ -25,17 +25,30 @@ class LabelMap(val size: Size, val values: IntArray) {
  */
 fun labelMap(logits: Tensor, network: Size, content: Size, original: Size): LabelMap {
     val (_, classes, height, width) = logits.shape
-    val quarter = Size(height, width)
-    val best = FloatArray(original.area) { Float.NEGATIVE_INFINITY }
+    val toNetwork = Grid(Size(height, width), network, content)
+    val toOriginal = Grid(content, original, original)
+    val planes = List(classes) { label ->
+        val line = FloatArray(width)
+        val inside = ResizedRows(toNetwork) { row ->
+            val start = (label * height + row) * width
+            line.also { logits.values.copyInto(it, 0, start, start + width) }
+        }
+        val inNetwork = FloatArray(content.width)
+        ResizedRows(toOriginal) { row -> inNetwork.also { inside.read(row, it) } }
+    }
+    val scores = FloatArray(original.width)
+    val best = FloatArray(original.width)
     val labels = IntArray(original.area)
-    for (label in 0 until classes) {
-        val plane = logits.values.copyOfRange(label * quarter.area, (label + 1) * quarter.area)
-        val inside = resizedPlane(plane, quarter, network, content)
-        val scores = resizedPlane(inside, content, original, original)
-        for (i in scores.indices) {
-            if (scores[i] > best[i]) {
-                best[i] = scores[i]
-                labels[i] = label
+    for (y in 0 until original.height) {
+        val start = y * original.width
+        best.fill(Float.NEGATIVE_INFINITY)
+        for (label in planes.indices) {
+            planes[label].read(y, scores)
+            for (x in scores.indices) {
+                if (scores[x] > best[x]) {
+                    best[x] = scores[x]
+                    labels[start + x] = label
+                }
             }
         }
     }
@@ -43,35 +56,39 @@ fun labelMap(logits: Tensor, network: Size, content: Size, original: Size): Labe
 }
 
 /**
- * Bilinear resize with half-pixel centres and no antialiasing, as PyTorch's `interpolate` does it.
+ * Where a bilinear resize takes its values: half-pixel centres and no antialiasing, as PyTorch's
+ * `interpolate` does it.
  *
- * @param plane values of size [from].
+ * @param from size of the source.
  * @param to the size to resize to.
  * @param kept the part of the result, from its upper left corner, that is made.
  */
-private fun resizedPlane(plane: FloatArray, from: Size, to: Size, kept: Size): FloatArray {
-    if (from == to && to == kept) return plane
+private class Grid(from: Size, to: Size, kept: Size) {
     val columns = Taps(from.width, to.width, kept.width)
     val rows = Taps(from.height, to.height, kept.height)
-    val wide = LastTwo { y ->
-        FloatArray(kept.width) { x ->
-            columns.blend(x, plane[y * from.width + columns.before[x]], plane[y * from.width + columns.after[x]])
-        }
+}
+
+/**
+ * A resized plane, of which rows are read from the top down.
+ *
+ * @param source a row of the plane; it may be written over once the next is asked for.
+ */
+private class ResizedRows(private val grid: Grid, private val source: (row: Int) -> FloatArray) {
+    private val wide = LastTwo<FloatArray> { row, replaced ->
+        (replaced ?: FloatArray(grid.columns.count)).also { grid.columns.stretch(source(row), it) }
     }
-    val result = FloatArray(kept.area)
-    for (y in 0 until kept.height) {
-        val upper = wide[rows.before[y]]
-        val lower = wide[rows.after[y]]
-        for (x in 0 until kept.width) result[y * kept.width + x] = rows.blend(y, upper[x], lower[x])
-    }
-    return result
+
+    /** Writes row [y] into [line]. */
+    fun read(y: Int, line: FloatArray) =
+        grid.rows.mix(y, wide[grid.rows.before[y]], wide[grid.rows.after[y]], line)
 }
 
 /** The two source positions that each of the first [count] of [target] positions lies between. */
-private class Taps(length: Int, target: Int, count: Int) {
+private class Taps(length: Int, target: Int, val count: Int) {
     val before = IntArray(count)
     val after = IntArray(count)
-    private val share = FloatArray(count)
+    private val first = FloatArray(count) // weights of the two
+    private val second = FloatArray(count)
 
     init {
         val scale = length.toFloat() / target
@@ -80,9 +97,20 @@ private class Taps(length: Int, target: Int, count: Int) {
             val position = if (length == target) i.toFloat() else (scale * (i + 0.5f) - 0.5f).coerceAtLeast(0f)
             before[i] = position.toInt().coerceAtMost(length - 1)
             after[i] = (before[i] + 1).coerceAtMost(length - 1)
-            share[i] = (position - before[i]).coerceIn(0f, 1f)
+            second[i] = (position - before[i]).coerceIn(0f, 1f)
+            first[i] = 1f - second[i]
         }
     }
 
-    fun blend(i: Int, first: Float, second: Float): Float = (1f - share[i]) * first + share[i] * second
+    /** Resizes the row [from] along this axis. */
+    fun stretch(from: FloatArray, to: FloatArray) {
+        for (i in 0 until count) to[i] = first[i] * from[before[i]] + second[i] * from[after[i]]
+    }
+
+    /** The row at position [i] of this axis, from the two that it lies between. */
+    fun mix(i: Int, upper: FloatArray, lower: FloatArray, to: FloatArray) {
+        val a = first[i]
+        val b = second[i]
+        for (x in to.indices) to[x] = a * upper[x] + b * lower[x]
+    }
 }
