@@ -22,7 +22,10 @@ test: $(VENV)/.ready
 android: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
 	mvn -q -B -f android_demo/pom.xml verify
-	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar; the app is compiled and tested, not packed"
+	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"
+	@if command -v aapt2 >/dev/null; \
+	  then android_demo/pack.sh $(OUT)/lvt-demo.apk && echo "An APK to look at, not to ship: $(OUT)/lvt-demo.apk"; \
+	  else echo "no aapt2 (Debian: aapt, android-framework-res, zipalign, apksigner): no APK is packed"; fi
 
 # Only where Python is right and Kotlin has to follow.
 golden: $(VENV)/.ready
