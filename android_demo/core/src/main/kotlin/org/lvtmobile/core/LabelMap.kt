@@ -1,5 +1,7 @@
 package org.lvtmobile.core
 
+import kotlin.math.abs
+
 /**
  * One whole number a pixel.
  *
@@ -27,6 +29,7 @@ fun labelMap(logits: Tensor, network: Size, content: Size, original: Size): Labe
     val (_, classes, height, width) = logits.shape
     val toNetwork = Grid(Size(height, width), network, content)
     val toOriginal = Grid(content, original, original)
+    val whole = listOf(0 until content.width)
     val planes = List(classes) { label ->
         val line = FloatArray(width)
         val inside = ResizedRows(toNetwork) { row ->
@@ -34,25 +37,106 @@ fun labelMap(logits: Tensor, network: Size, content: Size, original: Size): Labe
             line.also { logits.values.copyInto(it, 0, start, start + width) }
         }
         val inNetwork = FloatArray(content.width)
-        ResizedRows(toOriginal) { row -> inNetwork.also { inside.read(row, it) } }
+        ResizedRows(toOriginal) { row -> inNetwork.also { inside.read(row, whole, it) } }
     }
+    val sure = SureLabels(logits, toNetwork, toOriginal)
     val scores = FloatArray(original.width)
     val best = FloatArray(original.width)
     val labels = IntArray(original.area)
     for (y in 0 until original.height) {
         val start = y * original.width
+        sure.row(y).copyInto(labels, start)
         best.fill(Float.NEGATIVE_INFINITY)
         for (label in planes.indices) {
-            planes[label].read(y, scores)
-            for (x in scores.indices) {
-                if (scores[x] > best[x]) {
-                    best[x] = scores[x]
-                    labels[start + x] = label
+            planes[label].read(y, sure.open, scores)
+            for (part in sure.open) {
+                for (x in part) {
+                    if (scores[x] > best[x]) {
+                        best[x] = scores[x]
+                        labels[start + x] = label
+                    }
                 }
             }
         }
     }
     return LabelMap(original, labels)
+}
+
+/** How far a class must lead, of the largest logit, so that no rounding of the blends turns it. */
+private const val CLEAR_LEAD = 1e-4f
+
+private const val OPEN = 0
+
+/**
+ * Labels that need no blending: where one class leads at each of the logits that a pixel blends, it
+ * leads in the blend. That is so inside segments, which is most of a picture.
+ */
+private class SureLabels(logits: Tensor, private val toNetwork: Grid, private val toOriginal: Grid) {
+    private val width = logits.shape[3]
+
+    /** The class that leads at each logit plus one, or [OPEN]. */
+    private val leaders = leaders(logits)
+    private val common = IntArray(width) // of the rows between `top` and `bottom`
+    private val labels = IntArray(toOriginal.columns.count)
+    private var top = -1
+    private var bottom = -1
+
+    /** The parts of the row asked for last that have to be blended. */
+    var open = emptyList<IntRange>()
+        private set
+
+    /** The labels of row [y], 0 where it is [open]. */
+    fun row(y: Int): IntArray {
+        val rows = window(toNetwork.rows, toOriginal.rows, y)
+        if (rows.first == top && rows.last == bottom) return labels
+        top = rows.first
+        bottom = rows.last
+        for (x in 0 until width) common[x] = shared(rows) { leaders[it * width + x] }
+        val parts = mutableListOf<IntRange>()
+        var from = -1
+        for (x in labels.indices) {
+            val leader = shared(window(toNetwork.columns, toOriginal.columns, x)) { common[it] }
+            labels[x] = maxOf(leader - 1, 0)
+            if (leader == OPEN && from < 0) from = x
+            if (leader != OPEN && from >= 0) {
+                parts += from until x
+                from = -1
+            }
+        }
+        if (from >= 0) parts += from until labels.size
+        open = parts
+        return labels
+    }
+
+    private fun window(first: Taps, second: Taps, i: Int) = first.before[second.before[i]]..first.after[second.after[i]]
+
+    private inline fun shared(places: IntRange, leader: (Int) -> Int): Int {
+        val one = leader(places.first)
+        for (place in places) if (leader(place) != one) return OPEN
+        return one
+    }
+
+    private fun leaders(logits: Tensor): IntArray {
+        val (_, classes, height, width) = logits.shape
+        val area = height * width
+        val lead = CLEAR_LEAD * logits.values.maxOf { abs(it) }
+        return IntArray(area) { place ->
+            var best = Float.NEGATIVE_INFINITY
+            var second = Float.NEGATIVE_INFINITY
+            var leader = 0
+            for (label in 0 until classes) {
+                val value = logits.values[label * area + place]
+                if (value > best) {
+                    second = best
+                    best = value
+                    leader = label
+                } else if (value > second) {
+                    second = value
+                }
+            }
+            if (best - second > lead) leader + 1 else OPEN
+        }
+    }
 }
 
 /**
@@ -74,13 +158,18 @@ private class Grid(from: Size, to: Size, kept: Size) {
  * @param source a row of the plane; it may be written over once the next is asked for.
  */
 private class ResizedRows(private val grid: Grid, private val source: (row: Int) -> FloatArray) {
+    private var wanted = emptyList<IntRange>()
     private val wide = LastTwo<FloatArray> { row, replaced ->
-        (replaced ?: FloatArray(grid.columns.count)).also { grid.columns.stretch(source(row), it) }
+        (replaced ?: FloatArray(grid.columns.count)).also { grid.columns.stretch(source(row), wanted, it) }
     }
 
-    /** Writes row [y] into [line]. */
-    fun read(y: Int, line: FloatArray) =
-        grid.rows.mix(y, wide[grid.rows.before[y]], wide[grid.rows.after[y]], line)
+    /** Writes [parts] of row [y] into their places in [line]. */
+    fun read(y: Int, parts: List<IntRange>, line: FloatArray) {
+        if (parts !== wanted) wide.forget()
+        wanted = parts
+        if (parts.isEmpty()) return
+        grid.rows.mix(y, wide[grid.rows.before[y]], wide[grid.rows.after[y]], parts, line)
+    }
 }
 
 /** The two source positions that each of the first [count] of [target] positions lies between. */
@@ -102,15 +191,19 @@ private class Taps(length: Int, target: Int, val count: Int) {
         }
     }
 
-    /** Resizes the row [from] along this axis. */
-    fun stretch(from: FloatArray, to: FloatArray) {
-        for (i in 0 until count) to[i] = first[i] * from[before[i]] + second[i] * from[after[i]]
+    /** Resizes the row [from] along this axis; [parts] of the result are made. */
+    fun stretch(from: FloatArray, parts: List<IntRange>, to: FloatArray) {
+        for (part in parts) {
+            for (i in part) to[i] = first[i] * from[before[i]] + second[i] * from[after[i]]
+        }
     }
 
-    /** The row at position [i] of this axis, from the two that it lies between. */
-    fun mix(i: Int, upper: FloatArray, lower: FloatArray, to: FloatArray) {
+    /** [parts] of the row at position [i] of this axis, from the two rows that it lies between. */
+    fun mix(i: Int, upper: FloatArray, lower: FloatArray, parts: List<IntRange>, to: FloatArray) {
         val a = first[i]
         val b = second[i]
-        for (x in to.indices) to[x] = a * upper[x] + b * lower[x]
+        for (part in parts) {
+            for (x in part) to[x] = a * upper[x] + b * lower[x]
+        }
     }
 }

@@ -18,4 +18,7 @@ internal class LastTwo<T : Any>(private val make: (row: Int, replaced: T?) -> T)
         }
         return values[slot] as T
     }
+
+    /** Has rows made anew. */
+    fun forget() = rows.fill(-1)
 }
