@@ -18,7 +18,7 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(BIN)/pytest -n 2
 
-# Java 17 or newer and Maven 3.8 or newer; the libraries come from Maven Central.
+# JDK 17 or newer and Maven 3.8 or newer; the libraries come from Maven Central.
 android: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
 	mvn -q -B -f android_demo/pom.xml verify

@@ -28,6 +28,13 @@ def test_same_versions(name: str) -> None:
     assert catalogue["versions"][name] == properties.findtext(f"{_MAVEN}{name}.version")
 
 
+def test_same_oldest_android() -> None:
+    """Bytecode for another Android than the manifest promises would fail on the oldest phones."""
+    dex = (PROJECT / "dex" / "pom.xml").read_text("utf-8")
+    gradle = (PROJECT / "app" / "build.gradle.kts").read_text("utf-8")
+    assert re.findall(r"--min-api (\d+)", dex) == re.findall(r"minSdk = (\d+)", gradle)
+
+
 def test_permissions() -> None:
     """The app sees cameras and photos: it must not get a way to send them."""
     root = ET.parse(PROJECT / "app" / "src" / "main" / "AndroidManifest.xml").getroot()

@@ -62,7 +62,7 @@ fun labelMap(logits: Tensor, network: Size, content: Size, original: Size): Labe
     return LabelMap(original, labels)
 }
 
-/** How far a class must lead, of the largest logit, so that no rounding of the blends turns it. */
+/** How far a class must lead, of the largest logit, so that rounding cannot make its blend another's equal. */
 private const val CLEAR_LEAD = 1e-4f
 
 private const val OPEN = 0
