@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 DEMO := $(OUT)/demo_panoptic_256x320
+FRAMEWORK := /usr/share/android-framework-res/framework-res.apk
 
 .PHONY: demo test android golden lint format clean
 
@@ -23,9 +24,9 @@ android: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
 	mvn -q -B -f android_demo/pom.xml verify
 	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"
-	@if command -v aapt2 >/dev/null; \
+	@if { command -v aapt2 && command -v zipalign && command -v apksigner && ls $(FRAMEWORK); } >/dev/null 2>&1; \
 	  then android_demo/pack.sh $(OUT)/lvt-demo.apk && echo "An APK to look at, not to ship: $(OUT)/lvt-demo.apk"; \
-	  else echo "no aapt2 (Debian: aapt, android-framework-res, zipalign, apksigner): no APK is packed"; fi
+	  else echo "No APK is packed: Debian's aapt, android-framework-res, zipalign or apksigner is missing"; fi
 
 # Only where Python is right and Kotlin has to follow.
 golden: $(VENV)/.ready

@@ -99,7 +99,7 @@ def _map(folder: Path, name: str, ids: NDArray[np.integer]) -> str:
 
 
 def _resize(folder: Path, pictures: Pictures) -> list[dict[str, Any]]:
-    """Every filter at sizes up and down, extreme ones, and along one axis alone: hashes of the bytes.
+    """Every filter at sizes up and down, extreme, and along one axis alone: hashes of the bytes.
 
     The sizes that keep the ratio are those that the transforms of `lvt-export` ask Pillow for.
     """
