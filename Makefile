@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 DEMO := $(OUT)/demo_panoptic_256x320
+FRAMEWORK := /usr/share/android-framework-res/framework-res.apk
 
 .PHONY: demo test android web golden lint format clean
 
@@ -18,11 +19,14 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(BIN)/pytest -n 2
 
-# Java 17 or newer and Maven 3.8 or newer; the libraries come from Maven Central.
+# JDK 17 or newer and Maven 3.8 or newer; the libraries come from Maven Central.
 android: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
 	mvn -q -B -f android_demo/pom.xml verify
-	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar; the app is compiled and tested, not packed"
+	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"
+	@if { command -v aapt2 && command -v zipalign && command -v apksigner && ls $(FRAMEWORK); } >/dev/null 2>&1; \
+	  then android_demo/pack.sh $(OUT)/lvt-demo.apk && echo "An APK to look at, not to ship: $(OUT)/lvt-demo.apk"; \
+	  else echo "No APK is packed: Debian's aapt, android-framework-res, zipalign or apksigner is missing"; fi
 
 # onnxruntime-web for `lvt-bench serve`, with npm, into the user's cache.
 web: $(VENV)/.ready

@@ -111,11 +111,13 @@ def content_sha256(model: Path) -> str:
 def publish_artifact(file: Path, destination: Path) -> None:
     """Moves a finished model and its manifest to their final names.
 
+    The manifest goes last: without it nothing is an artifact.
+
     Raises:
         UserError: the destination is taken by something that is not a model of this kind.
     """
-    publish(manifest_path(file), manifest_path(destination))
     (publish_folder if file.is_dir() else publish)(file, destination)
+    publish(manifest_path(file), manifest_path(destination))
 
 
 def open_artifact(path: Path) -> Artifact:

@@ -45,6 +45,7 @@ class TargetInfo:
         pixels: whether it can be written for images of 8-bit pixels.
         unrewritten: whether it takes the reference as it is, for comparison.
         in_all: whether `lvt-export all` writes it.
+        android: whether the Android app has a runtime for it.
         notes: what a user should know of it, a sentence each.
     """
 
@@ -63,6 +64,7 @@ class TargetInfo:
     pixels: bool = False
     unrewritten: bool = False
     in_all: bool = True
+    android: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -105,6 +107,7 @@ TARGETS: dict[str, TargetInfo] = {
             recipe="onnxruntime",
             precisions=_all_tasks("fp32"),
             unrewritten=True,
+            android=True,
             notes=("Opset 20, standard operators only: ONNX Runtime 1.17 or newer.",),
         ),
         TargetInfo(
@@ -150,6 +153,7 @@ TARGETS: dict[str, TargetInfo] = {
             recipe="xnnpack",
             precisions=_all_tasks("fp32", "fp16"),
             layout="NHWC",
+            android=True,
             notes=("fp16 is weights; the CPU computes in float32, GPUs in fp16.",),
         ),
         TargetInfo(

@@ -15,6 +15,7 @@ from export.capabilities import (
 )
 from export.commands import (
     ALL,
+    AndroidApp,
     Detections,
     Ema,
     FileOrFolder,
@@ -23,8 +24,10 @@ from export.commands import (
     PresetName,
     Proposals,
     TaskName,
+    android_models,
     each_target,
     print_manifests,
+    put_into_app,
 )
 from lvt.config import TASKS, Task
 from lvt.console import (
@@ -98,10 +101,12 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 hidden=not all(info.unrewritten for info in targets),
             ),
         ] = True,
+        android: AndroidApp = None,
         as_json: AsJson = False,
         verbose: Verbose = False,
     ) -> None:
         with command(verbose) as terminal:
+            models = android_models(android, targets)
             from export.request import ExportRequest
 
             if pixels and not takes_pixels:
@@ -127,6 +132,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
             results, code = _export_all(request, targets, terminal)
             for note in dict.fromkeys(note for result in results for note in result.notes):
                 terminal.note(f"note: {note}")
+            put_into_app(models, [(result.path, result.manifest) for result in results], terminal)
             if as_json:
                 print_manifests([result.manifest for result in results], targets)
             elif name == "all" and results:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -29,6 +29,14 @@ PresetName = Annotated[str | None, typer.Option(help=f"For recursion depth: {', 
 Ema = Annotated[bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder to write to.")]
 FileOrFolder = Annotated[Path | None, typer.Option(help="File or folder.")]
+AndroidApp = Annotated[
+    Path | None,
+    typer.Option(
+        "--android",
+        metavar="FOLDER",
+        help="Copy file and manifest into this app's assets too, such as android_demo.",
+    ),
+]
 
 Result = TypeVar("Result")
 
@@ -60,6 +68,39 @@ def each_target(
             terminal.note(f"error: {error}")
             code = MISUSED
     return results, code
+
+
+def android_models(app: Path | None, targets: tuple[TargetInfo, ...]) -> Path | None:
+    """The folder for artifacts in an app's assets; None if no app was given.
+
+    Raises:
+        UserError: it is no app, or has no runtime for any of the targets.
+    """
+    if app is None:
+        return None
+    if not any(info.android for info in targets):
+        takes = ", ".join(info.name for info in TARGETS.values() if info.android)
+        raise UserError(f"--android is for {takes}: the app does not run {targets[0].name} files")
+    from export.android import models_folder
+
+    return models_folder(app)
+
+
+def put_into_app(
+    models: Path | None, manifests_of: Iterable[tuple[Path, dict[str, Any]]], terminal: Terminal
+) -> None:
+    """Copies the artifacts that the app runs into its assets, and says so.
+
+    Raises:
+        UserError: they cannot be written.
+    """
+    if models is None:
+        return
+    from export.android import put_into
+
+    for path, manifest in manifests_of:
+        if TARGETS[manifest["target"]].android:
+            terminal.note(f"in the app: {put_into(models, path)}")
 
 
 def print_manifests(manifests: list[dict[str, Any]], targets: tuple[TargetInfo, ...]) -> None:

@@ -34,8 +34,11 @@ def resize_uint8(
         return image
     if method == "opencv_bilinear":
         return _opencv_bilinear(image, size)
-    resized = Image.fromarray(image).resize((size[1], size[0]), _PILLOW[method])
-    return np.asarray(resized)
+    # Columns first, by themselves: in one call, Pillow 13 takes rows first where the height shrinks
+    # and the width does less so, earlier versions never do, and the rounding between them shows.
+    height, width = size
+    wide = Image.fromarray(image).resize((width, image.shape[0]), _PILLOW[method])
+    return np.asarray(wide.resize((width, height), _PILLOW[method]))
 
 
 def _positions(length: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

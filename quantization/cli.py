@@ -9,6 +9,7 @@ import typer
 from export.capabilities import TargetInfo, check_installed
 from export.commands import (
     ALL,
+    AndroidApp,
     Detections,
     Ema,
     FileOrFolder,
@@ -17,8 +18,10 @@ from export.commands import (
     PresetName,
     Proposals,
     TaskName,
+    android_models,
     each_target,
     print_manifests,
+    put_into_app,
 )
 from lvt.config import TASKS
 from lvt.console import (
@@ -123,10 +126,12 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
         plot: Annotated[
             Path | None, typer.Option(help="Write the blocks' sensitivities as a picture (.png).")
         ] = None,
+        android: AndroidApp = None,
         as_json: AsJson = False,
         verbose: Verbose = False,
     ) -> None:
         with command(verbose) as terminal:
+            models = android_models(android, targets)
             check_installed(targets)
             if plot is not None and plot.suffix != ".png":
                 raise UserError(f"--plot {plot}: the name of a picture ends in .png")
@@ -172,6 +177,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
             results, code = _quantize_all(request, targets, terminal)
             if plot is not None and results:
                 _write_plot(results[0], plot, terminal)
+            put_into_app(models, [(result.path, result.manifest) for result in results], terminal)
             if as_json:
                 print_manifests([result.manifest for result in results], targets)
             elif results:

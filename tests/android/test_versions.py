@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
+from export.android import MODELS
+from export.capabilities import TARGETS
 from tests.android.core import PROJECT
 
 _MAVEN = "{http://maven.apache.org/POM/4.0.0}"
 _ANDROID = "{http://schemas.android.com/apk/res/android}"
 _TOOLS = "{http://schemas.android.com/tools}"
+APP_SOURCES = Path("app", "src", "main", "kotlin", "org", "lvtmobile", "app")
 
 
 @pytest.mark.parametrize("name", ["kotlin", "serialization", "onnxruntime", "junit"])
@@ -21,6 +26,13 @@ def test_same_versions(name: str) -> None:
     assert properties is not None
     catalogue = tomllib.loads((PROJECT / "gradle" / "libs.versions.toml").read_text())
     assert catalogue["versions"][name] == properties.findtext(f"{_MAVEN}{name}.version")
+
+
+def test_same_oldest_android() -> None:
+    """Bytecode for another Android than the manifest promises would fail on the oldest phones."""
+    dex = (PROJECT / "dex" / "pom.xml").read_text("utf-8")
+    gradle = (PROJECT / "app" / "build.gradle.kts").read_text("utf-8")
+    assert re.findall(r"--min-api (\d+)", dex) == re.findall(r"minSdk = (\d+)", gradle)
 
 
 def test_permissions() -> None:
@@ -45,3 +57,20 @@ def test_benchmark_is_guarded() -> None:
         and activity.get(f"{_ANDROID}permission") is None
     ]
     assert open_to_all == [".MainActivity"]
+
+
+def test_assets_folder() -> None:
+    """What `--android` fills is what the app reads."""
+    source = (PROJECT / APP_SOURCES / "AppFiles.kt").read_text("utf-8")
+    assert f'private const val MODELS = "{MODELS}"' in source
+
+
+def test_runtimes() -> None:
+    """`--android` would else refuse what the app runs, or copy what it does not."""
+    sources = [*PROJECT.glob("core/src/main/**/*.kt"), *PROJECT.glob("app/src/main/**/*.kt")]
+    named = {
+        target
+        for source in sources
+        for target in re.findall(r'override val target: String = "(.*)"', source.read_text("utf-8"))
+    }
+    assert named == {info.name for info in TARGETS.values() if info.android}

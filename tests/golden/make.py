@@ -99,16 +99,14 @@ def _map(folder: Path, name: str, ids: NDArray[np.integer]) -> str:
 
 
 def _resize(folder: Path, pictures: Pictures) -> list[dict[str, Any]]:
-    """Every filter at sizes up and down: hashes of the bytes.
+    """Every filter at sizes up and down, extreme, and along one axis alone: hashes of the bytes.
 
-    OpenCV's also at extreme sizes and along one axis alone. Pillow's keep the ratio, as every
-    transform that we write does: Pillow 13 takes rows before columns where the height shrinks much
-    more than the width, earlier versions never do, and the rounding between them shows.
+    The sizes that keep the ratio are those that the transforms of `lvt-export` ask Pillow for.
     """
     generator = np.random.default_rng(1)
     free = [*generator.integers(1, 300, (14, 2)).tolist(), [1, 1], [128, 77], [301, 160], [3, 500]]
     kept = [[side, side * 160 // 128] for side in (1, 2, 17, 63, 64, 90, 127, 129, 200, 233, 256)]
-    sizes = {method: free if method == "opencv_bilinear" else kept for method in FILTERS}
+    sizes = {method: free if method == "opencv_bilinear" else free + kept for method in FILTERS}
     return [
         {
             "picture": name,

@@ -68,8 +68,8 @@ private fun opencvBilinear(picture: Picture, size: Size): Picture {
     val a1 = IntArray(size.width) { weight(columns.right[it]) }
 
     // A source row resized to the target's width, in 1/2048: (width, 3).
-    fun wide(row: Int): IntArray {
-        val result = IntArray(Picture.CHANNELS * size.width)
+    fun wide(row: Int, replaced: IntArray?): IntArray {
+        val result = replaced ?: IntArray(Picture.CHANNELS * size.width)
         for (x in 0 until size.width) {
             val left = Picture.CHANNELS * (row * width + columns.left[x])
             val right = Picture.CHANNELS * (row * width + (columns.left[x] + 1).coerceAtMost(width - 1))

@@ -8,6 +8,8 @@ import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
+import kotlin.math.ulp
+import kotlin.random.Random
 
 /** What a person sees is made here; Python measured the accuracy of its own. */
 class PostprocessingTest {
@@ -41,6 +43,57 @@ class PostprocessingTest {
                 assertTrue(agreement(ours, Golden.map(case.labels)) >= SAME_PIXELS)
             }
         }
+
+    /** Leaving out what needs no blending must change no pixel, at any size and with close classes. */
+    @Test
+    fun `label maps are those of whole planes blended one after the other`() {
+        val random = Random(3)
+        for ((network, content, original) in listOf(
+            Triple(Size(64, 96), Size(64, 96), Size(64, 96)),
+            Triple(Size(64, 96), Size(50, 96), Size(131, 251)),
+            Triple(Size(64, 96), Size(64, 70), Size(31, 33)),
+        )) {
+            val (height, width) = Size(network.height / 4, network.width / 4)
+            for (lead in listOf(LEVEL.ulp, 1f)) { // one that rounding takes back at times, and a clear one
+                val values = FloatArray(CLASSES * height * width) { random.nextFloat() * 0.5f }
+                for (place in 0 until height * width) {
+                    val block = place / width / 5 + place % width / 6
+                    values[block % CLASSES * height * width + place] = LEVEL + lead
+                    values[(block + 1) % CLASSES * height * width + place] = LEVEL
+                }
+                val logits = Tensor(listOf(1, CLASSES, height, width), values)
+                val labels = labelMap(logits, network, content, original).values
+                assertArrayEquals(plainLabels(logits, network, content, original), labels, "$original, lead $lead")
+                assertTrue((0 until CLASSES).all { it in labels })
+            }
+        }
+    }
+
+    private fun plainLabels(logits: Tensor, network: Size, content: Size, original: Size): IntArray {
+        val quarter = Size(logits.shape[2], logits.shape[3])
+        val planes = List(CLASSES) { label ->
+            val plane = logits.values.copyOfRange(label * quarter.area, (label + 1) * quarter.area)
+            plainResize(plainResize(plane, quarter, network, content), content, original, original)
+        }
+        return IntArray(original.area) { i -> planes.indices.maxBy { planes[it][i] } }
+    }
+
+    /** Columns, then rows. */
+    private fun plainResize(plane: FloatArray, from: Size, to: Size, kept: Size): FloatArray {
+        if (from == to && to == kept) return plane
+        fun blend(i: Int, length: Int, target: Int, value: (Int) -> Float): Float {
+            val free = (length.toFloat() / target * (i + 0.5f) - 0.5f).coerceAtLeast(0f)
+            val position = if (length == target) i.toFloat() else free
+            val before = position.toInt().coerceAtMost(length - 1)
+            val share = (position - before).coerceIn(0f, 1f)
+            return (1f - share) * value(before) + share * value((before + 1).coerceAtMost(length - 1))
+        }
+        return FloatArray(kept.area) { place ->
+            blend(place / kept.width, from.height, to.height) { y ->
+                blend(place % kept.width, from.width, to.width) { x -> plane[y * from.width + x] }
+            }
+        }
+    }
 
     @Serializable
     private data class PasteCase(
@@ -88,6 +141,9 @@ class PostprocessingTest {
             }
         }
 }
+
+private const val CLASSES = 4
+private const val LEVEL = 0.7f
 
 /** A segment in the cases of panoptic maps. */
 @Serializable
