@@ -84,19 +84,17 @@ def _input(info: TargetInfo, conversion: Conversion) -> TensorInfo:
 
 
 def _outputs(spec: ModelSpec, size: Size) -> list[TensorInfo]:
-    def at_stride(stride: int) -> tuple[int, int]:
-        return -(-size[0] // stride), -(-size[1] // stride)
-
+    sizes = [spec.config.map_size(size, stage) for stage in range(len(spec.config.stages))]
     if spec.task == "backbone":
         return [
-            TensorInfo(name, (1, dim, *at_stride(4 << depth)), "NCHW", "backbone feature map")
-            for depth, (name, dim) in enumerate(zip(spec.outputs, spec.config.dims, strict=True))
+            TensorInfo(name, (1, dim, *own), "NCHW", "backbone feature map")
+            for name, dim, own in zip(spec.outputs, spec.config.dims, sizes, strict=True)
         ]
     if spec.panoptic is not None:
-        return _panoptic_outputs(spec.panoptic, at_stride(4))
+        return _panoptic_outputs(spec.panoptic, sizes[0])
     if spec.task == "semantic":
-        meaning = "class scores before softmax at a quarter of the input size"
-        return [TensorInfo("logits", (1, spec.classes, *at_stride(4)), "NCHW", meaning)]
+        meaning = f"class scores before softmax at 1/{spec.config.strides[0]} of the input size"
+        return [TensorInfo("logits", (1, spec.classes, *sizes[0]), "NCHW", meaning)]
     return [TensorInfo("logits", (1, spec.classes), "NC", "class scores before softmax")]
 
 
@@ -119,18 +117,24 @@ def _panoptic_outputs(config: PanopticConfig, quarter: Size) -> list[TensorInfo]
 
 def _macs(job: Job, exported: nn.Module) -> dict[str, int]:
     """Multiply-accumulates of the reference and of what was exported."""
-    model = job.source.model
-    if job.spec.panoptic is not None:
-        assert isinstance(model, LVTPanoptic)
-        assert isinstance(exported, PanopticGraph)
-        # The reference's lists have no fixed length; it is counted with all slots filled.
-        model = PanopticGraph(model, job.spec.panoptic, job.size, _uncounted_roi_align)
+    if isinstance(exported, PanopticGraph):
         exported = copy.copy(exported)
         exported.roi_align = _uncounted_roi_align
     return {
-        "reference": count_macs(model, job.size),
+        "reference": reference_macs(job.source.model, job.spec, job.size),
         "artifact": count_macs(exported, job.size),
     }
+
+
+def reference_macs(model: nn.Module, spec: ModelSpec, size: Size) -> int:
+    """Multiply-accumulates of a reference model for one image.
+
+    A panoptic one's lists have no fixed length; it is counted with all slots filled.
+    """
+    if spec.panoptic is not None:
+        assert isinstance(model, LVTPanoptic)
+        model = PanopticGraph(model, spec.panoptic, size, _uncounted_roi_align)
+    return count_macs(model, size)
 
 
 def _uncounted_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) -> Tensor:

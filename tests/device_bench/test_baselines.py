@@ -19,7 +19,6 @@ from device_bench.stored import parse_results
 from export.exporter import ParityError
 from lvt.complexity import count_macs, count_parameters
 from lvt.errors import UserError
-from lvt.models import BACKBONE_OUTPUTS
 from tests.export.test_cli import one_line_error, run
 
 RULE = Protocol("short", runs=4, seconds=0.0)
@@ -107,7 +106,6 @@ def test_the_models_are_the_paper_s(baseline: Baseline) -> None:
     maps = outputs if isinstance(outputs, tuple) else (outputs,)
     if baseline.task == "backbone":
         assert [value.shape[-1] for value in maps] == [32, 16, 8, 4]
-        assert len(maps) == len(BACKBONE_OUTPUTS)
     # Activations that die away become subnormal, and slow for no fault of the model.
     assert all(float(value.abs().max()) > 1e-3 for value in maps)
 
