@@ -111,8 +111,10 @@ def tap_weight(reference: WindowAttention, *taps: int) -> nn.Parameter:
 
 def values_of_tap(values: Tensor, place: int, dim: int, axis: int) -> Tensor:
     """The values of one of the taps that a `tap_weight` was made for, by its place among them."""
-    shared = values.shape[axis] == dim
-    return values if shared else values.narrow(axis, place * dim, dim)
+    if values.shape[axis] == dim:
+        return values
+    own = slice(place * dim, (place + 1) * dim)  # coremltools does not take such a `narrow`
+    return values[(*[slice(None)] * axis, own)]
 
 
 class ChannelsFirstCSA(nn.Module):
