@@ -1,6 +1,7 @@
 """`lvt-export`: a checkpoint in, proven artifacts out."""
 
 # Without postponed annotations: the options of a command are made in a function.
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from export.exporter import ExportResult
     from export.request import ExportRequest
+    from export.systems import Measured
 
 app = new_app(
     "Export a Lite Vision Transformer checkpoint to a file that runs on a phone.\n\n"
@@ -188,6 +190,23 @@ for _info in TARGETS.values():
 _add_command("all", ALL, f"Every target in one run: {', '.join(info.name for info in ALL)}.")
 
 
+@app.command()
+def models(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """The paper's systems, for --preset: parameters and multiply-accumulates beside its tables."""
+    with command(verbose) as terminal:
+        from export.systems import SYSTEMS, measure, to_dict
+
+        with terminal.steps() as progress:
+            measured = []
+            for system in SYSTEMS:
+                progress(f"counting {system.preset}, {system.task}")
+                measured.append(measure(system))
+        if as_json:
+            typer.echo(json.dumps([to_dict(m) for m in measured], indent=2))
+        else:
+            terminal.out.print(systems_table(measured))
+
+
 _SHOWN_OPERATORS = 8
 """Kinds of operators named on the terminal; the manifest has them all."""
 
@@ -259,4 +278,18 @@ def summary_table(results: "list[ExportResult]") -> "Table":
             f"{sum(placement.outside.values())}",
             f"{result.seconds:.0f} s",
         )
+    return table
+
+
+def systems_table(measured: "list[Measured]") -> "Table":
+    """One row a system; the paper's figures are as it prints them."""
+    from rich.table import Table
+
+    from export.systems import COLUMNS, row
+
+    table = Table(title="systems of the paper; its figures in brackets", title_justify="left")
+    for column, justify in COLUMNS.items():
+        table.add_column(column, justify=justify)
+    for entry in measured:
+        table.add_row(*row(entry))
     return table

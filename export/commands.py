@@ -25,7 +25,13 @@ Proposals = Annotated[
     int | None, typer.Option(help="Panoptic: most boxes looked at; fewer is faster.")
 ]
 Detections = Annotated[int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")]
-PresetName = Annotated[str | None, typer.Option(help=f"For recursion depth: {', '.join(PRESETS)}.")]
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        help="Model for random weights, or another recursion depth than a checkpoint's: "
+        f"{', '.join(PRESETS)}. See `lvt-export models`."
+    ),
+]
 Ema = Annotated[bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder to write to.")]
 FileOrFolder = Annotated[Path | None, typer.Option(help="File or folder.")]

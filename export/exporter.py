@@ -24,7 +24,7 @@ from export.parity import TOLERANCES, ParityReport, compare
 from export.placement import Placement
 from export.reference import reference_session
 from export.request import ExportRequest, Job, default_name, prepare
-from export.rewrite import rewrite
+from export.rewrite import fit_positions, rewrite
 from export.session import Outputs
 from export.targets import Conversion, Target, load_target
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
@@ -178,7 +178,10 @@ def exported_module(
     job: Job, info: TargetInfo, roi_align: RoIAlign, *, rewritten: bool
 ) -> nn.Module:
     """The module to convert."""
-    model = rewrite(job.source.model, info.recipe) if rewritten else job.source.model
+    model = job.source.model
+    if rewritten:
+        model = rewrite(model, info.recipe)
+        fit_positions(model, job.spec.config.map_size(job.size, stage=1))
     if job.spec.panoptic is not None:
         assert isinstance(model, LVTPanoptic)
         return PanopticGraph(model, job.spec.panoptic, job.size, roi_align)

@@ -84,19 +84,17 @@ def _input(info: TargetInfo, conversion: Conversion) -> TensorInfo:
 
 
 def _outputs(spec: ModelSpec, size: Size) -> list[TensorInfo]:
-    def at_stride(stride: int) -> tuple[int, int]:
-        return -(-size[0] // stride), -(-size[1] // stride)
-
+    sizes = [spec.config.map_size(size, stage) for stage in range(len(spec.config.stages))]
     if spec.task == "backbone":
         return [
-            TensorInfo(name, (1, dim, *at_stride(4 << depth)), "NCHW", "backbone feature map")
-            for depth, (name, dim) in enumerate(zip(spec.outputs, spec.config.dims, strict=True))
+            TensorInfo(name, (1, dim, *own), "NCHW", "backbone feature map")
+            for name, dim, own in zip(spec.outputs, spec.config.dims, sizes, strict=True)
         ]
     if spec.panoptic is not None:
-        return _panoptic_outputs(spec.panoptic, at_stride(4))
+        return _panoptic_outputs(spec.panoptic, sizes[0])
     if spec.task == "semantic":
-        meaning = "class scores before softmax at a quarter of the input size"
-        return [TensorInfo("logits", (1, spec.classes, *at_stride(4)), "NCHW", meaning)]
+        meaning = f"class scores before softmax at 1/{spec.config.strides[0]} of the input size"
+        return [TensorInfo("logits", (1, spec.classes, *sizes[0]), "NCHW", meaning)]
     return [TensorInfo("logits", (1, spec.classes), "NC", "class scores before softmax")]
 
 

@@ -14,7 +14,7 @@ from lvt.config import Task
 from lvt.demo import DEMO_CHECKPOINT
 from lvt.errors import UserError
 from lvt.labels import Labels, make_labels
-from lvt.models import ModelSpec, build_random, default_spec, min_side
+from lvt.models import ModelSpec, build_random, default_spec
 from lvt.panoptic.coco import CATEGORIES, STUFF, THINGS
 from lvt.preprocessing import Preprocessing, Size, fixed_size
 
@@ -33,7 +33,8 @@ class ExportRequest:
         checkpoint: file with the weights, or `demo`; None for reproducible random ones.
         task: checked against the checkpoint; the model's task if there is no checkpoint.
         size: input height and width; None to take the checkpoint's.
-        preset: for what shapes cannot tell (recursion depth); None to take the model's.
+        preset: the model where there is no checkpoint; with one, for what its shapes do not
+            tell, which is the recursion depth. None for the paper's, or to take the checkpoint's.
         ema: use the checkpoint's EMA weights.
         precision: of the file; None for the target's default.
         strict: refuse a file of which something runs beside the accelerated path.
@@ -109,7 +110,7 @@ def choose_size(request: ExportRequest, source: Source) -> Size:
         )
     if source.spec.task == "panoptic":
         check_size(size)
-    least = min_side(source.spec)
+    least = source.spec.config.min_side
     if min(size) < least:
         raise UserError(
             f"--size {size[0]}x{size[1]} is too small: each side must be at least {least} pixels"
@@ -161,7 +162,7 @@ def default_name(
             stem = stem.removesuffix(suffix)
     parts = [stem] if job.spec.task in stem else [stem, job.spec.task]
     parts.append(f"{job.size[0]}x{job.size[1]}")
-    if request.checkpoint and request.preset:
+    if request.checkpoint and request.preset and job.spec.config.recursive:
         parts.append(f"r{job.spec.config.recursion}")
     if request.proposals:
         parts.append(f"p{request.proposals}")

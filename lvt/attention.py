@@ -1,4 +1,8 @@
-"""The paper's two attentions: CSA (section 3.1) and RASA (section 3.2). NHWC in and out."""
+"""The paper's two attentions, and what they generalise. NHWC in and out.
+
+CSA (section 3.1) and Outlook Attention look at windows; RASA (section 3.2), and plain
+self-attention as RASA without dilations and recursion, at the whole map.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,10 @@ from torch import Tensor, nn
 from lvt.layers import LAYER_NORM_EPS, to_nchw, to_nhwc
 
 
-class CSA(nn.Module):
-    """Convolutional Self-Attention: a 3x3 window at stride 2, Eq. (4).
+class WindowAttention(nn.Module):
+    """Attention in a 3x3 window at stride 2, with weights predicted as in Eq. (3).
 
-    In every window, output tap i is the sum over input taps j of alpha_ij W_j x_j. The windows'
+    In every window, output tap i is the sum over input taps j of alpha_ij v_j. The windows'
     outputs are added where they overlap. Any height and width; what falls outside is cut.
     """
 
@@ -21,14 +25,23 @@ class CSA(nn.Module):
     PADDING = 1
     TAPS = KERNEL * KERNEL
 
+    proj: nn.Linear
+
     def __init__(self, dim: int, heads: int):
         super().__init__()
         self.heads = heads
         self.scale = (dim // heads) ** -0.5
         # The submodule names are those of the official checkpoints.
         self.attn = nn.Linear(dim, heads * self.TAPS**2)
-        self.weight = nn.Conv2d(self.TAPS * dim, self.TAPS * dim, 1, groups=self.TAPS, bias=False)
-        self.proj = nn.Linear(dim, dim)
+
+    def values(self, x: Tensor) -> Tensor:
+        """v_j of every window: (B, H, W, C) -> (B, L, heads, j, head width)."""
+        raise NotImplementedError
+
+    def unfold(self, x: Tensor) -> Tensor:
+        """The windows of (B, H, W, C), as (B, C, j, L); beyond the border there are zeros."""
+        taps = F.unfold(to_nchw(x), self.KERNEL, padding=self.PADDING, stride=self.STRIDE)
+        return taps.reshape(x.shape[0], x.shape[-1], self.TAPS, -1)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, height, width, dim = x.shape
@@ -43,17 +56,42 @@ class CSA(nn.Module):
         logits = self.attn(to_nhwc(pooled)).reshape(batch, windows, heads, taps, taps)
         alpha = (logits * self.scale).softmax(dim=-1)  # (B, L, heads, i, j)
 
-        # The BMM of Fig. 3: each input tap has its own matrix W_j.
-        taps_in = F.unfold(to_nchw(x), self.KERNEL, padding=self.PADDING, stride=self.STRIDE)
-        taps_in = taps_in.reshape(batch, dim, taps, windows).transpose(1, 2)
-        values = self.weight(taps_in.reshape(batch, taps * dim, windows, 1))
-        values = values.reshape(batch, taps, heads, dim // heads, windows)
-        values = values.permute(0, 4, 2, 1, 3)  # (B, L, heads, j, head width)
-
-        out = alpha @ values  # Eq. (4), (B, L, heads, i, head width)
+        out = alpha @ self.values(x)  # (B, L, heads, i, head width)
         out = out.permute(0, 2, 4, 3, 1).reshape(batch, dim * taps, windows)
         out = F.fold(out, (height, width), self.KERNEL, padding=self.PADDING, stride=self.STRIDE)
         return self.proj(to_nhwc(out))
+
+
+class CSA(WindowAttention):
+    """Convolutional Self-Attention, Eq. (4): each input tap has its own matrix, v_j = W_j x_j."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__(dim, heads)
+        self.weight = nn.Conv2d(self.TAPS * dim, self.TAPS * dim, 1, groups=self.TAPS, bias=False)
+        self.proj = nn.Linear(dim, dim)
+
+    def values(self, x: Tensor) -> Tensor:
+        batch, dim, taps = x.shape[0], x.shape[-1], self.TAPS
+        taps_in = self.unfold(x).transpose(1, 2)
+        # The BMM of Fig. 3.
+        values = self.weight(taps_in.reshape(batch, taps * dim, -1, 1))
+        values = values.reshape(batch, taps, self.heads, dim // self.heads, -1)
+        return values.permute(0, 4, 2, 1, 3)
+
+
+class OutlookAttention(WindowAttention):
+    """VOLO's, of which CSA is the generalisation: one matrix for all taps, v_j = W_v x_j."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__(dim, heads)
+        self.v = nn.Linear(dim, dim, bias=False)
+        self.proj = nn.Linear(dim, dim)
+
+    def values(self, x: Tensor) -> Tensor:
+        batch, dim = x.shape[0], x.shape[-1]
+        values = self.unfold(self.v(x))
+        values = values.reshape(batch, self.heads, dim // self.heads, self.TAPS, -1)
+        return values.permute(0, 4, 1, 3, 2)
 
 
 class MultiScaleQuery(nn.Module):

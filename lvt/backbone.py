@@ -1,12 +1,13 @@
-"""The four-stage LVT backbone (Fig. 2, Table 2)."""
+"""The four-stage backbone: LVT (Fig. 2, Table 2), and the ablation's on VOLO (section 5.2)."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lvt.attention import CSA, RASA
+from lvt.attention import CSA, RASA, OutlookAttention
 from lvt.config import LVTConfig, StageConfig
 from lvt.layers import LAYER_NORM_EPS, ConvMlp, Mlp, PatchEmbed, to_nchw
+from lvt.volo import ConvStem, PositionedEmbed
 
 
 class Block(nn.Module):
@@ -16,32 +17,48 @@ class Block(nn.Module):
         super().__init__()
         self.norm1 = nn.LayerNorm(stage.dim, eps=LAYER_NORM_EPS)
         self.norm2 = nn.LayerNorm(stage.dim, eps=LAYER_NORM_EPS)
-        self.attn: nn.Module
-        self.mlp: nn.Module
-        if stage.attention == "csa":
-            self.attn = CSA(stage.dim, stage.heads)
-            self.mlp = Mlp(stage.dim, stage.mlp_hidden)
-        else:
-            self.attn = RASA(
-                stage.dim,
-                stage.heads,
-                sr_ratio=stage.sr_ratio,
-                dilations=config.dilations,
-                recursion=config.recursion,
-            )
-            self.mlp = ConvMlp(stage.dim, stage.mlp_hidden)
+        self.attn = _attention(stage, config)
+        looks_around = stage.attention in ("rasa", "self") and config.frame == "lvt"
+        self.mlp = (ConvMlp if looks_around else Mlp)(stage.dim, stage.mlp_hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
 
 
+def _attention(stage: StageConfig, config: LVTConfig) -> nn.Module:
+    if stage.attention == "csa":
+        return CSA(stage.dim, stage.heads)
+    if stage.attention == "outlook":
+        return OutlookAttention(stage.dim, stage.heads)
+    plain = stage.attention == "self"
+    return RASA(
+        stage.dim,
+        stage.heads,
+        sr_ratio=stage.sr_ratio,
+        dilations=() if plain else config.dilations,
+        recursion=1 if plain else config.recursion,
+    )
+
+
+def _embedding(config: LVTConfig, index: int) -> nn.Module:
+    """What comes before the blocks of a stage."""
+    first, dim = index == 0, config.dims[index]
+    channels = 3 if first else config.dims[index - 1]
+    if config.frame == "lvt":
+        kernel, stride = (7, 4) if first else (3, 2)
+        return PatchEmbed(channels, dim, kernel=kernel, stride=stride, takes_image=first)
+    if first:
+        return ConvStem(dim)
+    return PositionedEmbed(channels, dim) if index == 1 else nn.Identity()
+
+
 class LVT(nn.Module):
     """Lite Vision Transformer, features only.
 
     Input: image (B, 3, H, W), any size whose sides are at least `min_side` (25 for the paper's
-    model). Output of `forward`: one NCHW map a stage, at strides 4, 8, 16 and 32 (rounded
-    up).
+    model). Output of `forward`: one NCHW map a stage, of the sizes that the configuration tells
+    (strides 4, 8, 16 and 32, rounded up).
 
     Args:
         config: the architecture.
@@ -53,32 +70,16 @@ class LVT(nn.Module):
     def __init__(self, config: LVTConfig, *, output_norms: bool = False):
         super().__init__()
         self.config = config
-        self.min_side = self.smallest_side(config)
+        self.min_side = config.min_side
         self.backbone = nn.ModuleList()
-        channels = 3
         for index, stage in enumerate(config.stages):
-            first = index == 0
-            embed = PatchEmbed(
-                channels,
-                stage.dim,
-                kernel=7 if first else 3,
-                stride=4 if first else 2,
-                takes_image=first,
-            )
             blocks = nn.Sequential(*(Block(stage, config) for _ in range(stage.layers)))
-            self.backbone.append(nn.Sequential(embed, blocks))
-            channels = stage.dim
+            self.backbone.append(nn.Sequential(_embedding(config, index), blocks))
         self.downstream_norms = (
             nn.ModuleList(nn.LayerNorm(dim, eps=LAYER_NORM_EPS) for dim in config.dims)
             if output_norms
             else None
         )
-
-    @staticmethod
-    def smallest_side(config: LVTConfig) -> int:
-        """The smallest image side whose every spatial reduction still has an output."""
-        sides = (4 * 2**depth * (s.sr_ratio - 1) + 1 for depth, s in enumerate(config.stages))
-        return max(sides)
 
     def stages(self, image: Tensor) -> list[Tensor]:
         """The stages' outputs, NHWC.

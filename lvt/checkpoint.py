@@ -12,6 +12,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lvt.config import LVTConfig, Task, preset
+from lvt.backbone import LVT
+from lvt.config import PRESETS, LVTConfig, Task, preset
 from lvt.errors import UserError
 from lvt.files import atomic_folder, file_sha256, publish
 from lvt.models import ModelSpec, build
@@ -199,16 +201,25 @@ def identify(
     Args:
         checkpoint: what was read.
         task: what the user expects; None to take what the keys say.
-        preset_name: the preset to assume for what shapes cannot tell; of a file that describes
-            its model, only the recursion depth is changed. None for the paper's.
+        preset_name: the preset to assume, for shapes do not tell the recursion depth; of a file
+            that describes its model, only that depth is changed. None for the first preset whose
+            keys and shapes come nearest.
 
     Raises:
-        UserError: the keys belong to another task than `task`, or to no LVT model.
+        UserError: the keys belong to another task than `task`, or to no LVT model; or the file
+            describes a model without recursion, and the preset is to change it.
     """
-    state = checkpoint.state_dict
-    config = preset(preset_name or "lvt")
-    spec = checkpoint.spec or _spec_from_keys(checkpoint.path, state, config)
-    if preset_name is not None:
+    config = preset(preset_name) if preset_name else None
+    spec = checkpoint.spec
+    if spec is None:
+        state = checkpoint.state_dict
+        spec = _spec_from_keys(checkpoint.path, state, config or _nearest_preset(state))
+    elif config is not None:
+        if not (spec.config.recursive and config.recursive):
+            raise UserError(
+                f"{checkpoint.path.name} says itself which model it is, and --preset "
+                f"{preset_name} could only change the depth of its recursion: leave it out"
+            )
         spec = spec.with_recursion(config.recursion)
     if task is not None and spec.task != task:
         raise UserError(
@@ -216,6 +227,32 @@ def identify(
             f"give --task {spec.task} or another file"
         )
     return spec
+
+
+def _nearest_preset(state: Mapping[str, Tensor]) -> LVTConfig:
+    """The preset whose backbone differs in the fewest keys, then shapes; the first of equals.
+
+    Nearest instead of equal: of a damaged file, the right preset's error names what is wrong.
+    """
+    nested = any(key.startswith("backbone.backbone.") for key in state)
+    given = {
+        key.removeprefix("backbone.") if nested else key: value.shape
+        for key, value in state.items()
+        if key.startswith("backbone.")
+    }
+
+    def differences(config: LVTConfig) -> tuple[int, int]:
+        expected = _backbone_shapes(config)
+        shared = given.keys() & expected.keys()
+        return len(given.keys() ^ expected), sum(given[key] != expected[key] for key in shared)
+
+    return min(PRESETS.values(), key=differences)
+
+
+@cache
+def _backbone_shapes(config: LVTConfig) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        return {key: value.shape for key, value in LVT(config).state_dict().items()}
 
 
 def _spec_from_keys(path: Path, state: Mapping[str, Tensor], config: LVTConfig) -> ModelSpec:

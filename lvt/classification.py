@@ -65,7 +65,7 @@ class LVTClassifier(LVT):
         self.norm = nn.LayerNorm(last.dim, eps=LAYER_NORM_EPS)
         self.head = nn.Linear(last.dim, classes)
         self.post_network = nn.ModuleList(
-            ClassBlock(last.dim, last.heads, mlp_hidden=4 * last.dim) for _ in range(POST_LAYERS)
+            ClassBlock(last.dim, last.heads, last.mlp_hidden) for _ in range(POST_LAYERS)
         )
         self.aux_head = nn.Linear(last.dim, classes)
 

@@ -1,4 +1,4 @@
-"""Building blocks that are not attention: patch embedding and the two MLPs.
+"""Building blocks that are not attention: embeddings, convolutions and the two MLPs.
 
 Feature maps travel as NHWC between modules; only the image itself is NCHW.
 """
@@ -38,6 +38,20 @@ class PatchEmbed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.proj(x if self.takes_image else to_nchw(x))
         return self.norm(to_nhwc(x))
+
+
+class ConvBNReLU(nn.Module):
+    """Convolution without bias, BatchNorm, ReLU. NCHW; the padding keeps the size at stride 1."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1):
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)))
 
 
 class Mlp(nn.Module):

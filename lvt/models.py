@@ -17,7 +17,6 @@ from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.semantic import DECODER_DIM, LVTSegFormer
 
-BACKBONE_OUTPUTS = ("stride4", "stride8", "stride16", "stride32")
 PANOPTIC_OUTPUTS = ("boxes", "scores", "labels", "masks", "semantic")
 
 
@@ -35,7 +34,8 @@ class ModelSpec:
         panoptic: panoptic only; everything after the backbone.
 
     Raises:
-        UserError: `panoptic` is missing, superfluous, or counts other classes.
+        UserError: `panoptic` is missing, superfluous, counts other classes, or has other strides
+            than the backbone's maps.
     """
 
     task: Task
@@ -52,6 +52,12 @@ class ModelSpec:
             raise UserError(f"a {self.task} model and a panoptic configuration do not go together")
         if expected is not None and self.classes != expected:
             raise UserError(f"{self.classes} classes, but the panoptic model has {expected}")
+        strides = self.config.strides
+        if self.panoptic is not None and self.panoptic.anchors.strides[: len(strides)] != strides:
+            raise UserError(
+                f"a panoptic model takes no {self.name} backbone: its maps are at strides "
+                f"{', '.join(map(str, strides))}, not each half as large as the one before"
+            )
 
     @classmethod
     def for_panoptic(cls, config: LVTConfig, panoptic: PanopticConfig) -> ModelSpec:
@@ -69,7 +75,12 @@ class ModelSpec:
         """Names of the output tensors of a session, in order."""
         if self.task == "panoptic":
             return PANOPTIC_OUTPUTS
-        return BACKBONE_OUTPUTS if self.task == "backbone" else ("logits",)
+        if self.task != "backbone":
+            return ("logits",)
+        strides = self.config.strides
+        if len(set(strides)) == len(strides):
+            return tuple(f"stride{stride}" for stride in strides)
+        return tuple(f"stage{i}_stride{stride}" for i, stride in enumerate(strides, start=1))
 
     def with_recursion(self, depth: int) -> ModelSpec:
         """The same weights applied with another recursion depth."""
@@ -154,8 +165,3 @@ def named_outputs(spec: ModelSpec, outputs: Tensor | tuple[Tensor, ...]) -> dict
     """A model's return value as {output name: tensor}."""
     values = (outputs,) if isinstance(outputs, Tensor) else outputs
     return dict(zip(spec.outputs, values, strict=True))
-
-
-def min_side(spec: ModelSpec) -> int:
-    """The smallest image side the model accepts, in pixels."""
-    return LVT.smallest_side(spec.config)

@@ -44,7 +44,7 @@ def label_map(
     again to the original size, argmax.
 
     Args:
-        logits: at a quarter of the network's input size.
+        logits: at any fraction of the network's input size.
         network_size: (height, width) of the network's input.
         original_size: of the picture the labels are wanted for.
         content_size: of the picture in the network's input; None where it has no padding.

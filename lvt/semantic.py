@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lvt.backbone import LVT
 from lvt.config import LVTConfig
+from lvt.layers import ConvBNReLU
 
 DECODER_DIM = 256
 
@@ -23,12 +24,12 @@ def logits_at_original_size(
     content_size: tuple[int, int],
     original_size: tuple[int, int],
 ) -> Tensor:
-    """Logits (B, K, H/4, W/4) at the size of the original picture, as in the official evaluation.
+    """Logits (B, K, h, w) at the size of the original picture, as in the official evaluation.
 
     Two bilinear resizes with the padding cut off between them.
 
     Args:
-        logits: at a quarter of the network's input size.
+        logits: at the size of the first stage's map.
         network_size: (height, width) of the network's input.
         content_size: of the picture in it, without padding.
         original_size: of the picture itself.
@@ -50,22 +51,11 @@ class LevelProjection(nn.Module):
         return self.proj(x.flatten(2).transpose(1, 2))
 
 
-class ConvBNReLU(nn.Module):
-    """1x1 convolution without bias, BatchNorm, ReLU. NCHW."""
-
-    def __init__(self, in_channels: int, out_channels: int):
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
-        self.bn = nn.BatchNorm2d(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)))
-
-
 class SegFormerHead(nn.Module):
-    """All-MLP decoder: project each level, bring it to stride 4, concatenate, fuse, predict.
+    """All-MLP decoder: project levels, bring them to one size, concatenate, fuse, predict.
 
-    Input: the four NCHW maps of the backbone. Output: logits (B, classes, ceil(H/4), ceil(W/4)).
+    Input: the four NCHW maps of the backbone. Output: logits (B, classes, h, w), as large as the
+    first map (stride 4; 8 in VOLO's frame).
     """
 
     def __init__(self, dims: tuple[int, ...], classes: int, dim: int = DECODER_DIM):
@@ -93,7 +83,7 @@ class SegFormerHead(nn.Module):
 
 
 class LVTSegFormer(nn.Module):
-    """Image (B, 3, H, W) -> logits (B, classes, ceil(H/4), ceil(W/4))."""
+    """Image (B, 3, H, W) -> logits (B, classes, h, w), as large as the backbone's first map."""
 
     def __init__(self, config: LVTConfig, classes: int, decoder_dim: int = DECODER_DIM):
         super().__init__()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lvt.config import LVT, LVTConfig, StageConfig
+from lvt.config import LVT, AttentionKind, LVTConfig, StageConfig
 
 pytest_plugins = ["tests.artifact_fixtures"]
 
@@ -52,4 +52,19 @@ def tiny(recursion: int = 2) -> LVTConfig:
     return replace(TINY, recursion=recursion)
 
 
-__all__ = ["LVT", "SHARED", "TINY", "tiny"]
+def tiny_volo(local: AttentionKind, everywhere: AttentionKind) -> LVTConfig:
+    """The ablation's frame, with the attentions of one of its rows."""
+    first = StageConfig(local, dim=16, heads=2, mlp_hidden=24, layers=1)
+    other = StageConfig(everywhere, dim=24, heads=2, mlp_hidden=32, layers=1)
+    return LVTConfig((first, other, other, other), frame="volo")
+
+
+TINY_ABLATION = {
+    "volo_d0": tiny_volo("outlook", "self"),
+    "volo_d0_csa": tiny_volo("csa", "self"),
+    "volo_d0_csa_rasa": tiny_volo("csa", "rasa"),
+}
+"""By the preset that each stands for."""
+
+
+__all__ = ["LVT", "SHARED", "TINY", "TINY_ABLATION", "tiny"]

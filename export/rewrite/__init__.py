@@ -17,7 +17,9 @@ from export.rewrite import (  # noqa: F401  (they register)
     pyramid,
     rasa,
     segformer,
+    volo,
 )
 from export.rewrite.registry import CHANNELS_FIRST, registered, rewrite, rewrite_only
+from export.rewrite.volo import fit_positions
 
-__all__ = ["CHANNELS_FIRST", "registered", "rewrite", "rewrite_only"]
+__all__ = ["CHANNELS_FIRST", "fit_positions", "registered", "rewrite", "rewrite_only"]

@@ -13,23 +13,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.capabilities import Recipe
+from export.rewrite.csa_channels_first import TAPS, value_matrices
 from export.rewrite.linear import frozen, linear
 from export.rewrite.registry import register
 from export.rewrite.windows import extend_far, overlap_add
-from lvt.attention import CSA
+from lvt.attention import CSA, OutlookAttention, WindowAttention
 
 
 class StridedCSA(nn.Module):
-    """Eq. (4) as slices and products. NHWC in and out, any size."""
+    """Eq. (4), also of Outlook Attention, as slices and products. NHWC in and out, any size."""
 
-    def __init__(self, reference: CSA):
+    def __init__(self, reference: WindowAttention):
         super().__init__()
         self.heads = reference.heads
         # The mean over 2x2 pixels (1/4) and the attention scale go into the logits' matrix.
         scale = reference.scale
         self.attn = linear(reference.attn.weight * (scale / 4), reference.attn.bias * scale)
-        taps, dim = reference.TAPS, reference.proj.in_features
-        matrices = reference.weight.weight.reshape(taps, dim, dim).transpose(1, 2)
+        matrices = value_matrices(reference).transpose(1, 2)
         self.tap_weights = nn.ParameterList(frozen(matrix) for matrix in matrices)  # (in, out)
         self.proj = linear(reference.proj.weight, reference.proj.bias)
 
@@ -37,20 +37,24 @@ class StridedCSA(nn.Module):
         batch, height, width, dim = x.shape
         rows, columns = -(-height // 2), -(-width // 2)
         odd_row, odd_column = 2 * rows - height, 2 * columns - width
-        heads, taps = self.heads, CSA.TAPS
+        heads = self.heads
 
         even = extend_far(x, row_axis=1)
         pooled = even[:, ::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, ::2] + even[:, 1::2, 1::2]
-        alpha = self.attn(pooled).reshape(-1, heads, taps, taps).softmax(dim=-1)
+        alpha = self.attn(pooled).reshape(-1, heads, TAPS, TAPS).softmax(dim=-1)
 
+        # Where all taps share a matrix, one product does for the whole map.
+        shared = len(self.tap_weights) == 1
+        if shared:
+            x = x @ self.tap_weights[0]
         # Tap (ky, kx) of window (Y, X) is pixel (2Y + ky - 1, 2X + kx - 1).
         padded = F.pad(x, (0, 0, 1, odd_column, 1, odd_row))
-        values = [
+        taps = [
             padded[:, ky : ky + 2 * rows - 1 : 2, kx : kx + 2 * columns - 1 : 2].reshape(-1, dim)
-            @ self.tap_weights[3 * ky + kx]
             for ky in range(3)
             for kx in range(3)
         ]
+        values = taps if shared else [t @ w for t, w in zip(taps, self.tap_weights, strict=True)]
         value = torch.stack([v.reshape(-1, heads, dim // heads) for v in values], dim=2)
         out = alpha @ value  # (B*L, heads, i, d)
         out = out.unbind(dim=2)
@@ -67,6 +71,6 @@ def _interleave(even_even: Tensor, even_odd: Tensor, odd_even: Tensor, odd_odd: 
     return torch.stack([even_rows, odd_rows], dim=2).reshape(batch, 2 * rows, 2 * columns, dim)
 
 
-@register(CSA, "onnxruntime")
-def rewrite_csa(reference: CSA, _recipe: Recipe) -> nn.Module:
+@register((CSA, OutlookAttention), "onnxruntime")
+def rewrite_csa(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
     return StridedCSA(reference)

@@ -1,5 +1,7 @@
 """CSA with channels first: strided 1x1 convolutions in, one interleaving out, no window is copied.
 
+Outlook Attention likewise, with one matrix where CSA has one a tap.
+
 At stride 2, input tap (ky, kx) of all windows is every second pixel of the map, so it is a 1x1
 convolution with stride 2; taps that look at the same pixels share one. What differs between
 runtimes is the small product of attention and values, and how four maps are interleaved; each form
@@ -18,14 +20,14 @@ from export.capabilities import Recipe
 from export.rewrite.linear import frozen, pointwise
 from export.rewrite.registry import register
 from export.rewrite.windows import extend_far, interleave_parities, overlap_add
-from lvt.attention import CSA
+from lvt.attention import CSA, OutlookAttention, WindowAttention
 
 Mix = Callable[[Tensor, list[Tensor], int], list[Tensor]]
 """(logits (B, heads*81, h, w), nine value maps (B, C, h, w), heads) -> nine output maps."""
 Interleave = Callable[[Tensor], Tensor]
 """Maps of the four parities, (B, 4*C, h, w) -> (B, C, 2h, 2w)."""
 
-TAPS = CSA.TAPS
+TAPS = WindowAttention.TAPS
 
 
 def mix_in_batches(logits: Tensor, values: list[Tensor], heads: int) -> list[Tensor]:
@@ -88,15 +90,35 @@ class InterleavingConvolution(nn.Module):
         return F.conv_transpose2d(maps, self.weight, stride=2)
 
 
-def tap_weight(reference: CSA, *taps: int) -> nn.Parameter:
-    """The 1x1 convolution of the values that some taps take, one after the other."""
+def value_matrices(reference: WindowAttention) -> Tensor:
+    """The taps' matrices, (9, out, in); where they share one, (1, out, in)."""
     dim = reference.proj.in_features
-    matrices = reference.weight.weight.reshape(TAPS, dim, dim)
-    return frozen(torch.cat([matrices[tap] for tap in taps])[:, :, None, None])
+    if isinstance(reference, OutlookAttention):
+        return reference.v.weight[None]
+    assert isinstance(reference, CSA)
+    return reference.weight.weight.reshape(TAPS, dim, dim)
+
+
+def tap_weight(reference: WindowAttention, *taps: int) -> nn.Parameter:
+    """The 1x1 convolution of the values that some taps take, one after the other.
+
+    One for all of them where they share a matrix; `values_of_tap` knows.
+    """
+    matrices = value_matrices(reference)
+    own = [matrices[tap] for tap in taps] if len(matrices) > 1 else [matrices[0]]
+    return frozen(torch.cat(own)[:, :, None, None])
+
+
+def values_of_tap(values: Tensor, place: int, dim: int, axis: int) -> Tensor:
+    """The values of one of the taps that a `tap_weight` was made for, by its place among them."""
+    if values.shape[axis] == dim:
+        return values
+    own = slice(place * dim, (place + 1) * dim)  # coremltools does not take such a `narrow`
+    return values[(*[slice(None)] * axis, own)]
 
 
 class ChannelsFirstCSA(nn.Module):
-    """Eq. (4). NCHW in and out, any size.
+    """Eq. (4), also of Outlook Attention. NCHW in and out, any size.
 
     Args:
         reference: the trained module.
@@ -104,7 +126,7 @@ class ChannelsFirstCSA(nn.Module):
         interleave: the form of the interleaving.
     """
 
-    def __init__(self, reference: CSA, mix: Mix, interleave: Interleave):
+    def __init__(self, reference: WindowAttention, mix: Mix, interleave: Interleave):
         super().__init__()
         self.heads, self.mix, self.interleave = reference.heads, mix, interleave
         scale = reference.scale
@@ -140,25 +162,29 @@ class ChannelsFirstCSA(nn.Module):
         rows, columns = even_even.shape[-2:]
         near_row, far_row = slice(0, rows), slice(1, rows + 1)
         near_column, far_column = slice(0, columns), slice(1, columns + 1)
+
+        def tap(values: Tensor, place: int) -> Tensor:
+            return values_of_tap(values, place, dim, axis=1)
+
         return [
-            corners[:, :dim, near_row, near_column],
-            above_below[:, :dim, near_row],
-            corners[:, dim : 2 * dim, near_row, far_column],
-            left_right[:, :dim, :, near_column],
+            tap(corners, 0)[:, :, near_row, near_column],
+            tap(above_below, 0)[:, :, near_row],
+            tap(corners, 1)[:, :, near_row, far_column],
+            tap(left_right, 0)[:, :, :, near_column],
             even_even,
-            left_right[:, dim:, :, far_column],
-            corners[:, 2 * dim : 3 * dim, far_row, near_column],
-            above_below[:, dim:, far_row],
-            corners[:, 3 * dim :, far_row, far_column],
+            tap(left_right, 1)[:, :, :, far_column],
+            tap(corners, 2)[:, :, far_row, near_column],
+            tap(above_below, 1)[:, :, far_row],
+            tap(corners, 3)[:, :, far_row, far_column],
         ]
 
 
-@register(CSA, "xnnpack")
-def rewrite_csa_for_xnnpack(reference: CSA, _recipe: Recipe) -> nn.Module:
+@register((CSA, OutlookAttention), "xnnpack")
+def rewrite_csa_for_xnnpack(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
     return ChannelsFirstCSA(reference, mix_in_batches, interleave_rows)
 
 
-@register(CSA, "neural_engine")
-def rewrite_csa_for_neural_engine(reference: CSA, _recipe: Recipe) -> nn.Module:
+@register((CSA, OutlookAttention), "neural_engine")
+def rewrite_csa_for_neural_engine(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
     interleave = InterleavingConvolution(reference.proj.weight)
     return ChannelsFirstCSA(reference, mix_map_by_map, interleave)

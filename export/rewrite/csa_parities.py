@@ -12,18 +12,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.capabilities import Recipe
-from export.rewrite.csa_channels_first import TAPS, tap_weight
+from export.rewrite.csa_channels_first import TAPS, tap_weight, values_of_tap
 from export.rewrite.linear import pointwise
 from export.rewrite.registry import register
 from export.rewrite.windows import extend_far, interleave_parities, overlap_add
-from lvt.attention import CSA
+from lvt.attention import CSA, OutlookAttention, WindowAttention
 from lvt.layers import to_nchw, to_nhwc
 
 
 class ParityCSA(nn.Module):
-    """Eq. (4). NHWC in and out, any size."""
+    """Eq. (4), also of Outlook Attention. NHWC in and out, any size."""
 
-    def __init__(self, reference: CSA):
+    def __init__(self, reference: WindowAttention):
         super().__init__()
         self.heads = reference.heads
         scale = reference.scale
@@ -77,16 +77,20 @@ class ParityCSA(nn.Module):
         corners = conv(parities[3], self.odd_odd, (1, 1))
         near_row, far_row = slice(0, rows), slice(1, rows + 1)
         near_column, far_column = slice(0, columns), slice(1, columns + 1)
+
+        def tap(values: Tensor, place: int) -> Tensor:
+            return values_of_tap(values, place, dim, axis=3)
+
         return [
-            corners[:, near_row, near_column, :dim],
-            above_below[:, near_row, :, :dim],
-            corners[:, near_row, far_column, dim : 2 * dim],
-            left_right[:, :, near_column, :dim],
+            tap(corners, 0)[:, near_row, near_column],
+            tap(above_below, 0)[:, near_row],
+            tap(corners, 1)[:, near_row, far_column],
+            tap(left_right, 0)[:, :, near_column],
             even_even,
-            left_right[:, :, far_column, dim:],
-            corners[:, far_row, near_column, 2 * dim : 3 * dim],
-            above_below[:, far_row, :, dim:],
-            corners[:, far_row, far_column, 3 * dim :],
+            tap(left_right, 1)[:, :, far_column],
+            tap(corners, 2)[:, far_row, near_column],
+            tap(above_below, 1)[:, far_row],
+            tap(corners, 3)[:, far_row, far_column],
         ]
 
 
@@ -95,6 +99,6 @@ def _parities(x: Tensor) -> list[Tensor]:
     return [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
 
 
-@register(CSA, "onnxruntime_int8")
-def rewrite_csa_for_onnxruntime_int8(reference: CSA, _recipe: Recipe) -> nn.Module:
+@register((CSA, OutlookAttention), "onnxruntime_int8")
+def rewrite_csa_for_onnxruntime_int8(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
     return ParityCSA(reference)

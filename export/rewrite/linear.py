@@ -36,7 +36,9 @@ def frozen(tensor: Tensor) -> nn.Parameter:
 
 
 def fold_batch_norm(conv_weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Matrix (out, in) and bias of a bias-free 1x1 convolution followed by BatchNorm.
+    """Matrix (out, in) and bias of a bias-free convolution followed by BatchNorm.
+
+    Of a kernel larger than 1x1 the matrix has its pixels side by side, as `flatten(1)` does.
 
     The folding is done in float64: it is the only place where weights are rounded again.
     """

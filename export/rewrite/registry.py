@@ -25,17 +25,20 @@ Rewriter = Callable[[M, Recipe], nn.Module]
 _REWRITERS: dict[tuple[Recipe, type[nn.Module]], Callable[..., nn.Module]] = {}
 
 
-def register(module_type: type[M], *recipes: Recipe) -> Callable[[Rewriter[M]], Rewriter[M]]:
-    """Decorator: the function makes the replacement of a `module_type` from a trained instance.
+def register(
+    module_types: type[M] | tuple[type[M], ...], *recipes: Recipe
+) -> Callable[[Rewriter[M]], Rewriter[M]]:
+    """Decorator: the function makes the replacement of such a module from a trained instance.
 
     Args:
-        module_type: of the reference.
+        module_types: of the reference, one or several.
         recipes: those the replacement is for; all of them if none is named.
     """
 
     def add(function: Rewriter[M]) -> Rewriter[M]:
-        for recipe in recipes or RECIPES:
-            _REWRITERS[recipe, module_type] = function
+        for module_type in module_types if isinstance(module_types, tuple) else (module_types,):
+            for recipe in recipes or RECIPES:
+                _REWRITERS[recipe, module_type] = function
         return function
 
     return add

@@ -21,7 +21,7 @@ from export.manifest import reference_macs
 from export.reference import reference_session
 from lvt.complexity import count_macs, count_parameters
 from lvt.errors import UserError
-from lvt.models import BACKBONE_OUTPUTS, default_spec
+from lvt.models import default_spec
 from tests.export.test_cli import one_line_error, run
 
 RULE = Protocol("short", runs=4, seconds=0.0)
@@ -114,7 +114,6 @@ def test_the_models_are_the_paper_s(baseline: Baseline) -> None:
     maps = outputs if isinstance(outputs, tuple) else (outputs,)
     if baseline.task == "backbone":
         assert [value.shape[-1] for value in maps] == [32, 16, 8, 4]
-        assert len(maps) == len(BACKBONE_OUTPUTS)
     # Activations that die away become subnormal, and slow for no fault of the model.
     assert all(float(value.abs().max()) > 1e-3 for value in maps)
 

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from export.capabilities import Recipe
-from export.rewrite import rewrite
-from lvt.attention import CSA, RASA
+from export.capabilities import RECIPES, Recipe
+from export.rewrite import fit_positions, rewrite
+from lvt.attention import CSA, RASA, OutlookAttention
+from lvt.config import LVTConfig
 from lvt.layers import Mlp
 from lvt.models import ModelSpec, build_random, named_outputs
 from lvt.semantic import SegFormerHead
-from tests.conftest import tiny
+from tests.conftest import TINY_ABLATION, tiny
 
 SIDE = st.integers(min_value=1, max_value=17)
 SEED = st.integers(min_value=0, max_value=2**32 - 1)
@@ -89,15 +90,23 @@ def assert_model_is_exact(spec: ModelSpec, size: tuple[int, int], recipe: Recipe
             assert_within(actual[name], value, tolerance)
 
 
+@pytest.mark.parametrize("window", [CSA, OutlookAttention])
 @pytest.mark.parametrize("recipe", CHANNELS_LAST)
 @EXAMPLES
 @given(SIDE, SIDE, st.integers(1, 3), st.integers(1, 4), st.sampled_from([4, 8]), SEED)
 def test_csa(
-    recipe: Recipe, height: int, width: int, batch: int, heads: int, head_width: int, seed: int
+    recipe: Recipe,
+    window: type[CSA | OutlookAttention],
+    height: int,
+    width: int,
+    batch: int,
+    heads: int,
+    head_width: int,
+    seed: int,
 ) -> None:
     """One-pixel maps and odd sides: ragged pooling and cut windows are where errors hide."""
     dim = heads * head_width
-    assert_exact(lambda: CSA(dim, heads), (batch, height, width, dim), seed, recipe)
+    assert_exact(lambda: window(dim, heads), (batch, height, width, dim), seed, recipe)
 
 
 @EXAMPLES
@@ -160,6 +169,8 @@ SPECS = [
     ModelSpec("classification", tiny(), 7),
     ModelSpec("classification", tiny(3), 7, pooled=True),
     ModelSpec("semantic", tiny(1), 5, decoder_dim=24),
+    ModelSpec("semantic", TINY_ABLATION["volo_d0"], 5, decoder_dim=24),
+    ModelSpec("classification", TINY_ABLATION["volo_d0_csa_rasa"], 7),
 ]
 
 
@@ -181,6 +192,22 @@ def test_the_original_is_left_alone() -> None:
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_fitted_positions_are_the_reference_s(recipe: Recipe) -> None:
+    """A constant of the wrong size or layout would shift what every token says of its place."""
+    spec = ModelSpec("backbone", TINY_ABLATION["volo_d0_csa"])
+    model = build_random(spec).double()
+    model.get_parameter("backbone.1.0.positions").data.normal_()
+    image = torch.randn(1, 3, 61, 98, dtype=torch.float64)
+    rewritten = rewrite(model, recipe)
+    fit_positions(rewritten, spec.config.map_size((61, 98), stage=1))
+    assert rewritten.get_parameter("backbone.1.0.positions").shape == (1, 24, 3, 6)
+    assert model.get_parameter("backbone.1.0.positions").shape == (1, 24, 14, 14)
+    with torch.no_grad():
+        for expected, actual in zip(model(image), rewritten(image), strict=True):
+            assert_within(actual, expected, 1e-9)
+
+
 def test_training_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="evaluation mode"):
         rewrite(build_random(ModelSpec("backbone", tiny())).train(), "onnxruntime")
@@ -191,12 +218,15 @@ def operators(model: nn.Module, image: Tensor) -> set[str]:
     return {str(node.target) for node in graph.nodes if node.op == "call_function"}
 
 
-@pytest.mark.parametrize("recipe", CHANNELS_LAST)
-def test_no_operator_that_runtimes_refuse(recipe: Recipe) -> None:
-    """im2col, col2im, gather and scatter are what keeps the official model off phones."""
-    rewritten = rewrite(build_random(ModelSpec("semantic", tiny(), 5)), recipe)
+@pytest.mark.parametrize("config", [tiny(), *TINY_ABLATION.values()], ids=["lvt", *TINY_ABLATION])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_no_operator_that_runtimes_refuse(recipe: Recipe, config: LVTConfig) -> None:
+    """im2col, col2im, gather and scatter are what keeps the official model off phones; a bicubic
+    resize of positions would too."""
+    rewritten = rewrite(build_random(ModelSpec("semantic", config, 5)), recipe)
+    fit_positions(rewritten, config.map_size((64, 64), stage=1))
     found = operators(rewritten, torch.zeros(1, 3, 64, 64))
-    bad = ("im2col", "col2im", "gather", "scatter", "index")
+    bad = ("im2col", "col2im", "gather", "scatter", "index", "bicubic")
     assert not [name for name in found if any(word in name for word in bad)]
 
 

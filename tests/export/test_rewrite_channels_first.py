@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from export.capabilities import RECIPES, Recipe
 from export.rewrite import CHANNELS_FIRST, registered, rewrite
-from lvt.attention import CSA, RASA
+from lvt.attention import CSA, RASA, OutlookAttention
 from lvt.classification import ClassBlock
 from lvt.config import Task
 from lvt.layers import ConvMlp, Mlp, PatchEmbed, to_nchw
 from lvt.models import ModelSpec, build_random
 from lvt.panoptic.fpn import FPN
 from lvt.panoptic.semantic_head import ConvUpsample
-from tests.conftest import tiny
+from tests.conftest import TINY_ABLATION, tiny
 from tests.export.test_rewrite import (
     EXAMPLES,
     SEED,
@@ -41,13 +41,21 @@ def tokens_first(x: Tensor) -> Tensor:
     return x.transpose(1, 2)[:, :, None]
 
 
+@pytest.mark.parametrize("window", [CSA, OutlookAttention])
 @EXAMPLES
 @given(RECIPE, SIDE, SIDE, st.integers(1, 3), st.integers(1, 4), st.sampled_from([4, 8]), SEED)
 def test_csa(
-    recipe: Recipe, height: int, width: int, batch: int, heads: int, head_width: int, seed: int
+    window: type[CSA | OutlookAttention],
+    recipe: Recipe,
+    height: int,
+    width: int,
+    batch: int,
+    heads: int,
+    head_width: int,
+    seed: int,
 ) -> None:
     dim = heads * head_width
-    assert_exact(lambda: CSA(dim, heads), (batch, height, width, dim), seed, recipe, to_nchw)
+    assert_exact(lambda: window(dim, heads), (batch, height, width, dim), seed, recipe, to_nchw)
 
 
 @EXAMPLES
@@ -163,16 +171,23 @@ REFUSED_BY_XNNPACK = (
 """Operators that its partitioners leave outside, or that become one of those."""
 
 
-@pytest.mark.parametrize("task", ["classification", "semantic"])
-def test_operators_that_xnnpack_takes(task: Task) -> None:
-    spec = ModelSpec(task, tiny(), 5, decoder_dim=24)
+MAP_TASKS: tuple[Task, ...] = ("classification", "semantic")
+SMALL_SPECS = [
+    ModelSpec(task, config, 5, decoder_dim=24)
+    for task in MAP_TASKS
+    for config in (tiny(), *TINY_ABLATION.values())
+]
+SMALL_IDS = [f"{spec.task}-{spec.config.frame}" for spec in SMALL_SPECS]
+
+
+@pytest.mark.parametrize("spec", SMALL_SPECS, ids=SMALL_IDS)
+def test_operators_that_xnnpack_takes(spec: ModelSpec) -> None:
     found = operators(rewrite(build_random(spec), "xnnpack"), torch.zeros(1, 3, 64, 64))
     assert not [name for name in found if any(word in name for word in REFUSED_BY_XNNPACK)]
 
 
-@pytest.mark.parametrize("task", ["classification", "semantic"])
-def test_neural_engine_sees_four_axes_at_most(task: Task) -> None:
-    spec = ModelSpec(task, tiny(), 5, decoder_dim=24)
+@pytest.mark.parametrize("spec", SMALL_SPECS, ids=SMALL_IDS)
+def test_neural_engine_sees_four_axes_at_most(spec: ModelSpec) -> None:
     rewritten = rewrite(build_random(spec), "neural_engine")
     graph = torch.export.export(rewritten, (torch.zeros(1, 3, 64, 64),)).graph
     ranks = [

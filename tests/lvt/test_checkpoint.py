@@ -14,15 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from lvt.checkpoint import (
+    Checkpoint,
     CheckpointMeta,
     identify,
     load_model,
     read_checkpoint,
     write_checkpoint,
 )
-from lvt.config import LVT
+from lvt.config import LVT, PRESETS, preset
 from lvt.errors import UserError
-from lvt.models import ModelSpec, build_random
+from lvt.models import ModelSpec, build, build_random
 from lvt.panoptic.config import AnchorConfig, PanopticConfig
 from tests.conftest import TINY
 
@@ -302,3 +303,37 @@ def test_other_architecture(tmp_path: Path) -> None:
     checkpoint = read_checkpoint(save(state, tmp_path / "narrow.pth"))
     with pytest.raises(UserError, match="does not fit the lvt backbone model"):
         load_model(checkpoint, identify(checkpoint))
+
+
+DISTINCT = [name for name in PRESETS if not name.startswith("lvt_r")]
+"""Depths share their weights, so nothing tells them."""
+
+
+@pytest.mark.parametrize("name", DISTINCT)
+def test_keys_and_shapes_tell_the_architecture(name: str) -> None:
+    """The official containers do not name it; a missing key must not make it another one."""
+    config = preset(name)
+    for spec in (ModelSpec("classification", config, 7), ModelSpec("semantic", config, 5)):
+        with torch.device("meta"):
+            state = build(spec).state_dict()
+        assert identify(Checkpoint(Path("c.pth"), "", "timm", state)).config == preset(name)
+        state.pop(next(key for key in state if "mlp.fc1.weight" in key))
+        assert identify(Checkpoint(Path("c.pth"), "", "timm", state)).config == preset(name)
+
+
+def test_ablation_checkpoint_loads(tmp_path: Path) -> None:
+    spec = ModelSpec("classification", preset("volo_d0_csa_rasa"), 7)
+    model = build_random(spec, seed=4)
+    checkpoint = read_checkpoint(save(timm_container(model), tmp_path / "v.pth.tar"))
+    assert identify(checkpoint) == spec
+    assert same(load_model(checkpoint, spec), model)
+
+
+def test_preset_cannot_change_a_described_model(tmp_path: Path) -> None:
+    """Only its recursion depth, where it has one."""
+    path, spec = tmp_path / "v.safetensors", ModelSpec("backbone", TINY)
+    write_checkpoint(path, build_random(spec), spec)
+    checkpoint = read_checkpoint(path)
+    assert identify(checkpoint, preset_name="lvt_r3").config.recursion == 3
+    with pytest.raises(UserError, match="could only change the depth"):
+        identify(checkpoint, preset_name="volo_d0")

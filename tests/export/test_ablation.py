@@ -1,0 +1,64 @@
+"""The paper's other systems on every target, like LVT: parity, one partition, nothing outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export import cli
+from export.artifact import open_artifact
+from export.capabilities import TargetInfo
+from export.exporter import exported_module
+from export.parity import TOLERANCES, compare
+from export.reference import reference_session
+from export.targets import Conversion, load_target
+from lvt.config import Task
+from lvt.models import ModelSpec
+from lvt.preprocessing import packaged_photos, read_image
+from tests.conftest import TINY_ABLATION
+from tests.export.test_capabilities import job_of, need
+from tests.export.test_cli import run
+
+CASES: list[tuple[str, Task, tuple[TargetInfo, ...]]] = [
+    ("volo_d0", "semantic", cli.ALL),
+    # All its modules are in the other two: one target with channels last, one with channels first.
+    ("volo_d0_csa", "backbone", cli.ALL[:2]),
+    ("volo_d0_csa_rasa", "backbone", cli.ALL),
+]
+CELLS = [(name, task, info) for name, task, infos in CASES for info in infos]
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "info"), CELLS, ids=[f"{name}-{info.name}" for name, _, info in CELLS]
+)
+def test_every_target(name: str, task: Task, info: TargetInfo, tmp_path: Path) -> None:
+    need(info)
+    classes = 0 if task == "backbone" else 5
+    spec = ModelSpec(task, TINY_ABLATION[name], classes, decoder_dim=24)
+    job, target = job_of(spec, (64, 96)), load_target(info.name)
+    precision = info.precision(task, None)
+    file = tmp_path / f"model{info.suffix}"
+    exported = exported_module(job, info, target.roi_align, rewritten=True)
+    target.write(Conversion(exported, spec, job.size, precision, {}), file)
+    report = compare(
+        reference_session(job.source.model, spec),
+        target.open_session(file, threads=1),
+        [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]],
+        spec,
+        TOLERANCES[precision],
+    )
+    assert report.passed, report.failures
+    placement = target.placement(file)
+    assert placement.fallback == "none", placement.outside
+    assert placement.partitions in (None, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["lvt_scaled", "volo_d0", "volo_d0_csa_rasa"])
+def test_full_size(preset: str, tmp_path: Path) -> None:
+    arguments = ("--task", "classification", "--preset", preset, "--out", tmp_path)
+    assert run(cli.app, "onnx", *arguments) == 0
+    artifact = open_artifact(tmp_path / f"{preset}_classification_224x224.onnx")
+    assert artifact.manifest["model_name"] == preset
+    assert artifact.manifest["parity"]["passed"]
