@@ -47,10 +47,12 @@ class Result:
         input_shape: as the file takes it.
         macs: multiply-accumulates of the graph that was run.
         reasons: why it is not valid; empty if it is.
-        memory_bytes: growth of a fresh process's peak resident memory.
+        load_ms, first_ms: opening the model and the first inference; None: not told.
+        memory_bytes: growth of a fresh process's peak resident memory; None: not measured.
         arena_bytes: memory planned for activations; None: the runtime does not tell.
         speedup: how many times faster than the first of the file; None for the first.
-        postprocess_ms: None for a backbone.
+        preprocess_ms: None: not measured.
+        postprocess_ms: None for a backbone, or not measured.
         accuracy: None: not measured.
     """
 
@@ -65,14 +67,14 @@ class Result:
     macs: int
     parameters: int
     reasons: tuple[str, ...]
-    load_ms: float
-    first_ms: float
-    memory_bytes: int
+    load_ms: float | None
+    first_ms: float | None
+    memory_bytes: int | None
     arena_bytes: int | None
     warmup: WarmUp
     latency: Summary
     speedup: Interval | None
-    preprocess_ms: float
+    preprocess_ms: float | None
     postprocess_ms: float | None
     accuracy: Accuracy | None
     samples_ms: Samples
@@ -128,6 +130,8 @@ def parse_results(data: Any, name: str) -> ResultFile:
     """
     if not isinstance(data, dict) or not {"schema", "results"} <= data.keys():
         raise UserError(f"{name} is not a result file: write one with lvt-bench --json")
+    if data.get("tools") and not data["results"]:
+        raise UserError(f"{name} holds only what tools said, without the samples that tables need")
     if data["schema"] != SCHEMA:
         raise UserError(
             f"{name} has schema {data['schema']}; this version reads {SCHEMA}: measure again"
@@ -150,8 +154,10 @@ def parse_results(data: Any, name: str) -> ResultFile:
 
 def _result(entry: Mapping[str, Any]) -> Result:
     cold, warmup, arena = entry["cold_start"], entry["warmup"], entry["arena_bytes"]
-    speedup, accuracy, after = (
-        entry[key] for key in ("speedup_over_first", "accuracy", "postprocess_ms")
+    memory, speedup, accuracy = (
+        cold["memory_bytes"],
+        entry["speedup_over_first"],
+        entry["accuracy"],
     )
     return Result(
         label=str(entry["label"]),
@@ -165,18 +171,23 @@ def _result(entry: Mapping[str, Any]) -> Result:
         macs=int(entry["macs"]),
         parameters=int(entry["parameters"]),
         reasons=tuple(str(reason) for reason in entry["reasons"]),
-        load_ms=finite(cold["load_ms"]),
-        first_ms=finite(cold["first_ms"]),
-        memory_bytes=int(cold["memory_bytes"]),
+        load_ms=_measured(cold["load_ms"]),
+        first_ms=_measured(cold["first_ms"]),
+        memory_bytes=None if memory is None else int(memory),
         arena_bytes=None if arena is None else int(arena),
         warmup=WarmUp(int(warmup["runs"]), finite(warmup["seconds"]), bool(warmup["settled"])),
         latency=Summary.from_dict(entry["latency_ms"]),
         speedup=None if speedup is None else Interval.from_dict(speedup),
-        preprocess_ms=finite(entry["preprocess_ms"]),
-        postprocess_ms=None if after is None else finite(after),
+        preprocess_ms=_measured(entry["preprocess_ms"]),
+        postprocess_ms=_measured(entry["postprocess_ms"]),
         accuracy=None if accuracy is None else _accuracy(accuracy),
         samples_ms=_samples(entry["samples_ms"]),
     )
+
+
+def _measured(stored: Any) -> float | None:
+    """A time; None: it was not measured."""
+    return None if stored is None else finite(stored)
 
 
 def _accuracy(stored: Mapping[str, Any]) -> Accuracy:

@@ -108,14 +108,20 @@ def cost_table(file: ResultFile) -> Table:
 
 def cost_cells(result: Result) -> tuple[str, ...]:
     """What it takes beside steady-state inference: ms of load, first run, pre- and post-processing;
-    MB of memory, arena and file; GMAC."""
+    MB of memory, arena and file; GMAC. A dash: not measured."""
+    times = (result.load_ms, result.first_ms, result.preprocess_ms, result.postprocess_ms)
+    memory = (result.memory_bytes, result.arena_bytes)
     return (
-        f"{result.load_ms:.0f}",
-        f"{result.first_ms:.0f}",
-        f"{result.preprocess_ms:.1f}",
-        "-" if result.postprocess_ms is None else f"{result.postprocess_ms:.1f}",
-        f"{result.memory_bytes / 1e6:.0f}",
-        "-" if result.arena_bytes is None else f"{result.arena_bytes / 1e6:.1f}",
+        *(_or_dash(ms, places) for ms, places in zip(times, (0, 0, 1, 1), strict=True)),
+        *(
+            _or_dash(None if size is None else size / 1e6, places)
+            for size, places in zip(memory, (0, 1), strict=True)
+        ),
         f"{result.file_bytes / 1e6:.1f}",
         f"{result.macs / 1e9:.2f}",
     )
+
+
+def _or_dash(value: float | None, places: int) -> str:
+    """A figure; a dash where nothing was measured."""
+    return "-" if value is None else f"{value:.{places}f}"
