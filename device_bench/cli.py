@@ -156,8 +156,11 @@ def bench(
             save_picture(draw_chart(bars), profile_chart)
         if json_file is not None:
             write_text(json_file, json.dumps(data, indent=1) + "\n")
-        if html_file is not None and results is not None:
-            _write_html(html_file, results)
+        if html_file is not None:
+            if results is not None:
+                _write_html(html_file, results)
+            else:
+                terminal.note("no page: the tool tells no single inference, which it is made of")
         for error in outcome.errors:  # the other devices' results are not lost
             terminal.note(f"error: {error}")
         if outcome.errors:

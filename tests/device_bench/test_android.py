@@ -7,15 +7,13 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from device_bench import cli
-from device_bench.adb import app_run, condition, watch
+from device_bench.adb import app_run
 from device_bench.adb.app_run import FILES, PACKAGE
 from device_bench.html_report import render
 from device_bench.stored import read_results
@@ -24,48 +22,12 @@ from export.artifact import manifest_path
 from export.exporter import ExportResult
 from tests.android.core import JAR, Core, build_core
 from tests.device_bench.adbd.daemon import FakeDevice
-from tests.device_bench.adbd.phone import change, make_phone
-from tests.device_bench.adbd.server import Adb, adb_server
+from tests.device_bench.adbd.fixtures import PLUG, bench
+from tests.device_bench.adbd.phone import change
+from tests.device_bench.adbd.server import Adb
 from tests.export.test_cli import one_line_error, run
 
-PLUG = Callable[..., FakeDevice]
 SHORT = ("--runs", "8", "--min-seconds", "0")
-
-
-@pytest.fixture(scope="module")
-def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adb]:
-    with adb_server(tmp_path_factory.mktemp("home")) as server:
-        yield server
-
-
-@pytest.fixture
-def plug(adb: Adb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PLUG]:
-    """Makes a device and connects it; everything looks more often than at a real one."""
-    monkeypatch.setattr(app_run, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(watch, "PERIOD_SECONDS", 0.05)
-    monkeypatch.setattr(condition, "POLL_SECONDS", 0.01)
-    devices: list[FakeDevice] = []
-
-    def connect(*, greeting: str = "device", wait: bool = True, **state: Any) -> FakeDevice:
-        root = make_phone(tmp_path / f"phone{len(devices)}", **state)
-        device = FakeDevice(root, greeting)
-        devices.append(device)
-        if wait:
-            adb.call("connect", device.serial)
-        else:  # adb waits ten seconds for a silent device, which is listed long before
-            threading.Thread(target=adb.call, args=("connect", device.serial)).start()
-            while device.serial not in adb.call("devices"):
-                time.sleep(0.02)
-        return device
-
-    yield connect
-    for device in devices:
-        adb.call("disconnect", device.serial)
-        device.unplug()
-
-
-def bench(*arguments: object) -> int:
-    return run(cli.app, "--backend", "android", *arguments)
 
 
 def left_behind(device: FakeDevice) -> list[str]:
@@ -131,7 +93,7 @@ def test_beside_this_machine(
 def test_all_devices(
     plug: PLUG, tiny_export: ExportResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Side by side; the two of one model are told apart; one that fails does not cost the others."""
+    """Side by side, two of one model told apart; one that fails does not cost the others."""
     devices = [plug(), plug(latency_ms=10.0), plug(installed=False)]
     file = tmp_path / "results.json"
     assert bench(tiny_export.path, *SHORT, "--serial", "all", "--json", file) == 2

@@ -7,7 +7,6 @@ The programs are this module's `programs.py` under many names. What they answer 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,4 +72,4 @@ def change(root: Path, **changes: Any) -> None:
     state = json.loads(file.read_text()) if file.exists() else {}
     part = file.with_suffix(".part")
     part.write_text(json.dumps(state | changes))
-    os.replace(part, file)
+    part.replace(file)
