@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +29,23 @@ _TRIAL_RUNS = 10
 _MARGIN = 1.3
 """More runs than the trial's latency calls for, because a phone's latency varies."""
 _MOST_SECONDS = 1800.0
-_RUN = """
-result="$1"; shift
+POLL_SECONDS = 0.5
+_START = """
+trap "" HUP
+said="$1"; shift
 export LD_LIBRARY_PATH="$(dirname "$1")"
-"$@" 2>&1 & pid=$!
-wait $pid; code=$?
-[ -f "$result" ] && cat "$result"
-rm -f "$result"
+exec </dev/null >/dev/null 2>&1
+( "$@" >"$said" 2>&1 & echo $! >"$said.pid"; wait $!; echo $? >"$said.code" ) &
+"""
+"""It goes on by itself: neither its length nor the wish to stop it may hang on one connection."""
+_LOOK = '[ -s "$1.code" ] && cat "$1.code"; true'
+_STOP = 'kill "$(cat "$1.pid")"'
+_READ = """
+cat "$1"
+[ -f "$2" ] && cat "$2"
 echo "=== Android's log"
-logcat -d --pid=$pid 2>/dev/null
-exit $code
+logcat -d --pid="$(cat "$1.pid")" 2>/dev/null
+true
 """
 _LOG = "=== Android's log\n"
 
@@ -152,17 +160,15 @@ def run_tool(
         StopError: as asked for.
     """
     tick(f"trying {tool.name}")
-    trial = _once(device, tool, paths, Job(job.runtime, job.threads, _TRIAL_RUNS, 0.0))
-    if stop.is_set():
-        raise StopError
+    trial = _once(device, tool, paths, replace(job, runs=_TRIAL_RUNS, seconds=0.0), stop)
     if not trial.samples_ms:
         tick(f"timing with {tool.name}")
-        return _once(device, tool, paths, job)
+        return _once(device, tool, paths, job, stop)
     median = float(np.median(trial.samples_ms)) / 1e3
     needed = max(job.runs, job.seconds / median) + LEAST_SECONDS / median + 2 * WINDOW
     runs = math.ceil(_MARGIN * needed)
     tick(f"timing with {tool.name}, {runs} runs")
-    return split_warmup(_once(device, tool, paths, Job(job.runtime, job.threads, runs, 0.0)))
+    return split_warmup(_once(device, tool, paths, replace(job, runs=runs, seconds=0.0), stop))
 
 
 def split_warmup(printed: Printed) -> Timed:
@@ -187,16 +193,37 @@ def _timed(printed: Printed, warmup: WarmUp, start: int) -> Timed:
     )
 
 
-def _once(device: Device, tool: Tool, paths: tuple[str, str], job: Job) -> Printed:
+def _once(
+    device: Device, tool: Tool, paths: tuple[str, str], job: Job, stop: threading.Event
+) -> Printed:
     binary, model = paths
-    result = f"{FOLDER}/result-{uuid.uuid4().hex[:12]}.csv"
-    words = [result, binary, *tool.arguments(model, result, job)]
-    answer = device.script(_RUN, *words, seconds=_MOST_SECONDS)
-    own, _, logged = answer.out.partition(_LOG)
-    if answer.code:
-        said = " ".join(own.split())[-200:]
-        raise UserError(f"{tool.name} failed on {device.serial} with code {answer.code}: {said}")
+    said = f"{FOLDER}/lvt-bench-{uuid.uuid4().hex[:12]}"
+    result = f"{said}.csv"
+    device.script(_START, said, binary, *tool.arguments(model, result, job))
+    try:
+        code = _wait(device, said, tool.name, stop)
+        own, _, logged = device.script(_READ, said, result).out.partition(_LOG)
+    finally:
+        device.remove(said, result, f"{said}.pid", f"{said}.code")
+    if code:
+        last = " ".join(own.split())[-200:]
+        raise UserError(f"{tool.name} failed on {device.serial} with code {code}: {last}")
     printed = tool.parse(own) or tool.parse(logged)  # ExecuTorch may log to Android alone
     if printed is None:
         raise UserError(f"{tool.name} told no times on {device.serial}: {tool.hint}")
     return printed
+
+
+def _wait(device: Device, said: str, name: str, stop: threading.Event) -> int:
+    """The tool's exit code, once it has one."""
+    start = time.monotonic()
+    while True:
+        code = device.script(_LOOK, said).out.strip()
+        if code:
+            return int(code)
+        stopped = stop.wait(POLL_SECONDS)
+        if stopped or time.monotonic() - start > _MOST_SECONDS:
+            device.script(_STOP, said)
+            if stopped:
+                raise StopError
+            raise UserError(f"{name} takes more than {_MOST_SECONDS:.0f} s on {device.serial}")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from device_bench.adb.device import Device, find_devices
 from device_bench.adb.phones import ANDROID, Contest, Outcome, entries, run_contest
 from device_bench.adb.report import device_lines, device_names, tool_table
@@ -104,4 +106,4 @@ def print_devices(outcome: Outcome, terminal: Terminal, *, threads: int) -> None
         for reason in run.reasons:
             terminal.note(f"not valid: {run.artifact.path.name}: {reason}")
     for line in device_lines(outcome.runs, names):
-        terminal.out.print(line, markup=False)
+        typer.echo(line)

@@ -214,6 +214,7 @@ def _measure(
             (),
         )
         runs.append(replace(run, reasons=tuple(_reasons(run, contest))))
+    tick("done", 1.0)
 
 
 def _starter(

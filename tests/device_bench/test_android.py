@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from device_bench.stored import read_results
 from device_bench.warmup import LEAST_SECONDS, WINDOW
 from export.artifact import manifest_path
 from export.exporter import ExportResult
+from lvt.console import INTERRUPTED
 from tests.android.core import JAR, Core, build_core
 from tests.device_bench.adbd.daemon import FakeDevice
 from tests.device_bench.adbd.fixtures import PLUG, bench
@@ -32,6 +36,27 @@ SHORT = ("--runs", "8", "--min-seconds", "0")
 
 def left_behind(device: FakeDevice) -> list[str]:
     return sorted(path.name for path in device.path(f"{FILES}/bench").iterdir())
+
+
+def ended_by_force(device: FakeDevice) -> bool:
+    last = device.path("/am.log").read_text().splitlines()[-1]
+    return bool(json.loads(last) == ["force-stop", PACKAGE])
+
+
+@contextmanager
+def in_the_middle(device: FakeDevice, action: Callable[[], None]) -> Iterator[None]:
+    """Does something once the app has told of its progress."""
+    folder = device.path(f"{FILES}/bench")
+
+    def act() -> None:
+        while not any(path.suffix == ".progress" for path in folder.iterdir()):
+            time.sleep(0.02)
+        action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    yield
+    thread.join()
 
 
 def test_journey(
@@ -234,18 +259,23 @@ def test_unplugged(
 ) -> None:
     """In the middle of the run."""
     device = plug(app="hangs")
-    folder = device.path(f"{FILES}/bench")
-
-    def unplug() -> None:
-        while not any(path.suffix == ".progress" for path in folder.iterdir()):
-            time.sleep(0.02)
-        device.unplug()
-
-    thread = threading.Thread(target=unplug)
-    thread.start()
-    assert bench(tiny_export.path, *SHORT) == 2
-    thread.join()
+    with in_the_middle(device, device.unplug):
+        assert bench(tiny_export.path, *SHORT) == 2
     assert f"lost {device.serial} on the way" in one_line_error(capfd)
+
+
+def test_interrupted(
+    plug: PLUG, tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends what runs on the device too, and leaves nothing of ours there."""
+    device = plug(app="hangs")
+    main = threading.main_thread().ident
+    assert main is not None
+    with in_the_middle(device, lambda: signal.pthread_kill(main, signal.SIGINT)):
+        assert bench(tiny_export.path, *SHORT) == INTERRUPTED
+    assert capfd.readouterr().err == "interrupted\n"
+    assert ended_by_force(device)
+    assert left_behind(device) == []
 
 
 def test_full_storage(
@@ -299,8 +329,7 @@ def test_app_hangs(
     device = plug(app="hangs")
     assert bench(tiny_export.path) == 2
     assert "has done nothing for" in one_line_error(capfd)
-    last = json.loads(device.path("/am.log").read_text().splitlines()[-1])
-    assert last == ["force-stop", PACKAGE]
+    assert ended_by_force(device)
     assert left_behind(device) == []
 
 

@@ -6,6 +6,10 @@ The texts have the form that the real tools print; the figures in them are made 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +23,7 @@ from device_bench.adb.tool_output import (
     parse_perf_test,
 )
 from export.exporter import ExportResult
+from lvt.console import INTERRUPTED
 from tests.device_bench.adbd.fixtures import PLUG, bench
 from tests.export.test_cli import one_line_error
 
@@ -177,7 +182,7 @@ def test_perf_test_on_a_device(
     """Pushed, tried, run for long enough, and in the same table and file as everything else."""
     script = (
         'for last; do :; done; runs=$7\necho "$@" >> calls; i=0\n'
-        'while [ $i -lt $runs ]; do echo "lvt-mobile,0.125,1000,11,$i"; i=$((i+1)); done > "$last"\n'
+        'while [ $i -lt $runs ]; do echo "m,0.125,1000,11,$i"; i=$((i+1)); done > "$last"\n'
         f"cat <<'EOF'\n{PERF_TEST}EOF\n"
     )
     device = plug()
@@ -218,6 +223,28 @@ def test_tool_without_samples_on_a_device(
     assert stored["results"] == []
     assert stored["tools"][0]["figures_ms"]["median"] == pytest.approx(99.5086)
     assert stored["tools"][0]["runs"] == 5
+
+
+def test_tool_interrupted(plug: PLUG, tiny_export: ExportResult, tmp_path: Path) -> None:
+    """Ctrl-C ends it on the device too."""
+    device = plug()
+    main = threading.main_thread().ident
+    assert main is not None
+    started = device.path("/started")
+
+    def interrupt() -> None:
+        while not started.exists() or not started.read_text():
+            time.sleep(0.02)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    binary = tool(tmp_path, "tool", "echo $$ > started; exec sleep 60")
+    assert bench(tiny_export.path, "--binary", binary) == INTERRUPTED
+    thread.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+    assert {path.name for path in device.path(FOLDER).iterdir()} == {"tool", tiny_export.path.name}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from device_bench import cli
-from device_bench.adb import app_run, condition, watch
+from device_bench.adb import app_run, binary_run, condition, watch
 from tests.device_bench.adbd.daemon import FakeDevice
 from tests.device_bench.adbd.phone import make_phone
 from tests.device_bench.adbd.server import Adb, adb_server
@@ -29,6 +29,7 @@ def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adb]:
 def plug(adb: Adb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PLUG]:
     """Makes a device and connects it; everything looks more often than at a real one."""
     monkeypatch.setattr(app_run, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(binary_run, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(watch, "PERIOD_SECONDS", 0.05)
     monkeypatch.setattr(condition, "POLL_SECONDS", 0.01)
     devices: list[FakeDevice] = []
