@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from device_bench.baselines import SIZES, Baseline
-from device_bench.environment import describe
 from device_bench.protocol import Protocol
-from device_bench.statistics import CONFIDENCE, Interval
+from device_bench.results import head
+from device_bench.statistics import Interval
 from device_bench.tables import with_interval
 from device_bench.timing import Entrant, Tick, Timing, time_in_turn
 from export.exporter import ParityError, failing_as_conversion
+from export.manifest import reference_macs
 from export.parity import TOLERANCES, compare
-from export.session import TorchSession
+from export.reference import reference_session
 from export.targets import Conversion, load_target
-from lvt.complexity import count_macs, count_parameters
+from lvt.complexity import count_parameters
 from lvt.models import default_spec
 from lvt.preprocessing import fixed_size, packaged_photos, read_image
 
@@ -78,7 +78,8 @@ def run_baselines(
         for baseline in group:
             tick(f"exporting {baseline.name}", 0.0)
             model = baseline.build()
-            counts.append((count_parameters(model), count_macs(model, SIZES[task])))
+            macs = reference_macs(model, default_spec(task), SIZES[task])
+            counts.append((count_parameters(model), macs))
             entrants.append(_export(baseline, model, folder, threads))
         timings = time_in_turn(
             entrants,
@@ -106,7 +107,8 @@ def _export(baseline: Baseline, model: nn.Module, folder: Path, threads: int) ->
     with failing_as_conversion(f"{baseline.name}: no ONNX file"):
         target.write(conversion, file)
         session = target.open_session(file, threads=threads)
-        parity = compare(TorchSession(model, spec), session, [image], spec, TOLERANCES["fp32"])
+        reference = reference_session(model, spec)
+        parity = compare(reference, session, [image], spec, TOLERANCES["fp32"])
     if not parity.passed:
         raise ParityError(f"{baseline.name}: parity failed: {'; '.join(parity.failures)}")
     return Entrant(baseline.name, session, image)
@@ -117,10 +119,7 @@ def baselines_json(
 ) -> dict[str, Any]:
     """A file of its own kind, which holds no artifacts: raw samples included."""
     return {
-        "schema": SCHEMA,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": describe(),
-        "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
+        **head(schema=SCHEMA, threads=threads, rule=rule),
         "models": [
             {
                 "name": result.baseline.name,
@@ -134,6 +133,7 @@ def baselines_json(
                 "reasons": list(result.timing.reasons),
                 "latency_ms": result.timing.summary.to_dict(),
                 "speedup_over_lvt": _maybe_dict(result.timing.ratio),
+                "joules_per_inference": result.timing.joules,
                 "samples_ms": [round(float(sample), 4) for sample in result.timing.samples_ms],
             }
             for result in results
@@ -179,7 +179,7 @@ def _table(results: Sequence[BaselineResult], threads: int) -> Table:
             f"{result.macs / 1e9:.1f} ({_figure(paper.macs)})",
             with_interval(median, 1),
             "1" if ratio is None else with_interval(ratio, 2),
-            f"{timing.summary.per_second:.1f} ({_figure(paper.images_per_second)})",
+            f"{timing.summary.per_second:.3g} ({_figure(paper.images_per_second)})",
             "no" if timing.reasons else "yes",
         )
     return table

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: what latency samples look like, and accuracy against latency.
+"""Charts as inline SVG: latency samples, accuracy against latency, bars, sensors over time.
 
 Horizontal places are percentages and texts are never scaled, so that a chart fits a phone as it
 fits a desk. Colours are those of the page's style sheet.
@@ -127,7 +127,8 @@ def _parts(samples: Samples, most: int) -> Iterator[tuple[float, Samples]]:
 
 
 def over_time(title: str, samples: Samples) -> Markup:
-    """Every inference in order, and a running median: a slope is drift."""
+    """Every inference in order, a running median, and the medians of the first and last third,
+    whose distance is the drift."""
     low, high = _span(samples)
 
     def y(value: float) -> float:
@@ -141,6 +142,14 @@ def over_time(title: str, samples: Samples) -> Markup:
     line = " ".join(
         f"{x:.2f},{y(float(np.median(part))):.1f}" for x, part in _parts(samples, _MEDIANS)
     )
+    third = max(1, count // 3)
+    steps = "".join(
+        f"M{start:.2f} {y(float(np.median(part))):.1f}H{start + 100 * third / count:.2f}"
+        for start, part in (
+            (0.0, samples[:third]),
+            (100 - 100 * third / count, samples[-third:]),
+        )
+    )
     return _chart(
         title,
         132,
@@ -151,11 +160,53 @@ def over_time(title: str, samples: Samples) -> Markup:
             90,
             element("path", d=dots, class_="dots"),
             element("polyline", points=line, class_="line"),
+            element("path", d=steps, class_="thirds"),
         ),
         element("line", x1="0", x2="100%", y1=111, y2=111, class_="rule"),
         element("text", _milliseconds(low, high - low), x="0", y="127", class_="axis"),
         element("text", f"{count} runs", x="100%", y="127", text_anchor="end", class_="axis"),
     )
+
+
+def sensor(title: str, points: Sequence[tuple[int, float]], runs: int, unit: str) -> Markup:
+    """One sensor along the axis of `over_time`: (inferences before it, reading)."""
+    readings = [value for _, value in points]
+    low, high = min(readings), max(readings)
+    span = high - low or 1.0  # a reading that stays is a line in the middle
+    middle = (high + low) / 2
+    places = " ".join(
+        f"{100 * min(run / runs, 1.0):.2f},{50 - 90 * (value - middle) / span:.1f}"
+        for run, value in points
+    )
+    label = f"{low:.0f} {unit}" if high - low < 0.5 else f"{low:.0f} to {high:.0f} {unit}"
+    return _chart(
+        title,
+        64,
+        element("text", label, x="0", y="12", class_="axis"),
+        _plot(20, 40, element("polyline", points=places, class_="reading")),
+        element("line", x1="0", x2="100%", y1=63, y2=63, class_="rule"),
+    )
+
+
+def bars(title: str, rows: Sequence[tuple[str, float, str]], longest: float) -> Markup:
+    """Bars from zero, each below its name and figure: (name, value, figure).
+
+    Args:
+        title: of the chart.
+        rows: at least one.
+        longest: the value that fills the width, the same in charts to be compared.
+    """
+    parts = []
+    for index, (name, value, figure) in enumerate(rows):
+        top = 34 * index
+        width = f"{max(0.0, 100 * value / longest):.2f}%"
+        parts += [
+            element("text", name, x="0", y=top + 13),
+            element("text", figure, x="100%", y=top + 13, text_anchor="end", class_="number"),
+            element("rect", x="0", y=top + 18, width="100%", height=8, class_="track"),
+            element("rect", x="0", y=top + 18, width=width, height=8, class_="bar"),
+        ]
+    return _chart(title, 34 * len(rows), *parts)
 
 
 def medians(title: str, rows: Sequence[tuple[str, Summary]]) -> Markup:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import FAILED, MISUSED, DefaultCommand, Terminal, Verbose, command, new_app
+from lvt.console import (
+    FAILED,
+    MISUSED,
+    DefaultCommand,
+    Terminal,
+    Verbose,
+    choice,
+    command,
+    new_app,
+)
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,6 +69,10 @@ def bench(
     min_seconds: MinSeconds = None,
     json_file: JsonFile = None,
     html_file: HtmlFile = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Whose answers the report shows; else a packaged photo."),
+    ] = None,
     profile: Annotated[
         bool,
         typer.Option("--profile", help="Afterwards, tell what each operator takes."),
@@ -124,7 +137,9 @@ def bench(
         least_runs = rule.runs if runs is None else runs
         least_seconds = rule.seconds if min_seconds is None else min_seconds
         host = [name for name in backend or [] if name != ANDROID]
-        paths = artifacts or [_default(terminal, host or list(runtime or ()))]
+        paths = artifacts or [
+            _default(terminal, host or [name.partition("-")[0] for name in runtime or ()])
+        ]
         phones = None
         if ANDROID in (backend or []):
             phones = prepare_devices(
@@ -141,12 +156,12 @@ def bench(
             runs=least_runs,
             seconds=least_seconds,
             rule=rule,
+            sample=picture,
         )
         outcome = Outcome() if phones is None else run_on_devices(terminal, phones)
         data = to_json(measurements, threads=threads, rule=rule, phone_runs=outcome.runs)
-        results = parse_results(data, "the measurement") if data["results"] else None
-        if results is not None:
-            print_results(results, terminal)
+        if data["results"]:
+            print_results(parse_results(data, "the measurement"), terminal)
         print_devices(outcome, terminal, threads=threads)
         profiles = _profile(terminal, measurements, threads) if profiling else {}
         for number, found in profiles.items():
@@ -157,8 +172,8 @@ def bench(
         if json_file is not None:
             write_text(json_file, json.dumps(data, indent=1) + "\n")
         if html_file is not None:
-            if results is not None:
-                _write_html(html_file, results)
+            if data["results"]:
+                _write_html(html_file, parse_results(data, "the measurement"))
             else:
                 terminal.note("no page: the tool tells no single inference, which it is made of")
         for error in outcome.errors:  # the other devices' results are not lost
@@ -216,6 +231,10 @@ def compare(
 
 @app.command()
 def baselines(
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="backbone, semantic or panoptic; may be repeated. [default: all]"),
+    ] = None,
     threads: Threads = 1,
     preset: PresetName = "quick",
     runs: Runs = None,
@@ -223,11 +242,11 @@ def baselines(
     json_file: JsonFile = None,
     verbose: Verbose = False,
 ) -> None:
-    """Time LVT beside MobileNetV2, PVTv2-B0, MiT-B0 and segmenters.
+    """Time LVT beside MobileNetV2, PVTv2-B0, MiT-B0 and what segments with them.
 
     All have random weights and run in ONNX Runtime. LVT is rewritten for it, as every export is;
-    the others are as transformers has them. Figures in brackets are the paper's, whose images a
-    second are a GPU's.
+    the others are as transformers has them. Panoptic models take seconds an inference, at the
+    paper's 800x1216. Figures in brackets are the paper's, whose images a second are a GPU's.
     """
     with command(verbose) as terminal:
         rule = _protocol(preset)
@@ -236,22 +255,24 @@ def baselines(
         with terminal.steps() as progress:
             progress("loading transformers")
             from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
-            from device_bench.baselines import BASELINES, check_transformers
+            from device_bench.baselines import BASELINES, SIZES, check_transformers
             from export.exporter import ExportError
             from lvt.files import write_text
 
+            known = tuple(SIZES)
+            chosen = {choice(name, known, "task") for name in task or known}
             check_transformers()
         try:
             with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
-                task = bar.add_task("starting", total=1.0, detail="")
+                job = bar.add_task("starting", total=1.0, detail="")
                 results = run_baselines(
-                    BASELINES,
+                    [entry for entry in BASELINES if entry.task in chosen],
                     Path(folder),
                     threads=threads,
                     runs=rule.runs if runs is None else runs,
                     seconds=rule.seconds if min_seconds is None else min_seconds,
                     rule=rule,
-                    tick=lambda step, share: bar.update(task, description=step, completed=share),
+                    tick=lambda step, share: bar.update(job, description=step, completed=share),
                 )
         except ExportError as error:
             terminal.note(f"error: {error}", cause=error.__cause__)
@@ -349,6 +370,7 @@ def _measure(
     runs: int,
     seconds: float,
     rule: Protocol,
+    sample: Path | None,
 ) -> list[Measurement]:
     from device_bench.host import run_benchmark
 
@@ -362,5 +384,6 @@ def _measure(
             runs=runs,
             seconds=seconds,
             rule=rule,
+            sample=sample,
             tick=lambda step, share: bar.update(task, description=step, completed=share),
         )

@@ -6,14 +6,18 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from device_bench.answers import answer_to
 from device_bench.backends import Contestant
 from device_bench.coldstart import ColdStart, measure
 from device_bench.protocol import Protocol
+from device_bench.sample import SampleAnswer
+from device_bench.sensors import Conditions
 from device_bench.statistics import Interval, Samples, Summary
 from device_bench.timing import Entrant, Tick, time_in_turn
 from device_bench.warmup import WarmUp
@@ -35,6 +39,9 @@ class Measurement:
         ratio: how many times faster than the first contestant; None for the first.
         preprocess_ms: median time from decoded picture to network input.
         postprocess_ms: median time from outputs to classes or labels; None for a backbone.
+        joules: of the processor's packages, an inference; None where the machine does not tell.
+        conditions: the machine during the run; empty where it does not tell.
+        answer: what it says of the sample picture; None where that says nothing of the file.
         reasons: why it is not valid; empty if it is.
     """
 
@@ -47,6 +54,9 @@ class Measurement:
     ratio: Interval | None
     preprocess_ms: float
     postprocess_ms: float | None
+    joules: float | None
+    conditions: tuple[Conditions, ...]
+    answer: SampleAnswer | None
     reasons: tuple[str, ...]
 
     @property
@@ -73,6 +83,7 @@ def run_benchmark(
     runs: int,
     seconds: float,
     rule: Protocol,
+    sample: Path | None = None,
     tick: Tick = lambda _step, _share: None,
 ) -> list[Measurement]:
     """Times the contestants round by round, one inference each per round.
@@ -83,14 +94,16 @@ def run_benchmark(
         runs: least number of rounds.
         seconds: least time each contestant's inferences take together.
         rule: what validity is judged by.
+        sample: the picture to answer; without, a packaged photo. Timing takes that photo always.
         tick: told about progress.
     """
     load_before = os.getloadavg()[0]
+    picture = read_image(packaged_photos()[0])
+    shown = picture if sample is None else read_image(sample)
     cold = []
     for entry in contestants:
         tick(f"cold start of {entry.label}", 0.0)
         cold.append(measure(entry, threads))
-    picture = read_image(packaged_photos()[0])
     inputs = [entry.artifact.preprocessing(picture) for entry in contestants]
     sessions = [entry.open(threads) for entry in contestants]
     entrants = [
@@ -106,7 +119,7 @@ def run_benchmark(
         load_before=load_before,
         tick=tick,
     )
-    tick("pre- and post-processing", 1.0)
+    tick("pre- and post-processing, answers", 1.0)
     measurements = []
     for index, (entry, timing) in enumerate(zip(contestants, timings, strict=True)):
         before, after = _stages(entry, sessions[index], picture)
@@ -121,6 +134,9 @@ def run_benchmark(
                 ratio=timing.ratio,
                 preprocess_ms=before,
                 postprocess_ms=after,
+                joules=timing.joules,
+                conditions=timing.conditions,
+                answer=None if entry.caveat else answer_to(entry.artifact, sessions[index], shown),
                 reasons=(*timing.reasons, *([entry.caveat] if entry.caveat else [])),
             )
         )

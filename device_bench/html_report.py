@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from device_bench.charts import Point, histogram, medians, over_time, scatter
-from device_bench.markup import Markup, element, join
-from device_bench.statistics import Interval
+from device_bench.charts import Point, histogram, medians, over_time, scatter, sensor
+from device_bench.html_pictures import pictures
+from device_bench.html_profile import profiles
+from device_bench.markup import Markup, element, join, table
+from device_bench.protocol import steady
+from device_bench.statistics import Interval, drift
 from device_bench.stored import Result, ResultFile
 from device_bench.tables import cost_cells, decimals, outlier_note
 
@@ -29,33 +32,42 @@ caption { text-align: left; color: var(--soft); padding: 4px 0; }
 th, td { padding: 6px 8px; border-bottom: 1px solid var(--rule); text-align: right;
   vertical-align: top; }
 th { color: var(--soft); font-weight: 500; } thead th { vertical-align: bottom; }
-tr > :nth-child(-n+2) { text-align: left; } td small { color: var(--soft); display: block; }
-th:nth-child(n+3), td:nth-child(n+3) { overflow-wrap: normal; } td small { white-space: nowrap; }
+tr > :nth-child(-n+2) { text-align: left; } tr > :nth-child(2) { min-width: 200px; }
+td small { color: var(--soft); display: block; }
+tr > :not(:nth-child(2)) { overflow-wrap: normal; } td small { white-space: nowrap; }
+td:nth-child(2) small { white-space: normal; }
 .card { background: var(--panel); border: 1px solid var(--rule); border-radius: 8px;
   padding: 14px 16px; margin: 12px 0; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 24px; } .pair > * { min-width: 0; }
 figure { margin: 8px 0 0; } figcaption { color: var(--soft); font-size: 13px; }
-svg { display: block; } svg text { font: 12px system-ui, sans-serif; fill: var(--soft); }
+figcaption + svg { margin-top: 8px; } svg { display: block; }
+svg text { font: 12px system-ui, sans-serif; fill: var(--soft); }
 svg .number { fill: var(--ink); font-weight: 600; } svg .warn { fill: var(--accent); }
 svg .bar, svg .point { fill: var(--fill); }
 svg .rule { stroke: var(--rule); } svg .whisker { stroke: var(--soft); stroke-width: 1.5; }
 svg .mark { stroke: var(--accent); stroke-width: 2; } svg .p90 { stroke-dasharray: 4 3; }
 svg .dots { stroke: var(--fill); stroke-width: 3; stroke-linecap: round; opacity: .6; }
 svg .line { stroke: var(--accent); stroke-width: 2; }
-svg .dots, svg .line { fill: none; vector-effect: non-scaling-stroke; }
+svg .thirds { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 5 4; }
+svg .reading { stroke: var(--fill); stroke-width: 2; } svg .track { fill: var(--rule); }
+svg .dots, svg .line, svg .thirds, svg .reading { fill: none; vector-effect: non-scaling-stroke; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); gap: 16px; }
+.grid > * { min-width: 0; } img { display: block; max-width: 100%; height: auto;
+  border-radius: 6px; } ol { margin: 4px 0; padding-left: 24px; }
+summary { cursor: pointer; color: var(--soft); margin: 8px 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 0; }
 dt { color: var(--soft); } dd { margin: 0; }
 @media (max-width: 680px) {
-  .pair { grid-template-columns: 1fr; gap: 8px; } thead { display: none; }
+  .pair, .grid { grid-template-columns: 1fr; gap: 8px; } thead { display: none; }
   table, tbody, tr, td { display: block; }
   tr { border: 1px solid var(--rule); border-radius: 8px; padding: 6px 10px; margin: 8px 0; }
   td, tr > :nth-child(-n+2) { display: flex; justify-content: space-between; gap: 16px; border: 0;
-    padding: 2px 0; text-align: right; }
+    padding: 2px 0; text-align: right; min-width: 0; }
   td small { display: inline; }
   td::before { content: attr(data-label); color: var(--soft); flex: none; }
 }
 """
-_NO_NETWORK = "default-src 'none'; style-src 'unsafe-inline'"
+_NO_NETWORK = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def render(file: ResultFile) -> str:
@@ -63,9 +75,9 @@ def render(file: ResultFile) -> str:
     results = file.results
     head = element(
         "head",
-        Markup('<meta charset="utf-8">'),
-        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Markup(f'<meta http-equiv="Content-Security-Policy" content="{_NO_NETWORK}">'),
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", http_equiv="Content-Security-Policy", content=_NO_NETWORK),
         element("title", "lvt-bench: " + ", ".join(result.label for result in results)),
         element("style", Markup(_STYLE)),
     )
@@ -78,6 +90,8 @@ def render(file: ResultFile) -> str:
         element("h2", "Around it"),
         _cost_table(results),
         *_accuracy(results),
+        *pictures(results),
+        *profiles(results),
         element("h2", "Every inference"),
         *(_details(number, result) for number, result in enumerate(results, start=1)),
         element("h2", "Environment"),
@@ -106,22 +120,6 @@ def _overview(results: Sequence[Result]) -> Markup:
         medians("Median latency of each artifact", rows),
         element("figcaption", caption),
     )
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table that turns into one block a row where it is narrow."""
-    head = element("tr", *(element("th", heading, scope="col") for heading in headings))
-    body = [
-        element(
-            "tr",
-            *(
-                element("td", element("span", cell), data_label=heading)
-                for heading, cell in zip(headings, row, strict=True)
-            ),
-        )
-        for row in rows
-    ]
-    return element("table", element("thead", head), element("tbody", *body))
 
 
 def _with_interval(interval: Interval, places: int) -> Markup:
@@ -153,12 +151,12 @@ def _latency_table(results: Sequence[Result]) -> Markup:
         )
         for number, result in enumerate(results, start=1)
     ]
-    return _table(headings, rows)
+    return table(headings, rows)
 
 
 def _cost_table(results: Sequence[Result]) -> Markup:
     headings = ["#", "artifact", "load ms", "first ms", "pre ms", "post ms", "memory MB"]
-    headings += ["arena MB", "file MB", "GMAC", "M parameters"]
+    headings += ["arena MB", "file MB", "GMAC", "energy mJ", "M parameters"]
     rows = [
         (
             str(number),
@@ -168,7 +166,7 @@ def _cost_table(results: Sequence[Result]) -> Markup:
         )
         for number, result in enumerate(results, start=1)
     ]
-    return _table(headings, rows)
+    return table(headings, rows)
 
 
 def _accuracy(results: Sequence[Result]) -> Iterator[Markup]:
@@ -232,7 +230,8 @@ def _details(number: int, result: Result) -> Markup:
             element(
                 "figure",
                 over_time(f"Latency of {result.label} over time", samples),
-                element("figcaption", "In order. Line: running median; a slope is drift."),
+                _drift(result),
+                *_sensors(result),
             ),
             class_="pair",
         ),
@@ -240,10 +239,36 @@ def _details(number: int, result: Result) -> Markup:
     )
 
 
+def _drift(result: Result) -> Markup:
+    moved = drift(result.samples_ms)
+    return element(
+        "figcaption",
+        "In order. Line: running median; dashed: first and last third, ",
+        element("span", f"{moved - 1:+.1%}", class_=None if steady(moved) else "bad"),
+        " from one to the other.",
+    )
+
+
+def _sensors(result: Result) -> Iterator[Markup]:
+    """Temperature and frequency below the inferences they belong to, where they are known."""
+    readings = {
+        "Processor temperature": ("°C", [(c.run, c.celsius) for c in result.conditions]),
+        "Fastest core's frequency": ("MHz", [(c.run, c.mhz) for c in result.conditions]),
+    }
+    for name, (unit, entries) in readings.items():
+        known = [(run, value) for run, value in entries if value is not None]
+        if known:
+            yield sensor(f"{name} while {result.label} ran", known, len(result.samples_ms), unit)
+            yield element("figcaption", f"{name} at the same moments.")
+
+
 def _environment(environment: Mapping[str, Any]) -> Markup:
     rows = []
     for name, value in environment.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {entry}" for key, entry in value.items() if entry is not None)
-        rows += [element("dt", name.replace("_", " ")), element("dd", str(value))]
+        rows += [
+            element("dt", name.replace("_", " ")),
+            element("dd", "-" if value is None else str(value)),
+        ]
     return element("dl", *rows)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+
+_VOID = ("img", "meta")
+"""Elements that HTML does not close."""
 
 
 class Markup(str):
@@ -11,7 +15,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def element(name: str, *children: str | None, **attributes: str | float | None) -> Markup:
+def element(name: str, /, *children: str | None, **attributes: str | float | None) -> Markup:
     """One element.
 
     Args:
@@ -24,6 +28,8 @@ def element(name: str, *children: str | None, **attributes: str | float | None) 
         for key, value in attributes.items()
         if value is not None
     )
+    if name in _VOID:
+        return Markup(f"<{name}{given}>")
     return Markup(f"<{name}{given}>{join(*children)}</{name}>")
 
 
@@ -34,3 +40,19 @@ def join(*parts: str | None) -> Markup:
             part if isinstance(part, Markup) else escape(part) for part in parts if part is not None
         )
     )
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table that turns into one block a row where it is narrow, by the page's style sheet."""
+    head = element("tr", *(element("th", heading, scope="col") for heading in headings))
+    body = [
+        element(
+            "tr",
+            *(
+                element("td", element("span", cell), data_label=heading)
+                for heading, cell in zip(headings, row, strict=True)
+            ),
+        )
+        for row in rows
+    ]
+    return element("table", element("thead", head), element("tbody", *body))

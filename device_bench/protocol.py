@@ -33,6 +33,11 @@ PRESETS = {
 """MLPerf Mobile's quick mode, and its rule for submissions."""
 
 
+def steady(moved: float) -> bool:
+    """Whether a `drift` is small enough for a median to stand for the whole run."""
+    return 1 / MAX_DRIFT <= moved <= MAX_DRIFT
+
+
 def complaints(
     samples_ms: Samples,
     rule: Protocol,
@@ -61,7 +66,7 @@ def complaints(
     if not warmup.settled:
         reasons.append(f"latency had not settled after {warmup.seconds:.0f} s of warm-up")
     moved = drift(samples_ms)
-    if not 1 / MAX_DRIFT <= moved <= MAX_DRIFT:
+    if not steady(moved):
         reasons.append(f"latency drifted by {moved - 1:+.0%} during the run")
     if load_before + busy_threads > cores + 0.5:
         reasons.append(f"the machine was busy: load {load_before:.1f} on {cores} cores")

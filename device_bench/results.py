@@ -18,6 +18,16 @@ from device_bench.statistics import CONFIDENCE
 from device_bench.stored import SCHEMA
 
 
+def head(*, schema: int, threads: int, rule: Protocol) -> dict[str, Any]:
+    """What every file of figures begins with: when, where and how they were measured."""
+    return {
+        "schema": schema,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": describe(),
+        "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
+    }
+
+
 def to_json(
     measurements: Sequence[Measurement],
     *,
@@ -27,16 +37,14 @@ def to_json(
 ) -> dict[str, Any]:
     """The result file: raw samples included, with a schema version; nothing is profiled yet."""
     devices = list(dict.fromkeys(run.device for run in phone_runs))
-    environment = describe() if measurements else phone_environment(devices)
-    if measurements and devices:
-        environment["devices"] = phone_environment(devices)["processor"]
-    file: dict[str, Any] = {
-        "schema": SCHEMA,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment,
-        "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
+    file = {
+        **head(schema=SCHEMA, threads=threads, rule=rule),
         "results": _results(measurements, phone_runs),
     }
+    if not measurements:
+        file["environment"] = phone_environment(devices)
+    elif devices:
+        file["environment"]["devices"] = phone_environment(devices)["processor"]
     names = device_names(devices)
     told = [
         tool_entry(run, run.timed, names[run.device.serial])
@@ -86,6 +94,9 @@ def _entry(m: Measurement, accuracy: dict[str, Any] | None) -> dict[str, Any]:
         "gmacs_per_second": m.gmacs_per_second,
         "preprocess_ms": m.preprocess_ms,
         "postprocess_ms": m.postprocess_ms,
+        "joules_per_inference": m.joules,
+        "conditions": [entry.to_dict() for entry in m.conditions],
+        "answer": None if m.answer is None else m.answer.to_dict(),
         "samples_ms": [round(float(sample), 4) for sample in m.samples_ms],
         "profile": None,
     }

@@ -13,13 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from device_bench.profile.stored import StoredProfile
 from device_bench.protocol import Protocol
+from device_bench.sample import SampleAnswer
+from device_bench.sensors import Conditions
 from device_bench.statistics import Interval, Samples, Summary, finite
 from device_bench.warmup import WarmUp
 from lvt.errors import UserError
 
 SCHEMA = 2
-"""Raised when a reader of the old file would misread a new one. 2: p90 has an interval."""
+"""Raised when a reader of the old file would misread a new one. 2: p90 has an interval.
+
+Energy, conditions, answer and profile came later, and may be absent."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ class Result:
         preprocess_ms: None: not measured.
         postprocess_ms: None for a backbone, or not measured.
         accuracy: None: not measured.
+        joules: energy of an inference; None: not measured.
+        conditions: machine or device during the run, in order; empty: not measured.
+        answer: to the sample picture; None: not asked.
+        profile: None: not profiled.
     """
 
     label: str
@@ -77,6 +86,10 @@ class Result:
     preprocess_ms: float | None
     postprocess_ms: float | None
     accuracy: Accuracy | None
+    joules: float | None
+    conditions: tuple[Conditions, ...]
+    answer: SampleAnswer | None
+    profile: StoredProfile | None
     samples_ms: Samples
 
     @property
@@ -159,6 +172,9 @@ def _result(entry: Mapping[str, Any]) -> Result:
         entry["speedup_over_first"],
         entry["accuracy"],
     )
+    joules, answer, profile = (
+        entry.get(key) for key in ("joules_per_inference", "answer", "profile")
+    )
     return Result(
         label=str(entry["label"]),
         artifact=Path(entry["artifact"]).name,
@@ -181,6 +197,10 @@ def _result(entry: Mapping[str, Any]) -> Result:
         preprocess_ms=_measured(entry["preprocess_ms"]),
         postprocess_ms=_measured(entry["postprocess_ms"]),
         accuracy=None if accuracy is None else _accuracy(accuracy),
+        joules=None if joules is None else finite(joules),
+        conditions=tuple(Conditions.from_dict(each) for each in entry.get("conditions", ())),
+        answer=None if answer is None else SampleAnswer.from_dict(answer),
+        profile=None if profile is None else StoredProfile.from_dict(profile),
         samples_ms=_samples(entry["samples_ms"]),
     )
 

@@ -94,7 +94,7 @@ def cost_table(file: ResultFile) -> Table:
     table = Table(title="around it", title_justify="left")
     table.add_column("")
     headings = ("load ms", "first ms", "pre ms", "post ms", "memory MB", "arena MB", "file MB")
-    for heading in (*headings, "GMAC"):
+    for heading in (*headings, "GMAC", "energy mJ"):
         table.add_column(heading, justify="right")
     table.add_column("sha256")
     for number, result in enumerate(file.results, start=1):
@@ -108,7 +108,7 @@ def cost_table(file: ResultFile) -> Table:
 
 def cost_cells(result: Result) -> tuple[str, ...]:
     """What it takes beside steady-state inference: ms of load, first run, pre- and post-processing;
-    MB of memory, arena and file; GMAC. A dash: not measured."""
+    MB of memory, arena and file; GMAC; mJ. A dash: not measured."""
     times = (result.load_ms, result.first_ms, result.preprocess_ms, result.postprocess_ms)
     memory = (result.memory_bytes, result.arena_bytes)
     return (
@@ -119,6 +119,7 @@ def cost_cells(result: Result) -> tuple[str, ...]:
         ),
         f"{result.file_bytes / 1e6:.1f}",
         f"{result.macs / 1e9:.2f}",
+        _or_dash(None if result.joules is None else 1e3 * result.joules, 1),
     )
 
 

@@ -119,18 +119,24 @@ def _panoptic_outputs(config: PanopticConfig, quarter: Size) -> list[TensorInfo]
 
 def _macs(job: Job, exported: nn.Module) -> dict[str, int]:
     """Multiply-accumulates of the reference and of what was exported."""
-    model = job.source.model
-    if job.spec.panoptic is not None:
-        assert isinstance(model, LVTPanoptic)
-        assert isinstance(exported, PanopticGraph)
-        # The reference's lists have no fixed length; it is counted with all slots filled.
-        model = PanopticGraph(model, job.spec.panoptic, job.size, _uncounted_roi_align)
+    if isinstance(exported, PanopticGraph):
         exported = copy.copy(exported)
         exported.roi_align = _uncounted_roi_align
     return {
-        "reference": count_macs(model, job.size),
+        "reference": reference_macs(job.source.model, job.spec, job.size),
         "artifact": count_macs(exported, job.size),
     }
+
+
+def reference_macs(model: nn.Module, spec: ModelSpec, size: Size) -> int:
+    """Multiply-accumulates of a reference model for one image.
+
+    A panoptic one's lists have no fixed length; it is counted with all slots filled.
+    """
+    if spec.panoptic is not None:
+        assert isinstance(model, LVTPanoptic)
+        model = PanopticGraph(model, spec.panoptic, size, _uncounted_roi_align)
+    return count_macs(model, size)
 
 
 def _uncounted_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) -> Tensor:

@@ -59,23 +59,27 @@ def sigmoid_gelu(module: fx.GraphModule) -> None:
 
 
 def drop_probability_floors(module: fx.GraphModule, spreads: Mapping[fx.Node, float]) -> None:
-    """Takes away least values of softmax results that no result comes near.
+    """Takes away least values, of softmax results or of what goes in, that nothing comes near.
 
     Args:
         module: traced.
         spreads: of each softmax, the greatest distance seen between two values of a row.
     """
-    for node in list(module.graph.nodes):
-        if node.target is not aten.clamp.default:
+    for softmax in list(module.graph.nodes):
+        if spreads.get(softmax, math.inf) >= _WIDEST:
             continue
-        source, floor, *greatest = node.args
-        if not isinstance(source, fx.Node) or source not in spreads or greatest:
-            continue
+        (operand,) = inputs(softmax)
+        if operand.target is aten.maximum.default:
+            softmax.replace_input_with(operand, inputs(operand)[0])
         # The least share is that of one value so far below all others.
-        least = math.exp(-_WIDEST) / max(shape(source))
-        if spreads[source] < _WIDEST and isinstance(floor, float) and floor < least:
-            node.replace_all_uses_with(source)
-            module.graph.erase_node(node)
+        least = math.exp(-_WIDEST) / max(shape(softmax))
+        for clamp in list(softmax.users):
+            if clamp.target is not aten.clamp.default or len(clamp.args) > 2:
+                continue
+            floor = clamp.args[1]
+            if isinstance(floor, float) and floor < least:
+                clamp.replace_all_uses_with(softmax)
+    module.graph.eliminate_dead_code()
     module.recompile()
 
 

@@ -10,6 +10,7 @@ from device_bench.adb.describe import Description
 from device_bench.adb.phones import PhoneRun
 from device_bench.adb.timed import Timed
 from device_bench.adb.tool_output import Printed
+from device_bench.adb.watch import conditions
 from device_bench.statistics import Samples, latency_ratio, summarise
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ def phone_entry(
         "gmacs_per_second": macs / 1e6 / summary.median.value,
         "preprocess_ms": None,
         "postprocess_ms": None,
+        "joules_per_inference": None if run.energy is None else run.energy.millijoules / 1e3,
+        "conditions": [each.to_dict() for each in conditions(run.readings, timed.samples_ms)],
+        "answer": None,
         "samples_ms": [round(float(sample), 4) for sample in timed.samples_ms],
         "profile": None,
         "device": _device(run, timed.version),

@@ -1,4 +1,4 @@
-"""What the device does while a benchmark runs: clock frequencies and current, once in a while.
+"""What the device does while a benchmark runs: clocks, power and temperature, once in a while.
 
 Reading them costs the device little, but not nothing: a few milliseconds of a slow core a second.
 """
@@ -18,6 +18,8 @@ from device_bench.adb.condition import THERMAL_STATUS, Condition
 from device_bench.adb.describe import cpu_files
 from device_bench.adb.device import Device
 from device_bench.protocol import MAX_DRIFT
+from device_bench.sensors import Conditions
+from device_bench.statistics import Samples
 from lvt.errors import UserError
 
 PERIOD_SECONDS = 1.0
@@ -28,7 +30,7 @@ _IDLE_WATTS = 0.1
 documentation says, as some makers' are."""
 _ASK = """
 grep -sH . /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq
-grep -sH . /sys/class/power_supply/battery/current_now /sys/class/power_supply/battery/voltage_now
+cd /sys/class/power_supply/battery && grep -sH . current_now voltage_now temp
 true
 """
 
@@ -41,11 +43,13 @@ class Reading:
         seconds: since the watch began.
         max_mhz: of the fastest core; None where the device does not tell.
         watts: what the battery gives, whatever for; None where the device does not tell.
+        celsius: temperature of the battery; None where the device does not tell.
     """
 
     seconds: float
     max_mhz: int | None
     watts: float | None
+    celsius: float | None
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,21 @@ class Energy:
 
 
 def parse_reading(text: str, seconds: float) -> Reading:
-    """From files of `/sys` as `path:value`."""
+    """From files of `/sys` as `path:value`, the battery's by their names alone."""
     clocks = [int(v) for v in cpu_files(text).get("scaling_cur_freq", {}).values() if v.isdigit()]
-    current, voltage = (
-        re.search(rf"/{name}:(-?\d+)", text) for name in ("current_now", "voltage_now")
+    current, voltage, tenths = (
+        re.search(rf"^{name}:(-?\d+)", text, re.MULTILINE)
+        for name in ("current_now", "voltage_now", "temp")
     )
     watts = None
     if current and voltage:  # microampere and microvolt; the sign depends on the maker
         watts = abs(int(current[1])) * 1e-6 * int(voltage[1]) * 1e-6
-    return Reading(seconds, max(clocks) // 1000 if clocks else None, watts)
+    return Reading(
+        seconds,
+        max(clocks) // 1000 if clocks else None,
+        watts,
+        int(tenths[1]) / 10 if tenths else None,
+    )
 
 
 class Watch:
@@ -111,6 +121,23 @@ class Watch:
                 return  # the run itself finds out too, and says so
             self._readings.append(parse_reading(text, time.monotonic() - start))
             self._ended.wait(PERIOD_SECONDS)
+
+
+def conditions(readings: Sequence[Reading], samples_ms: Samples) -> list[Conditions]:
+    """The readings on the axis of the samples: the last one is taken for the end of the run."""
+    if not readings:
+        return []
+    ends = np.cumsum(samples_ms) / 1e3
+    start = readings[-1].seconds - ends[-1]
+    return [
+        Conditions(
+            int(np.searchsorted(ends, reading.seconds - start, "right")),
+            reading.max_mhz,
+            reading.celsius,
+        )
+        for reading in readings
+        if reading.seconds >= start and not reading.max_mhz is reading.celsius is None
+    ]
 
 
 def throttling(readings: Sequence[Reading], before: Condition, after: Condition) -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from device_bench.profile.report import BETWEEN, families_by_time
+from device_bench.profile.families import BETWEEN
+from device_bench.profile.report import families_by_time
 from device_bench.profile.summary import Profile
 from lvt.errors import UserError
 

@@ -7,6 +7,8 @@ import re
 LAYOUT = "layout changes"
 CONVERSION = "type conversions"
 OTHER = "other"
+BETWEEN = "between operators"
+"""What no operator accounts for; no family."""
 
 _WORDS: tuple[tuple[str, str], ...] = (
     ("convolutions", r"conv(?!ert)"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from device_bench.profile.families import FAMILIES
+from device_bench.profile.families import BETWEEN, FAMILIES
 from device_bench.profile.summary import Profile
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 _TYPES = 12
 _OPERATORS = 5
 """How many of the slowest a table has."""
-
-BETWEEN = "between operators"
 
 _MUCH_SLOWER = 1.2
 """Profiled over timed inference beyond which shares are no more than rough."""
@@ -89,9 +87,17 @@ def notes(profile: Profile) -> Iterator[str]:
     pieces = "" if partitions is None else f" in {partitions} piece{'s'[: partitions != 1]}"
     outside = ", ".join(f"{name} x{count}" for name, count in sorted(placement.outside.items()))
     yield f"{placement.accelerator}{pieces}; outside: {outside or 'nothing'}"
-    if profile.slowdown > _MUCH_SLOWER:
-        yield (
-            f"the profiled inferences took {profile.slowdown:.2f} times the timed ones, by the "
-            "profiler or a busy machine: take the shares as rough"
-        )
+    rough = slowdown_note(profile.slowdown)
+    if rough is not None:
+        yield rough
     yield from profile.trace.remarks
+
+
+def slowdown_note(slowdown: float) -> str | None:
+    """A sentence where profiled inferences took much longer than timed ones; else None."""
+    if slowdown <= _MUCH_SLOWER:
+        return None
+    return (
+        f"the profiled inferences took {slowdown:.2f} times the timed ones, by the profiler or a "
+        "busy machine: take the shares as rough"
+    )

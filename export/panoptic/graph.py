@@ -110,7 +110,9 @@ class PanopticGraph(nn.Module):
             anchors = grid_anchors(cells, stride, config.anchors)
             self.register_buffer(f"anchors{index}", anchors, persistent=False)
         proposing, detecting = config.proposals, config.detection
-        per_level = [min(proposing.per_level, len(anchors)) for anchors in self.buffers()]
+        per_level = [
+            min(proposing.per_level, len(anchors)) for anchors in self.buffers(recurse=False)
+        ]
         self.level_nms = nn.ModuleList(
             ClusterNMS(count, proposing.iou_threshold) for count in per_level
         )

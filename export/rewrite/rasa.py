@@ -23,6 +23,9 @@ from lvt.layers import to_nchw, to_nhwc
 PROBABILITY_FLOOR = 1e-30
 """Times any value it is still a normal float32 number, and 1e-23 of the smallest that counts."""
 
+REACH = 60.0
+"""exp(-60) is 9e-27: with all keys so far below a row's greatest, its sum stays what it is."""
+
 Attend = Callable[[Tensor, Tensor, int], Tensor]
 """(query (B, C, H, W), keys and values (B, 2C, h, w), heads) -> (B, C, H, W)."""
 
@@ -38,10 +41,10 @@ def attend_in_parallel(query: Tensor, kv: Tensor, heads: int) -> Tensor:
     key, value = kv[:, 0], kv[:, 1]
     query = query.reshape(batch, heads, dim // heads, height * width)
     similarity = query.transpose(2, 3) @ key  # (B, heads, HW, hw)
-    # A trained model gives many keys subnormal probabilities, on which x86 is many times slower.
-    # What the floor adds is far below rounding. For the same reason the probabilities are the left
-    # operand, whose elements are each used least often.
-    attention = similarity.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
+    # A trained model gives many keys subnormal probabilities, on which x86 is many times slower,
+    # inside ONNX Runtime's softmax as after it. What the floor adds is far below rounding.
+    floor = similarity.amax(dim=-1, keepdim=True) - REACH
+    attention = torch.maximum(similarity, floor).softmax(dim=-1)
     out = (attention @ value.transpose(2, 3)).transpose(2, 3)  # (B, heads, d, HW)
     return out.reshape(batch, dim, height, width)
 
@@ -54,6 +57,8 @@ def attend_in_batches(query: Tensor, kv: Tensor, heads: int) -> Tensor:
     value = kv[:, dim:].reshape(count, head_width, -1)
     query = query.reshape(count, head_width, height * width)
     similarity = torch.bmm(query.transpose(1, 2), key)  # (B * heads, HW, hw)
+    # As above, after the softmax: XNNPACK's own has no subnormal numbers, its product is slow on
+    # them. The probabilities are the left operand, whose elements are each used least often.
     attention = similarity.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
     out = torch.bmm(attention, value.transpose(1, 2)).transpose(1, 2)
     return out.reshape(batch, dim, height, width)

@@ -118,6 +118,9 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # A plan made ahead holds more memory than it takes to allocate on the way: half as much again
+    # for these models, and not faster. docs/performance.md has the figures.
+    options.enable_mem_pattern = False
     # Threads that go on spinning after a run would slow whatever is timed in turn with it.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options

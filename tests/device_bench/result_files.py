@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from device_bench.statistics import summarise
 
@@ -39,6 +42,49 @@ def result(samples_ms: Sequence[float], name: str = "model.onnx", **changes: Any
         "samples_ms": list(samples_ms),
     }
     return entry | changes
+
+
+def jpeg(colour: str) -> str:
+    """A small picture as result files hold it."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6), colour).save(file, "JPEG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+OVERLAY = {"original": jpeg("red"), "overlay": jpeg("blue"), "classes": []}
+CLASSES = {
+    "original": jpeg("red"),
+    "overlay": None,
+    "classes": [{"name": "tabby", "percent": 61.25}, {"name": "lynx", "percent": 30.5}],
+}
+CONDITIONS = [
+    {"run": 0, "mhz": 3400.0, "celsius": 41.0},
+    {"run": 150, "mhz": 2900.0, "celsius": None},
+    {"run": 300, "mhz": 2100.0, "celsius": 88.0},
+]
+PROFILE = {
+    "inferences": 20,
+    "inference_ms": 20.0,
+    "slowdown": 1.25,
+    "between_ms": 2.0,
+    "layout_ms": 3.0,
+    "outside_ms": 0.5,
+    "placement": {
+        "accelerator": "XNNPACK",
+        "partitions": 1,
+        "fallback": "partial",
+        "delegated": {"Conv": 3},
+        "outside": {"TopK": 1},
+        "remarks": [],
+    },
+    "remarks": ["whole microseconds"],
+    "families": {"convolutions": 15.0, "layout changes": 3.0},
+    "types": [{"type": "Conv", "family": "convolutions", "count": 3, "ms": 15.0}],
+    "operators": [
+        {"type": "Conv", "name": "conv_1", "module": "backbone.0", "delegated": True, "ms": 9.0},
+        {"type": "TopK", "name": "top_1", "module": None, "delegated": False, "ms": 0.5},
+    ],
+}
 
 
 def result_file(*results: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -84,6 +84,11 @@ def test_journey(
     assert entry["device"]["energy"]["millijoules"] == pytest.approx(
         2 * np.mean(entry["samples_ms"]), rel=1e-4
     )
+    assert entry["joules_per_inference"] == pytest.approx(
+        entry["device"]["energy"]["millijoules"] / 1e3
+    )
+    last = entry["conditions"][-1]
+    assert (last["mhz"], last["celsius"]) == (2914, 28.9)
     assert page.read_text("utf-8") == render(read_results(file))
     assert "Google Pixel 8" in page.read_text("utf-8")
 

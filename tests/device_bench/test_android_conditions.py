@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from device_bench.adb.app_run import PACKAGE, crash_reason
 from device_bench.adb.condition import Condition, cool_down, parse_condition
 from device_bench.adb.describe import Cluster, parse_description
-from device_bench.adb.watch import Reading, energy, parse_reading, throttling
+from device_bench.adb.watch import Reading, conditions, energy, parse_reading, throttling
+from device_bench.sensors import Conditions
 
 CPU = "/sys/devices/system/cpu"
 BATTERY = """\
@@ -125,7 +127,7 @@ def test_cool_down_waits_and_gives_up() -> None:
 
 def test_throttling_signs() -> None:
     def readings(*clocks: int | None) -> list[Reading]:
-        return [Reading(float(i), mhz, None) for i, mhz in enumerate(clocks)]
+        return [Reading(float(i), mhz, None, None) for i, mhz in enumerate(clocks)]
 
     steady = readings(2914, 2914, 2850, 2914, 2900, 2914)
     assert throttling(steady, COOL, COOL) == []
@@ -141,7 +143,7 @@ def test_throttling_signs() -> None:
 
 def test_energy() -> None:
     """Watts over the run times the mean latency; from the counter where there is no current."""
-    readings = [Reading(0, None, 2.0), Reading(1, None, 4.0), Reading(2, None, None)]
+    readings = [Reading(i, None, watts, None) for i, watts in enumerate((2.0, 4.0, None))]
     found = energy(readings, COOL, COOL, seconds=10, mean_ms=20)
     assert found is not None
     assert (found.watts, found.millijoules) == (3.0, 60.0)
@@ -154,7 +156,7 @@ def test_energy() -> None:
 
     charging = replace(COOL, charging=True)
     assert energy(readings, charging, charging, seconds=10, mean_ms=20) is None
-    milliampere = [Reading(0, None, 0.002)]  # a file in other units than it should be
+    milliampere = [Reading(0, None, 0.002, None)]  # a file in other units than it should be
     assert energy(milliampere, COOL, COOL, seconds=10, mean_ms=20) is None
 
 
@@ -162,11 +164,19 @@ def test_reading() -> None:
     """The sign of the current depends on the maker."""
     text = (
         f"{CPU}/cpu0/cpufreq/scaling_cur_freq:1704000\n{CPU}/cpu7/cpufreq/scaling_cur_freq:2914000\n"
-        "/sys/class/power_supply/battery/current_now:-750000\n"
-        "/sys/class/power_supply/battery/voltage_now:4000000\n"
+        "current_now:-750000\nvoltage_now:4000000\ntemp:312\n"
     )
-    assert parse_reading(text, 1.5) == Reading(1.5, 2914, pytest.approx(3.0))
-    assert parse_reading("", 0) == Reading(0, None, None)
+    assert parse_reading(text, 1.5) == Reading(1.5, 2914, pytest.approx(3.0), 31.2)
+    assert parse_reading("", 0) == Reading(0, None, None, None)
+
+
+def test_readings_on_the_axis_of_samples() -> None:
+    """Those of loading and warming up are left out."""
+    readings = [Reading(float(i), 2000 + i, None, 30.0 + i) for i in range(6)]
+    placed = conditions(readings, np.full(24, 125.0))  # the last three seconds
+    assert placed == [Conditions(8 * i, 2002 + i, 32.0 + i) for i in range(4)]
+    assert conditions([Reading(1.0, None, 2.0, None)], np.full(3, 1.0)) == []
+    assert conditions([], np.full(3, 1.0)) == []
 
 
 def test_reason_of_a_native_crash() -> None:

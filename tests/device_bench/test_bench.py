@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from device_bench import cli
 from device_bench.backends import contestant
@@ -40,8 +43,10 @@ def test_two_artifacts_interleaved(
     plain = export_artifact(request)
     results = tmp_path / "results.json"
     arguments = [plain.path, tiny_export.path, "--runs", "8", "--min-seconds", "0"]
-    page = tmp_path / "report.html"
-    assert run(cli.app, *arguments, "--json", results, "--html", page) == 0
+    page, picture = tmp_path / "report.html", tmp_path / "picture.png"
+    Image.new("RGB", (48, 32), "orange").save(picture)
+    outputs = ["--json", results, "--html", page, "--picture", picture, "--profile"]
+    assert run(cli.app, *arguments, *outputs) == 0
     output = capfd.readouterr()
     assert "speed-up" in output.out
     assert "8 runs, quick asks for 128" in output.err
@@ -68,6 +73,10 @@ def test_two_artifacts_interleaved(
         assert entry["precision"] == "fp32"
         assert entry["postprocess_ms"] > 0
         assert entry["preprocess_ms"] > 0
+        with Image.open(io.BytesIO(base64.b64decode(entry["answer"]["original"]))) as asked:
+            assert asked.size == (48, 32)
+    for heading in ("Answers to a picture", "Where the time goes"):
+        assert heading in page.read_text("utf-8")
 
 
 def test_torch_backend_beside_onnxruntime(tiny_export: ExportResult) -> None:
@@ -76,6 +85,7 @@ def test_torch_backend_beside_onnxruntime(tiny_export: ExportResult) -> None:
     measurements = run_benchmark(both, threads=1, runs=6, seconds=0.0, rule=SHORT)
     assert [m.contestant.backend for m in measurements] == ["torch", "onnxruntime"]
     assert all(m.samples_ms.min() > 0 for m in measurements)
+    assert [m.answer is None for m in measurements] == [True, False]  # of random weights: nothing
     macs = [m.gmacs_per_second * m.summary.median.value * 1e6 for m in measurements]
     manifest = tiny_export.manifest["macs"]
     assert macs == pytest.approx([manifest["reference"], manifest["artifact"]])
@@ -133,8 +143,9 @@ def test_default_model_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (["ARTIFACT", "--preset", "slow"], "choose one of quick, submission"),
         (["--backend", "cuda"], "choose one of onnxruntime, coreml"),
         (["ARTIFACT", "--html", "FOLDER"], "is a folder"),
+        (["ARTIFACT", "--picture", "absent.png"], "no image at absent.png"),
     ],
-    ids=["file", "backend", "preset", "no-artifact", "folder"],
+    ids=["file", "backend", "preset", "no-artifact", "folder", "picture"],
 )
 def test_errors(
     arguments: list[str],

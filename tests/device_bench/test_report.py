@@ -16,7 +16,17 @@ from device_bench.charts import over_time
 from device_bench.html_report import render
 from device_bench.markup import Markup, element, join
 from device_bench.stored import parse_results
-from tests.device_bench.result_files import result, result_file, write
+from lvt.errors import UserError
+from tests.device_bench.result_files import (
+    CLASSES,
+    CONDITIONS,
+    OVERLAY,
+    PROFILE,
+    jpeg,
+    result,
+    result_file,
+    write,
+)
 from tests.export.test_cli import one_line_error, run
 
 EVIL = '</title><script>alert(\'"&amp;\')</script><img src=x onerror="x">'
@@ -42,7 +52,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
-        if tag != "meta":
+        if tag not in ("meta", "img"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -61,10 +71,18 @@ def noisy(count: int = 300) -> list[float]:
 
 
 def replace_texts(value: Any) -> Any:
-    """Every text of a result file replaced by an attack, keys of free choice included."""
+    """Every text of a result file replaced by an attack, keys of free choice included.
+
+    Pictures stay: what is none is refused, see below.
+    """
     if isinstance(value, dict):
-        free = "packages" in value or "top-1" in value
-        return {(EVIL if free else key): replace_texts(entry) for key, entry in value.items()}
+        free = bool({"packages", "top-1", "convolutions"} & value.keys())
+        return {
+            (EVIL if free else key): entry
+            if key in ("original", "overlay")
+            else replace_texts(entry)
+            for key, entry in value.items()
+        }
     if isinstance(value, list):
         return [replace_texts(entry) for entry in value]
     return EVIL if isinstance(value, str) else value
@@ -72,15 +90,17 @@ def replace_texts(value: Any) -> Any:
 
 def test_every_text_is_escaped() -> None:
     """A file name is all it takes to run a script in whoever opens the report."""
-    harmless = result(noisy(), reasons=["busy"], accuracy=ACCURACY, arena_bytes=1000)
-    expected = Page(page_of(harmless))
-    content = replace_texts(result_file(harmless))
+    everything = {"accuracy": ACCURACY, "conditions": CONDITIONS, "profile": PROFILE}
+    harmless = result(noisy(), reasons=["busy"], arena_bytes=1000, answer=OVERLAY, **everything)
+    classifier = result(noisy(), "b.onnx", answer=CLASSES)
+    expected = Page(page_of(harmless, classifier))
+    content = replace_texts(result_file(harmless, classifier))
     content["environment"][EVIL] = {EVIL: EVIL}
     attacked = Page(render(parse_results(content, "test")))
     assert attacked.open == []
     assert attacked.tags == expected.tags
     assert attacked.attributes == expected.attributes
-    assert not {"script", "img", "a", "link", "iframe"} & attacked.tags
+    assert not {"script", "a", "link", "iframe"} & attacked.tags
     assert not any(name.startswith("on") for name in attacked.attributes)
     # File name, label, reasons, figure's name, environment: all are there, as text.
     assert attacked.text.count("<script>alert('\"&amp;')</script>") >= 10
@@ -98,9 +118,14 @@ def test_markup_is_escaped_by_construction() -> None:
 
 
 def test_the_page_needs_nothing_but_itself() -> None:
-    page = page_of(result(noisy(), accuracy=ACCURACY), result(noisy(), "b.onnx"))
+    page = page_of(
+        result(noisy(), accuracy=ACCURACY, answer=OVERLAY, profile=PROFILE, conditions=CONDITIONS),
+        result(noisy(), "b.onnx"),
+    )
+    page, inline = re.subn(r' src="data:image/jpeg;base64,[A-Za-z0-9+/=]+"', "", page)
+    assert inline == 2
     assert not re.search(r"https?:|//|url\(|@import|\bsrc=|\bhref=", page)
-    assert not {"script", "link", "img"} & Page(page).tags
+    assert not {"script", "link"} & Page(page).tags
     assert "prefers-color-scheme: dark" in page
     assert "width=device-width" in page
 
@@ -108,9 +133,10 @@ def test_the_page_needs_nothing_but_itself() -> None:
 def test_charts_are_well_formed() -> None:
     """Browsers mend broken HTML silently, and leave a broken chart empty."""
     for count in (1, 2, 300, 5000):
-        page = page_of(result(noisy(count), accuracy=ACCURACY))
-        charts = re.findall(r"<svg .*?</svg>(?=<figcaption)", page)
-        assert len(charts) == 4
+        everything = {"accuracy": ACCURACY, "conditions": CONDITIONS, "profile": PROFILE}
+        page = page_of(result(noisy(count), **everything))
+        charts = re.findall(r"<svg .*?</svg>(?=<figcaption|<p)", page)
+        assert len(charts) == 7
         for chart in charts:
             root = ET.fromstring(chart)
             assert root.find("title") is not None
@@ -144,6 +170,98 @@ def test_accuracy_is_drawn_where_it_is_known_and_left_out_elsewhere() -> None:
 def test_a_figure_without_classes_is_no_point() -> None:
     nothing = ACCURACY | {"figures": {}}
     assert "Accuracy against latency" not in page_of(result(noisy(), accuracy=nothing))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [EVIL, "", jpeg("red") + '"', "PHN2Zz48L3N2Zz4="],
+    ids=["text", "none", "quote", "svg"],
+)
+def test_a_picture_is_a_jpeg_or_the_file_is_refused(picture: str) -> None:
+    """What stands in an attribute of the page, and in a browser's decoder, is what we wrote."""
+    with pytest.raises(UserError, match="damaged"):
+        page_of(result(noisy(), answer=OVERLAY | {"overlay": picture}))
+
+
+def test_one_picture_and_its_answers() -> None:
+    """The original once for all that were asked about it; classes where nothing is drawn."""
+    page = page_of(
+        result(noisy(), answer=OVERLAY),
+        result(noisy(), "b.onnx", answer=CLASSES),
+        result(noisy(), "c.onnx"),
+    )
+    assert page.count(jpeg("red")) == 1
+    assert page.count(jpeg("blue")) == 1
+    assert "tabby: 61.2%" in page
+    assert "2: b.onnx</figcaption>" in page
+    assert "3: c.onnx</figcaption>" not in page
+    assert "Answers to a picture" not in page_of(result(noisy()))
+
+
+def test_the_drift_that_makes_a_run_invalid_stands_out() -> None:
+    """A running median shows a slope; how much it is, and whether it matters, takes a figure."""
+    page = page_of(result([10.0] * 60 + [12.0] * 30))
+    assert '<span class="bad">+20.0%</span>' in page
+    assert re.search(r'd="M0\.00 [0-9.]+H33\.33M66\.67 [0-9.]+H100\.00" class="thirds"', page)
+    assert "<span>+5.0%</span>" in page_of(result([10.0] * 60 + [10.5] * 30))
+
+
+def test_sensors_are_drawn_where_they_were_read() -> None:
+    page = page_of(result(noisy(), conditions=CONDITIONS))
+    assert "41 to 88 °C" in page
+    assert "2100 to 3400 MHz" in page
+    charts = re.findall(r'class="reading"', page)
+    assert len(charts) == 2
+    assert 'points="0.00,95.0 100.00,5.0" class="reading"' in page  # no reading, no point
+    assert "°C" not in page_of(result(noisy(), conditions=[]))
+    steady = [entry | {"celsius": 50.0, "mhz": None} for entry in CONDITIONS]
+    page = page_of(result(noisy(), conditions=steady))
+    assert ">50 °C<" in page
+    assert "MHz" not in page
+
+
+def test_profiles_share_one_scale() -> None:
+    """Bars that each fill their own width would hide which artifact is slower."""
+    half = PROFILE | {"families": {"convolutions": 7.5}, "inference_ms": 10.0, "between_ms": 2.5}
+    page = page_of(
+        result(noisy(), profile=PROFILE),
+        result(noisy(), "b.onnx", profile=half),
+        result(noisy(), "c.onnx"),
+    )
+    widths = re.findall(r'width="([0-9.]+%)" height="8" class="bar"', page)
+    assert widths == ["100.00%", "13.33%", "20.00%", "50.00%", "16.67%", "0.00%"]
+    assert "15.00 ms, 75%" in page
+    assert "between operators" in page
+    assert "Conv, backbone.0" in page
+    assert "Note: whole microseconds." in page
+    assert "1.25 times the timed ones, by the profiler or a busy machine" in page
+    assert "Where the time goes" not in page_of(result(noisy()))
+
+
+def test_files_from_before_these_fields_are_read() -> None:
+    """Energy, conditions, answers and profiles came later, under the same schema."""
+    file = parse_results(result_file(result(noisy())), "test")
+    (entry,) = file.results
+    assert (entry.joules, entry.conditions, entry.answer, entry.profile) == (None, (), None, None)
+
+
+def test_energy_stands_in_the_table() -> None:
+    assert "312.5" in page_of(result(noisy(), joules_per_inference=0.3125))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"joules_per_inference": "much"},
+        {"conditions": [{"run": 1}]},
+        {"profile": PROFILE | {"inference_ms": 0.0}},
+        {"profile": {}},
+    ],
+    ids=["energy", "conditions", "no-time", "no-profile"],
+)
+def test_damaged_extras_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="damaged"):
+        page_of(result(noisy(), **changes))
 
 
 def test_report_from_a_stored_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

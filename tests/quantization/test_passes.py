@@ -151,6 +151,22 @@ def test_floors_that_nothing_comes_near_are_dropped(
     assert len(nodes(module, aten.clamp.default)) == 1 - dropped
 
 
+@pytest.mark.parametrize(("spread", "dropped"), [(59, 1), (60, 0)])
+def test_limits_before_a_softmax_that_nothing_comes_near_are_dropped(
+    spread: float, dropped: int
+) -> None:
+    def attend(x: Tensor) -> Tensor:
+        return torch.maximum(x, x.amax(-1, keepdim=True) - 60).softmax(-1)
+
+    module = trace(Net(attend).eval(), SIZE)
+    image = torch.from_numpy(images()[0])
+    expected = module(image)
+    (softmax,) = nodes(module, aten.softmax.int)
+    drop_probability_floors(module, {softmax: float(spread)})
+    assert len(nodes(module, aten.amax.default)) == 1 - dropped
+    torch.testing.assert_close(module(image), expected, rtol=0, atol=0)
+
+
 def test_the_spread_of_softmax_rows_is_observed() -> None:
     model = Net(lambda x: x.softmax(-1))
     module = trace(model.eval(), SIZE)

@@ -56,6 +56,7 @@ def make_phone(root: Path, **changes: Any) -> Path:
     battery = root / "sys/class/power_supply/battery"
     battery.mkdir(parents=True)
     (battery / "current_now").write_text("-500000\n")
+    (battery / "temp").write_text("289\n")
     (battery / "voltage_now").write_text("4000000\n")
     (root / "proc/meminfo").write_text("MemTotal:        7742168 kB\n")
     for name in PROGRAMS:

@@ -50,6 +50,8 @@ private class OnnxBackend(
                 options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR)
                 // Threads that go on spinning after a run would slow whatever comes after it.
                 options.addConfigEntry("session.force_spinning_stop", "1")
+                // As in Python: planned ahead, these models hold half as much memory again and are no faster.
+                options.setMemoryPatternOptimization(false)
                 return OnnxSession(environment, environment.createSession(artifact.file.path, options), artifact)
             }
         } catch (error: OrtException) {
