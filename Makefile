@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT := out
 DEMO := $(OUT)/demo_panoptic_256x320
 
-.PHONY: demo test android golden lint format clean
+.PHONY: demo test android web golden lint format clean
 
 demo: $(VENV)/.ready
 	mkdir -p $(OUT)
@@ -23,6 +23,10 @@ android: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
 	mvn -q -B -f android_demo/pom.xml verify
 	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar; the app is compiled and tested, not packed"
+
+# onnxruntime-web for `lvt-bench serve`, with npm, into the user's cache.
+web: $(VENV)/.ready
+	$(BIN)/lvt-bench serve --setup
 
 # Only where Python is right and Kotlin has to follow.
 golden: $(VENV)/.ready

@@ -54,15 +54,22 @@ def check_backend(backend: str) -> None:
 
 @dataclass(frozen=True)
 class Contestant:
-    """One thing to time: an artifact under a backend."""
+    """One thing to time: an artifact under a backend.
+
+    Attributes:
+        where: what it runs on; empty: this machine.
+    """
 
     artifact: Artifact
     backend: str
+    where: str = ""
 
     @property
     def label(self) -> str:
         """How it is called in tables."""
         name = self.artifact.path.name
+        if self.where:
+            return f"{name} ({self.backend}, {self.where})"
         return f"{name} (PyTorch reference)" if self.backend == TORCH else name
 
     @property

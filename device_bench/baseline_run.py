@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from device_bench.baselines import SIZES, Baseline
+from device_bench.onnx_entrant import onnx_entrant
 from device_bench.protocol import Protocol
 from device_bench.results import head
 from device_bench.statistics import Interval
 from device_bench.tables import with_interval
 from device_bench.timing import Entrant, Tick, Timing, time_in_turn
-from export.exporter import ParityError, failing_as_conversion
 from export.manifest import reference_macs
-from export.parity import TOLERANCES, compare
-from export.reference import reference_session
-from export.targets import Conversion, load_target
 from lvt.complexity import count_parameters
 from lvt.models import default_spec
 from lvt.preprocessing import fixed_size, packaged_photos, read_image
@@ -80,7 +77,7 @@ def run_baselines(
             model = baseline.build()
             macs = reference_macs(model, default_spec(task), SIZES[task])
             counts.append((count_parameters(model), macs))
-            entrants.append(_export(baseline, model, folder, threads))
+            entrants.append(_entrant(baseline, model, folder, threads))
         timings = time_in_turn(
             entrants,
             threads=threads,
@@ -97,21 +94,12 @@ def run_baselines(
     return results
 
 
-def _export(baseline: Baseline, model: nn.Module, folder: Path, threads: int) -> Entrant:
-    """The model as an ONNX file in ONNX Runtime, once it has proved to compute the same."""
-    target, size = load_target("onnx"), SIZES[baseline.task]
-    spec = default_spec(baseline.task)  # for the outputs' names, which all models of a task share
+def _entrant(baseline: Baseline, model: nn.Module, folder: Path, threads: int) -> Entrant:
+    # For the outputs' names, which all models of a task share.
+    spec = default_spec(baseline.task)
+    image = fixed_size(baseline.task, SIZES[baseline.task])(read_image(packaged_photos()[0]))
     file = folder / f"{baseline.name}.onnx"
-    conversion = Conversion(baseline.prepare(model), spec, size, "fp32", metadata={})
-    image = fixed_size(baseline.task, size)(read_image(packaged_photos()[0]))
-    with failing_as_conversion(f"{baseline.name}: no ONNX file"):
-        target.write(conversion, file)
-        session = target.open_session(file, threads=threads)
-        reference = reference_session(model, spec)
-        parity = compare(reference, session, [image], spec, TOLERANCES["fp32"])
-    if not parity.passed:
-        raise ParityError(f"{baseline.name}: parity failed: {'; '.join(parity.failures)}")
-    return Entrant(baseline.name, session, image)
+    return onnx_entrant(baseline.name, baseline.prepare(model), model, spec, image, file, threads)
 
 
 def baselines_json(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lvt.config import TASKS
 from lvt.console import (
     FAILED,
     MISUSED,
@@ -18,6 +19,7 @@ from lvt.console import (
     choice,
     command,
     new_app,
+    parse_size,
 )
 from lvt.errors import UserError
 
@@ -118,6 +120,7 @@ def bench(
             run_on_devices,
         )
         from device_bench.adb.phones import ANDROID, Outcome
+        from device_bench.backends import default_target
         from device_bench.profile.chart import check_name, draw_chart
         from device_bench.profile.run import check_profilable
         from device_bench.results import to_json
@@ -137,9 +140,8 @@ def bench(
         least_runs = rule.runs if runs is None else runs
         least_seconds = rule.seconds if min_seconds is None else min_seconds
         host = [name for name in backend or [] if name != ANDROID]
-        paths = artifacts or [
-            _default(terminal, host or [name.partition("-")[0] for name in runtime or ()])
-        ]
+        named = host or [name.partition("-")[0] for name in runtime or ()]
+        paths = artifacts or [_default_artifact(terminal, default_target(named))]
         phones = None
         if ANDROID in (backend or []):
             phones = prepare_devices(
@@ -290,6 +292,136 @@ def baselines(
             write_text(json_file, json.dumps(data, indent=1) + "\n")
 
 
+@app.command()
+def serve(
+    artifacts: Annotated[
+        list[Path] | None,
+        typer.Argument(help="ONNX files written by lvt-export. Without: a default model."),
+    ] = None,
+    lan: Annotated[
+        bool, typer.Option("--lan", help="Let phones in this network in, by QR code.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
+    cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A certificate for https (PEM), with --key."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key (PEM).")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of WebAssembly.")] = 1,
+    preset: PresetName = "quick",
+    runs: Runs = None,
+    min_seconds: MinSeconds = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Add the results to this file, or make it."),
+    ] = None,
+    setup: Annotated[
+        bool, typer.Option("--setup", help="Fetch onnxruntime-web with npm, once, and stop.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Time artifacts in the browser of a phone, or of this machine.
+
+    Serves a page that runs them in onnxruntime-web (WebAssembly or WebGPU), compares their outputs
+    with ONNX Runtime's here, and sends every sample back. Only this machine can open it unless
+    --lan is given; the address holds a token that is new every time.
+    """
+    with command(verbose) as terminal:
+        rule = _protocol(preset)
+        if (cert is None) != (key is None):
+            raise UserError("--cert and --key belong together: give both, or neither")
+        if json_file is not None:
+            _check_writable(json_file)
+        if setup:
+            from device_bench.browser.runtime import fetch_runtime
+
+            with terminal.steps() as progress:
+                progress("fetching onnxruntime-web with npm")
+                folder = fetch_runtime()
+            typer.echo(f"onnxruntime-web is in {folder}")
+            return
+        from device_bench.browser.desk import Settings
+        from device_bench.browser.runtime import check_runtime
+        from device_bench.browser.serving import Address
+        from device_bench.browser.serving import serve as serve_artifacts
+
+        check_runtime()  # before a default model is made
+        serve_artifacts(
+            terminal,
+            artifacts or [_default_artifact(terminal, "onnx")],
+            Address(lan, port, None if cert is None or key is None else (cert, key)),
+            Settings(
+                threads=threads,
+                runs=rule.runs if runs is None else runs,
+                seconds=rule.seconds if min_seconds is None else min_seconds,
+                rule=rule,
+            ),
+            json_file,
+        )
+
+
+@app.command()
+def rewrites(
+    ckpt: Annotated[
+        Path | None, typer.Option(help="Checkpoint, or `demo`. Without: random weights.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="Of a model with random weights.")] = "backbone",
+    size: Annotated[str, typer.Option(help="Input, HEIGHTxWIDTH.")] = "512x512",
+    threads: Threads = 1,
+    preset: PresetName = "quick",
+    runs: Runs = None,
+    min_seconds: MinSeconds = None,
+    json_file: JsonFile = None,
+    verbose: Verbose = False,
+) -> None:
+    """Time what each rewrite is worth in ONNX Runtime.
+
+    The first file is the reference as it is (--no-rewrite); at each further step one more kind of
+    module is rewritten. Every file proves its parity before it is timed.
+    """
+    with command(verbose) as terminal:
+        rule = _protocol(preset)
+        if json_file is not None:
+            _check_writable(json_file)
+        with terminal.steps() as progress:
+            progress("loading the model")
+            from device_bench.rewrites import measure_rewrites, rewrites_json, rewrites_table
+            from export.exporter import ExportError
+            from export.request import ExportRequest, prepare
+            from lvt.files import write_text
+
+            job = prepare(
+                ExportRequest(
+                    "onnx",
+                    checkpoint=ckpt,
+                    task=None if ckpt else choice(task, TASKS, "task"),
+                    size=parse_size(size),
+                )
+            )
+        try:
+            with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
+                shown = bar.add_task("starting", total=1.0, detail="")
+                steps = measure_rewrites(
+                    job,
+                    Path(folder),
+                    threads=threads,
+                    runs=rule.runs if runs is None else runs,
+                    seconds=rule.seconds if min_seconds is None else min_seconds,
+                    rule=rule,
+                    tick=lambda step, share: bar.update(shown, description=step, completed=share),
+                )
+        except ExportError as error:
+            terminal.note(f"error: {error}", cause=error.__cause__)
+            raise typer.Exit(FAILED) from error
+        terminal.out.print(rewrites_table(steps, job, threads=threads))
+        for step in steps:
+            if step.timing.reasons:
+                terminal.note(f"not valid: {step.name}: {'; '.join(step.timing.reasons)}")
+        if json_file is not None:
+            data = rewrites_json(steps, threads=threads, rule=rule)
+            write_text(json_file, json.dumps(data, indent=1) + "\n")
+
+
 def _protocol(preset: str) -> Protocol:
     """The preset of this name.
 
@@ -319,22 +451,19 @@ def _write_html(file: Path, results: ResultFile) -> None:
     write_text(file, render(results))
 
 
-def _default(terminal: Terminal, backends: list[str]) -> Path:
-    """A model to time where no artifact is named, for the first backend that runs one."""
-    from device_bench.backends import default_target
-    from device_bench.default_model import default_artifact
-
-    target = default_target(backends)
-    with terminal.steps() as progress:
-        return default_artifact(target, progress)
-
-
 def _contestants(paths: list[Path], backends: list[str]) -> list[Contestant]:
     """Every artifact under every backend."""
     from device_bench.backends import contestant
 
     names: list[str | None] = [*backends] or [None]
     return [contestant(path, name) for path in paths for name in names]
+
+
+def _default_artifact(terminal: Terminal, target: str) -> Path:
+    from device_bench.default_model import default_artifact
+
+    with terminal.steps() as progress:
+        return default_artifact(target, progress)
 
 
 def _profile(

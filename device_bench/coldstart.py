@@ -31,12 +31,12 @@ class ColdStart:
         load_ms: opening the session.
         first_ms: the first inference.
         memory_bytes: growth of the process's peak resident memory over what it had with the
-            runtime imported and nothing loaded.
+            runtime imported and nothing loaded; None: not measured.
     """
 
     load_ms: float
     first_ms: float
-    memory_bytes: int
+    memory_bytes: int | None
 
 
 def measure(entry: Contestant, threads: int) -> ColdStart:

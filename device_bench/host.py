@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,15 @@ class Measurement:
         warmup: what was run before, untimed.
         samples_ms: steady-state inferences in order.
         ratio: how many times faster than the first contestant; None for the first.
-        preprocess_ms: median time from decoded picture to network input.
-        postprocess_ms: median time from outputs to classes or labels; None for a backbone.
+        preprocess_ms: median time from decoded picture to network input; None: not measured.
+        postprocess_ms: median time from outputs to classes or labels; None for a backbone, or not
+            measured.
         joules: of the processor's packages, an inference; None where the machine does not tell.
         conditions: the machine during the run; empty where it does not tell.
         answer: what it says of the sample picture; None where that says nothing of the file.
         reasons: why it is not valid; empty if it is.
+        device: what it ran on, like `device_bench.environment`; None: this machine.
+        parity: of the outputs while it was timed; None: not measured.
     """
 
     contestant: Contestant
@@ -52,12 +55,14 @@ class Measurement:
     samples_ms: Samples
     summary: Summary
     ratio: Interval | None
-    preprocess_ms: float
+    preprocess_ms: float | None
     postprocess_ms: float | None
     joules: float | None
     conditions: tuple[Conditions, ...]
     answer: SampleAnswer | None
     reasons: tuple[str, ...]
+    device: Mapping[str, Any] | None = None
+    parity: Mapping[str, Any] | None = None
 
     @property
     def valid(self) -> bool:

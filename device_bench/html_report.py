@@ -218,6 +218,7 @@ def _details(number: int, result: Result) -> Markup:
         "section",
         element("h3", f"{number}  {result.label}"),
         element("p", facts, class_="soft"),
+        *(element("p", line, class_="soft") for line in _ran_elsewhere(result)),
         *remarks,
         element("p", f"Note: {outliers}.") if outliers else None,
         element(
@@ -237,6 +238,17 @@ def _details(number: int, result: Result) -> Markup:
         ),
         class_="card",
     )
+
+
+def _ran_elsewhere(result: Result) -> Iterator[str]:
+    """What a result from another device adds to the facts."""
+    if result.device is not None:
+        yield f"Ran on {result.device.get('processor')}: {result.device.get('system')}."
+        if result.device.get("falls_back"):
+            yield "Some operators have no kernel for the GPU and ran in WebAssembly."
+    if result.parity is not None:
+        verdict = "within" if result.parity.get("passed") else "out of"
+        yield f"Its outputs there were {verdict} tolerance of {result.parity.get('reference')}."
 
 
 def _drift(result: Result) -> Markup:

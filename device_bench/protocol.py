@@ -43,7 +43,7 @@ def complaints(
     rule: Protocol,
     *,
     warmup: WarmUp,
-    load_before: float,
+    load_before: float | None,
     busy_threads: int,
     cores: int,
 ) -> list[str]:
@@ -53,7 +53,7 @@ def complaints(
         samples_ms: timed inferences in order.
         rule: the preset to judge by.
         warmup: what was run before them.
-        load_before: the machine's one-minute load average before we began.
+        load_before: the machine's one-minute load average before we began; None: it does not tell.
         busy_threads: threads the inferences use.
         cores: logical cores of the machine.
     """
@@ -68,6 +68,6 @@ def complaints(
     moved = drift(samples_ms)
     if not steady(moved):
         reasons.append(f"latency drifted by {moved - 1:+.0%} during the run")
-    if load_before + busy_threads > cores + 0.5:
+    if load_before is not None and load_before + busy_threads > cores + 0.5:
         reasons.append(f"the machine was busy: load {load_before:.1f} on {cores} cores")
     return reasons

@@ -35,7 +35,10 @@ def to_json(
     rule: Protocol,
     phone_runs: Sequence[PhoneRun] = (),
 ) -> dict[str, Any]:
-    """The result file: raw samples included, with a schema version; nothing is profiled yet."""
+    """The result file: raw samples included, with a schema version; nothing is profiled yet.
+
+    Its environment is that of the first measurement.
+    """
     devices = list(dict.fromkeys(run.device for run in phone_runs))
     file = {
         **head(schema=SCHEMA, threads=threads, rule=rule),
@@ -43,6 +46,8 @@ def to_json(
     }
     if not measurements:
         file["environment"] = phone_environment(devices)
+    elif measurements[0].device is not None:
+        file["environment"] = dict(measurements[0].device)
     elif devices:
         file["environment"]["devices"] = phone_environment(devices)["processor"]
     names = device_names(devices)
@@ -99,4 +104,6 @@ def _entry(m: Measurement, accuracy: dict[str, Any] | None) -> dict[str, Any]:
         "answer": None if m.answer is None else m.answer.to_dict(),
         "samples_ms": [round(float(sample), 4) for sample in m.samples_ms],
         "profile": None,
+        "device": m.device,
+        "parity": m.parity,
     }

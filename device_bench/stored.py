@@ -6,10 +6,10 @@ Imports no model and no runtime, so that a file can be read where nothing could 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,9 @@ SCHEMA = 2
 """Raised when a reader of the old file would misread a new one. 2: p90 has an interval.
 
 Energy, conditions, answer and profile came later, and may be absent."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Result:
         preprocess_ms: None: not measured.
         postprocess_ms: None for a backbone, or not measured.
         accuracy: None: not measured.
+        device: what it ran on; None: what the file's environment says.
+        parity: of its outputs while it was timed; None: not measured.
         joules: energy of an inference; None: not measured.
         conditions: machine or device during the run, in order; empty: not measured.
         answer: to the sample picture; None: not asked.
@@ -91,6 +96,8 @@ class Result:
     answer: SampleAnswer | None
     profile: StoredProfile | None
     samples_ms: Samples
+    device: Mapping[str, Any] | None
+    parity: Mapping[str, Any] | None
 
     @property
     def valid(self) -> bool:
@@ -166,15 +173,7 @@ def parse_results(data: Any, name: str) -> ResultFile:
 
 
 def _result(entry: Mapping[str, Any]) -> Result:
-    cold, warmup, arena = entry["cold_start"], entry["warmup"], entry["arena_bytes"]
-    memory, speedup, accuracy = (
-        cold["memory_bytes"],
-        entry["speedup_over_first"],
-        entry["accuracy"],
-    )
-    joules, answer, profile = (
-        entry.get(key) for key in ("joules_per_inference", "answer", "profile")
-    )
+    cold, warmup = entry["cold_start"], entry["warmup"]
     return Result(
         label=str(entry["label"]),
         artifact=Path(entry["artifact"]).name,
@@ -187,27 +186,29 @@ def _result(entry: Mapping[str, Any]) -> Result:
         macs=int(entry["macs"]),
         parameters=int(entry["parameters"]),
         reasons=tuple(str(reason) for reason in entry["reasons"]),
-        load_ms=_measured(cold["load_ms"]),
-        first_ms=_measured(cold["first_ms"]),
-        memory_bytes=None if memory is None else int(memory),
-        arena_bytes=None if arena is None else int(arena),
+        load_ms=_if_known(finite, cold["load_ms"]),
+        first_ms=_if_known(finite, cold["first_ms"]),
+        memory_bytes=_if_known(int, cold["memory_bytes"]),
+        arena_bytes=_if_known(int, entry["arena_bytes"]),
         warmup=WarmUp(int(warmup["runs"]), finite(warmup["seconds"]), bool(warmup["settled"])),
         latency=Summary.from_dict(entry["latency_ms"]),
-        speedup=None if speedup is None else Interval.from_dict(speedup),
-        preprocess_ms=_measured(entry["preprocess_ms"]),
-        postprocess_ms=_measured(entry["postprocess_ms"]),
-        accuracy=None if accuracy is None else _accuracy(accuracy),
-        joules=None if joules is None else finite(joules),
+        speedup=_if_known(Interval.from_dict, entry["speedup_over_first"]),
+        preprocess_ms=_if_known(finite, entry["preprocess_ms"]),
+        postprocess_ms=_if_known(finite, entry["postprocess_ms"]),
+        accuracy=_if_known(_accuracy, entry["accuracy"]),
+        joules=_if_known(finite, entry.get("joules_per_inference")),
         conditions=tuple(Conditions.from_dict(each) for each in entry.get("conditions", ())),
-        answer=None if answer is None else SampleAnswer.from_dict(answer),
-        profile=None if profile is None else StoredProfile.from_dict(profile),
+        answer=_if_known(SampleAnswer.from_dict, entry.get("answer")),
+        profile=_if_known(StoredProfile.from_dict, entry.get("profile")),
         samples_ms=_samples(entry["samples_ms"]),
+        device=_if_known(dict, entry.get("device")),  # older files have neither
+        parity=_if_known(dict, entry.get("parity")),
     )
 
 
-def _measured(stored: Any) -> float | None:
-    """A time; None: it was not measured."""
-    return None if stored is None else finite(stored)
+def _if_known(read: Callable[[Any], T], stored: Any) -> T | None:
+    """A value; None where it was not measured."""
+    return None if stored is None else read(stored)
 
 
 def _accuracy(stored: Mapping[str, Any]) -> Accuracy:

@@ -109,20 +109,18 @@ def cost_table(file: ResultFile) -> Table:
 def cost_cells(result: Result) -> tuple[str, ...]:
     """What it takes beside steady-state inference: ms of load, first run, pre- and post-processing;
     MB of memory, arena and file; GMAC; mJ. A dash: not measured."""
-    times = (result.load_ms, result.first_ms, result.preprocess_ms, result.postprocess_ms)
-    memory = (result.memory_bytes, result.arena_bytes)
     return (
-        *(_or_dash(ms, places) for ms, places in zip(times, (0, 0, 1, 1), strict=True)),
-        *(
-            _or_dash(None if size is None else size / 1e6, places)
-            for size, places in zip(memory, (0, 1), strict=True)
-        ),
+        _known(result.load_ms, 0),
+        _known(result.first_ms, 0),
+        _known(result.preprocess_ms, 1),
+        _known(result.postprocess_ms, 1),
+        _known(result.memory_bytes, 0, 1e6),
+        _known(result.arena_bytes, 1, 1e6),
         f"{result.file_bytes / 1e6:.1f}",
         f"{result.macs / 1e9:.2f}",
-        _or_dash(None if result.joules is None else 1e3 * result.joules, 1),
+        _known(None if result.joules is None else 1e3 * result.joules, 1),
     )
 
 
-def _or_dash(value: float | None, places: int) -> str:
-    """A figure; a dash where nothing was measured."""
-    return "-" if value is None else f"{value:.{places}f}"
+def _known(value: float | None, places: int, unit: float = 1) -> str:
+    return "-" if value is None else f"{value / unit:.{places}f}"

@@ -18,6 +18,6 @@ from export.rewrite import (  # noqa: F401  (they register)
     rasa,
     segformer,
 )
-from export.rewrite.registry import CHANNELS_FIRST, registered, rewrite
+from export.rewrite.registry import CHANNELS_FIRST, registered, rewrite, rewrite_only
 
-__all__ = ["CHANNELS_FIRST", "registered", "rewrite"]
+__all__ = ["CHANNELS_FIRST", "registered", "rewrite", "rewrite_only"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -24,13 +25,34 @@ PROBABILITY_FLOOR = 1e-30
 """Times any value it is still a normal float32 number, and 1e-23 of the smallest that counts."""
 
 REACH = 60.0
-"""exp(-60) is 9e-27: with all keys so far below a row's greatest, its sum stays what it is."""
+"""exp(-60) is 9e-27: a key so far below a row's best adds nothing to its sum in float32."""
 
 Attend = Callable[[Tensor, Tensor, int], Tensor]
 """(query (B, C, H, W), keys and values (B, 2C, h, w), heads) -> (B, C, H, W)."""
 
 
-def attend_in_parallel(query: Tensor, kv: Tensor, heads: int) -> Tensor:
+def floored_softmax(similarity: Tensor) -> Tensor:
+    """Softmax over the last axis, none of whose results is subnormal.
+
+    A trained model gives many keys such probabilities, on which the product that follows is many
+    times slower on x86. What the floor adds is far below rounding.
+    """
+    return similarity.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
+
+
+def limited_softmax(similarity: Tensor) -> Tensor:
+    """The same by what goes in, which spares ONNX Runtime's own softmax subnormal numbers too.
+
+    Looking for each row's best costs as much as it can save. It is for int8, where the
+    calibration tells which rows are short of the limit: there it is taken out again.
+    """
+    least = similarity.amax(dim=-1, keepdim=True) - REACH
+    return torch.maximum(similarity, least).softmax(dim=-1)
+
+
+def attend_in_parallel(
+    query: Tensor, kv: Tensor, heads: int, softmax: Callable[[Tensor], Tensor] = floored_softmax
+) -> Tensor:
     """All heads as one product of four axes.
 
     Keys and values are used as (head width, positions), which is how a channel-first map lies in
@@ -41,11 +63,9 @@ def attend_in_parallel(query: Tensor, kv: Tensor, heads: int) -> Tensor:
     key, value = kv[:, 0], kv[:, 1]
     query = query.reshape(batch, heads, dim // heads, height * width)
     similarity = query.transpose(2, 3) @ key  # (B, heads, HW, hw)
-    # A trained model gives many keys subnormal probabilities, on which x86 is many times slower,
-    # inside ONNX Runtime's softmax as after it. What the floor adds is far below rounding.
-    floor = similarity.amax(dim=-1, keepdim=True) - REACH
-    attention = torch.maximum(similarity, floor).softmax(dim=-1)
-    out = (attention @ value.transpose(2, 3)).transpose(2, 3)  # (B, heads, d, HW)
+    # The probabilities are the left operand, whose elements are each used least often: that too
+    # is for the sake of small numbers.
+    out = (softmax(similarity) @ value.transpose(2, 3)).transpose(2, 3)  # (B, heads, d, HW)
     return out.reshape(batch, dim, height, width)
 
 
@@ -57,10 +77,7 @@ def attend_in_batches(query: Tensor, kv: Tensor, heads: int) -> Tensor:
     value = kv[:, dim:].reshape(count, head_width, -1)
     query = query.reshape(count, head_width, height * width)
     similarity = torch.bmm(query.transpose(1, 2), key)  # (B * heads, HW, hw)
-    # As above, after the softmax: XNNPACK's own has no subnormal numbers, its product is slow on
-    # them. The probabilities are the left operand, whose elements are each used least often.
-    attention = similarity.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
-    out = torch.bmm(attention, value.transpose(1, 2)).transpose(1, 2)
+    out = torch.bmm(floored_softmax(similarity), value.transpose(1, 2)).transpose(1, 2)
     return out.reshape(batch, dim, height, width)
 
 
@@ -151,11 +168,20 @@ class ChannelsLastRASA(ConvRASA):
         return to_nhwc(super().forward(to_nchw(x)))
 
 
-@register(RASA, "onnxruntime")
-def rewrite_rasa(reference: RASA, _recipe: Recipe) -> nn.Module:
+def _channels_last(reference: RASA, attend: Attend) -> nn.Module:
     reduced = reference.sr_ratio > 1
     norm = ChannelsLast(copy.deepcopy(reference.norm)) if reduced else None
-    return ChannelsLastRASA(reference, norm, attend_in_parallel)
+    return ChannelsLastRASA(reference, norm, attend)
+
+
+@register(RASA, "onnxruntime")
+def rewrite_rasa(reference: RASA, _recipe: Recipe) -> nn.Module:
+    return _channels_last(reference, attend_in_parallel)
+
+
+@register(RASA, "onnxruntime_int8")
+def rewrite_rasa_for_onnxruntime_int8(reference: RASA, _recipe: Recipe) -> nn.Module:
+    return _channels_last(reference, partial(attend_in_parallel, softmax=limited_softmax))
 
 
 @register(RASA, "xnnpack")

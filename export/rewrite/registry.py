@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from torch import nn
@@ -84,3 +84,21 @@ def rewrite_children(model: M, recipe: Recipe) -> M:
         for name, child in model._modules.items()
     }
     return duplicate
+
+
+def rewrite_only(model: M, recipe: Recipe, types: Collection[type[nn.Module]]) -> M:
+    """A copy in which only modules of some types are rewritten, to tell what each is worth.
+
+    Args:
+        model: a reference model, in evaluation mode.
+        recipe: one whose replacements take and return what the original does.
+        types: of `registered(recipe)`.
+    """
+    assert recipe not in CHANNELS_FIRST
+    if type(model) in types:
+        return rewrite(model, recipe)
+    partly = copy.deepcopy(model)
+    for name, child in model._modules.items():
+        if child is not None:
+            partly._modules[name] = rewrite_only(child, recipe, types)
+    return partly

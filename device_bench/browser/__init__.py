@@ -1,0 +1,1 @@
+"""ONNX artifacts timed in any phone's browser: `lvt-bench serve`."""

@@ -1,0 +1,95 @@
+"""The page's warm-up and order of inferences are Python's: the same script, the same answer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device_bench import timing, warmup
+from device_bench.browser.runtime import ASSETS
+from device_bench.sensors import Sensors
+from device_bench.warmup import warm_up
+
+
+def in_node(script: str, *data: Any) -> Any:
+    """What a script that has the page's protocol makes of `data`."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed")
+    module = (ASSETS / "protocol.js").as_uri()
+    source = f"import {{ inTurn, warmUp }} from {json.dumps(module)};\n"
+    source += f"const data = {json.dumps(data)};\n{script}\nconsole.log(JSON.stringify(answer));"
+    command = [node, "--input-type=module", "-"]
+    done = subprocess.run(
+        command, input=source, capture_output=True, text=True, check=True, timeout=60
+    )
+    return json.loads(done.stdout)
+
+
+def test_warm_up_ends_where_pythons_ends() -> None:
+    """Series that settle at once, late or never, on fine clocks and on Safari's of whole ms."""
+    generator = np.random.default_rng(7)
+    rule = {
+        "window": warmup.WINDOW,
+        "tolerance": warmup.TOLERANCE,
+        "least_seconds": warmup.LEAST_SECONDS,
+        "most_seconds": warmup.MOST_SECONDS,
+    }
+    series = [[100.0] * 300, [100.0, 105.0] * 150, [10.0] * 3000]
+    for number in range(60):
+        base = generator.choice([3.0, 20.0, 90.0, 400.0])
+        samples = base * generator.normal(1, 0.01 * (number % 12), 8000).clip(0.5, 2)
+        samples *= np.linspace(1.5, 1, 8000) if number % 3 == 0 else 1
+        series.append((samples.round() if number % 2 else samples).clip(1).tolist())
+    answer = in_node(
+        """
+        const [rule, series] = data, answer = [];
+        for (const samples of series) {
+          const left = samples.values();
+          answer.push((await warmUp(async () => left.next().value, rule)).length);
+        }
+        """,
+        rule,
+        series,
+    )
+    expected = []
+    for samples in series:
+        left = iter(np.array(samples) / 1e3)
+        expected.append(warm_up(lambda left=left: float(next(left))).runs)  # type: ignore[misc]
+    assert answer == expected
+    assert len(set(expected)) > 10  # not all of them end at the first chance
+
+
+@pytest.mark.parametrize(("runs", "seconds"), [(5, 0.0), (1, 0.5)])
+def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float, tmp_path: Path) -> None:
+    """Forwards and backwards in turn, until both limits are met by all."""
+    order, series = in_node(
+        """
+        const [runs, seconds] = data, order = [];
+        const infer = async (index) => { order.push(index); return 30 + 10 * index; };
+        const answer = [order, await inTurn(infer, 3, { runs, seconds }, () => {})];
+        """,
+        runs,
+        seconds,
+    )
+    expected: list[int] = []
+
+    class Entrant:
+        def __init__(self, index: int):
+            self.index = index
+
+        def timed(self) -> float:
+            expected.append(self.index)
+            return (30 + 10 * self.index) / 1e3
+
+    entrants: Any = [Entrant(index) for index in range(3)]
+    sensors = Sensors(tmp_path)  # of no machine
+    rounds = timing._interleave(entrants, runs, seconds, lambda _step, _share: None, sensors)
+    assert order == expected
+    assert series == [pytest.approx(values.tolist()) for values in rounds.samples]
