@@ -12,6 +12,7 @@ import typer
 from lvt.config import TASKS
 from lvt.console import (
     FAILED,
+    MISUSED,
     DefaultCommand,
     Terminal,
     Verbose,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from device_bench.stored import ResultFile
 
 app = new_app(
-    "Time artifacts on this machine.\n\n"
+    "Time artifacts on this machine and on Android devices.\n\n"
     "Several artifacts (or backends) are timed in turn, one inference each, and compared with the "
     "first: the ratio holds even where the machine is noisy. Pre- and post-processing are timed "
     "apart, on a real photo. What is measured and how: docs/benchmarking.md.",
@@ -60,8 +61,8 @@ def bench(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            help="onnxruntime, executorch, tflite, coreml (on a Mac) or torch; may be repeated. "
-            "[default: each artifact's own]"
+            help="onnxruntime, executorch, tflite, coreml (on a Mac) or torch on this machine, "
+            "android for devices on adb; may be repeated. [default: each artifact's own]"
         ),
     ] = None,
     threads: Threads = 1,
@@ -82,10 +83,44 @@ def bench(
         Path | None,
         typer.Option(metavar="FILE", help="Draw the profiles as a PNG picture; profiles too."),
     ] = None,
+    serial: Annotated[
+        str | None,
+        typer.Option(help="android: which device, as adb devices names it, or all."),
+    ] = None,
+    runtime: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="android: onnxruntime (or -xnnpack, -nnapi), executorch or tflite; may be "
+            "repeated. [default: each artifact's own]"
+        ),
+    ] = None,
+    binary: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="android: the runtime's own benchmark_model, onnxruntime_perf_test or "
+            "executor_runner, in place of the demo app.",
+        ),
+    ] = None,
+    cool_to: Annotated[
+        float,
+        typer.Option(metavar="CELSIUS", help="android: begin when the battery is no warmer."),
+    ] = 35.0,
+    cool_seconds: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="android: wait no longer for that.")
+    ] = 300.0,
     verbose: Verbose = False,
 ) -> None:
-    """Time artifacts on this machine; this command is meant where none is named."""
+    """Time artifacts on this machine or on devices; this command is meant where none is named."""
     with command(verbose) as terminal:
+        from device_bench.adb.command import (
+            AndroidOptions,
+            prepare_devices,
+            print_devices,
+            run_on_devices,
+        )
+        from device_bench.adb.phones import ANDROID, Outcome
+        from device_bench.backends import default_target
         from device_bench.profile.chart import check_name, draw_chart
         from device_bench.profile.run import check_profilable
         from device_bench.results import to_json
@@ -100,7 +135,19 @@ def bench(
         for file in (json_file, html_file, profile_chart):
             if file is not None:
                 _check_writable(file)  # better told now than after minutes of measuring
-        contestants = _contestants(terminal, artifacts or [], backend or [])
+        android = AndroidOptions(serial, tuple(runtime or ()), binary, cool_to, cool_seconds)
+        android.check(backend or [])
+        least_runs = rule.runs if runs is None else runs
+        least_seconds = rule.seconds if min_seconds is None else min_seconds
+        host = [name for name in backend or [] if name != ANDROID]
+        named = host or [name.partition("-")[0] for name in runtime or ()]
+        paths = artifacts or [_default_artifact(terminal, default_target(named))]
+        phones = None
+        if ANDROID in (backend or []):
+            phones = prepare_devices(
+                android, paths, threads=threads, runs=least_runs, seconds=least_seconds, rule=rule
+            )
+        contestants = _contestants(paths, host) if host or phones is None else []
         profiling = profile or profile_chart is not None
         if profiling:
             check_profilable(contestants)
@@ -108,13 +155,16 @@ def bench(
             terminal,
             contestants,
             threads=threads,
-            runs=rule.runs if runs is None else runs,
-            seconds=rule.seconds if min_seconds is None else min_seconds,
+            runs=least_runs,
+            seconds=least_seconds,
             rule=rule,
             sample=picture,
         )
-        data = to_json(measurements, threads=threads, rule=rule)
-        print_results(parse_results(data, "the measurement"), terminal)
+        outcome = Outcome() if phones is None else run_on_devices(terminal, phones)
+        data = to_json(measurements, threads=threads, rule=rule, phone_runs=outcome.runs)
+        if data["results"]:
+            print_results(parse_results(data, "the measurement"), terminal)
+        print_devices(outcome, terminal, threads=threads)
         profiles = _profile(terminal, measurements, threads) if profiling else {}
         for number, found in profiles.items():
             data["results"][number - 1]["profile"] = found.to_dict()
@@ -124,7 +174,14 @@ def bench(
         if json_file is not None:
             write_text(json_file, json.dumps(data, indent=1) + "\n")
         if html_file is not None:
-            _write_html(html_file, parse_results(data, "the measurement"))
+            if data["results"]:
+                _write_html(html_file, parse_results(data, "the measurement"))
+            else:
+                terminal.note("no page: the tool tells no single inference, which it is made of")
+        for error in outcome.errors:  # the other devices' results are not lost
+            terminal.note(f"error: {error}")
+        if outcome.errors:
+            raise typer.Exit(MISUSED)
 
 
 @app.command()
@@ -394,12 +451,10 @@ def _write_html(file: Path, results: ResultFile) -> None:
     write_text(file, render(results))
 
 
-def _contestants(terminal: Terminal, paths: list[Path], backends: list[str]) -> list[Contestant]:
-    """Every artifact under every backend; a default model where no artifact is named."""
-    from device_bench.backends import contestant, default_target
+def _contestants(paths: list[Path], backends: list[str]) -> list[Contestant]:
+    """Every artifact under every backend."""
+    from device_bench.backends import contestant
 
-    if not paths:
-        paths = [_default_artifact(terminal, default_target(backends))]
     names: list[str | None] = [*backends] or [None]
     return [contestant(path, name) for path in paths for name in names]
 
@@ -448,6 +503,8 @@ def _measure(
 ) -> list[Measurement]:
     from device_bench.host import run_benchmark
 
+    if not contestants:
+        return []
     with terminal.progress() as bar:
         task = bar.add_task("starting", total=1.0, detail="")
         return run_benchmark(

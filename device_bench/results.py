@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from device_bench.accuracy import known_figures
+from device_bench.adb.phones import PhoneRun
+from device_bench.adb.report import device_names, phone_entry, phone_environment, tool_entry
+from device_bench.adb.timed import Timed
 from device_bench.environment import describe
 from device_bench.host import Measurement
 from device_bench.protocol import Protocol
@@ -24,19 +28,51 @@ def head(*, schema: int, threads: int, rule: Protocol) -> dict[str, Any]:
     }
 
 
-def to_json(measurements: list[Measurement], *, threads: int, rule: Protocol) -> dict[str, Any]:
+def to_json(
+    measurements: Sequence[Measurement],
+    *,
+    threads: int,
+    rule: Protocol,
+    phone_runs: Sequence[PhoneRun] = (),
+) -> dict[str, Any]:
     """The result file: raw samples included, with a schema version; nothing is profiled yet.
 
     Its environment is that of the first measurement.
     """
-    accuracies = known_figures([m.contestant.artifact.manifest for m in measurements])
-    begin = head(schema=SCHEMA, threads=threads, rule=rule)
-    device = measurements[0].device
-    return {
-        **begin,
-        "environment": begin["environment"] if device is None else dict(device),
-        "results": [_entry(m, known) for m, known in zip(measurements, accuracies, strict=True)],
+    devices = list(dict.fromkeys(run.device for run in phone_runs))
+    file = {
+        **head(schema=SCHEMA, threads=threads, rule=rule),
+        "results": _results(measurements, phone_runs),
     }
+    if not measurements:
+        file["environment"] = phone_environment(devices)
+    elif measurements[0].device is not None:
+        file["environment"] = dict(measurements[0].device)
+    elif devices:
+        file["environment"]["devices"] = phone_environment(devices)["processor"]
+    names = device_names(devices)
+    told = [
+        tool_entry(run, run.timed, names[run.device.serial])
+        for run in phone_runs
+        if not isinstance(run.timed, Timed)
+    ]
+    return {**file, "tools": told} if told else file
+
+
+def _results(
+    measurements: Sequence[Measurement], phone_runs: Sequence[PhoneRun]
+) -> list[dict[str, Any]]:
+    """The host's first. A device's ratio is to the first of all, and not of interleaved runs."""
+    on_phones = [(run, run.timed) for run in phone_runs if isinstance(run.timed, Timed)]
+    names = device_names(list(dict.fromkeys(run.device for run in phone_runs)))
+    manifests = [m.contestant.artifact.manifest for m in measurements]
+    known = known_figures([*manifests, *(run.artifact.manifest for run, _ in on_phones)])
+    series = [*(m.samples_ms for m in measurements), *(timed.samples_ms for _, timed in on_phones)]
+    entries = [_entry(m, accuracy) for m, accuracy in zip(measurements, known, strict=False)]
+    for (run, timed), accuracy in zip(on_phones, known[len(measurements) :], strict=True):
+        first = series[0] if entries else None
+        entries.append(phone_entry(run, timed, names[run.device.serial], accuracy, first))
+    return entries
 
 
 def _entry(m: Measurement, accuracy: dict[str, Any] | None) -> dict[str, Any]:

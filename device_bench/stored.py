@@ -55,6 +55,7 @@ class Result:
         input_shape: as the file takes it.
         macs: multiply-accumulates of the graph that was run.
         reasons: why it is not valid; empty if it is.
+        load_ms, first_ms: opening the model and the first inference; None: not told.
         memory_bytes: growth of a fresh process's peak resident memory; None: not measured.
         arena_bytes: memory planned for activations; None: the runtime does not tell.
         speedup: how many times faster than the first of the file; None for the first.
@@ -80,8 +81,8 @@ class Result:
     macs: int
     parameters: int
     reasons: tuple[str, ...]
-    load_ms: float
-    first_ms: float
+    load_ms: float | None
+    first_ms: float | None
     memory_bytes: int | None
     arena_bytes: int | None
     warmup: WarmUp
@@ -149,6 +150,8 @@ def parse_results(data: Any, name: str) -> ResultFile:
     """
     if not isinstance(data, dict) or not {"schema", "results"} <= data.keys():
         raise UserError(f"{name} is not a result file: write one with lvt-bench --json")
+    if data.get("tools") and not data["results"]:
+        raise UserError(f"{name} holds only what tools said, without the samples that tables need")
     if data["schema"] != SCHEMA:
         raise UserError(
             f"{name} has schema {data['schema']}; this version reads {SCHEMA}: measure again"
@@ -183,8 +186,8 @@ def _result(entry: Mapping[str, Any]) -> Result:
         macs=int(entry["macs"]),
         parameters=int(entry["parameters"]),
         reasons=tuple(str(reason) for reason in entry["reasons"]),
-        load_ms=finite(cold["load_ms"]),
-        first_ms=finite(cold["first_ms"]),
+        load_ms=_if_known(finite, cold["load_ms"]),
+        first_ms=_if_known(finite, cold["first_ms"]),
         memory_bytes=_if_known(int, cold["memory_bytes"]),
         arena_bytes=_if_known(int, entry["arena_bytes"]),
         warmup=WarmUp(int(warmup["runs"]), finite(warmup["seconds"]), bool(warmup["settled"])),

@@ -108,17 +108,17 @@ def cost_table(file: ResultFile) -> Table:
 
 def cost_cells(result: Result) -> tuple[str, ...]:
     """What it takes beside steady-state inference: ms of load, first run, pre- and post-processing;
-    MB of memory, arena and file; GMAC; mJ."""
+    MB of memory, arena and file; GMAC; mJ. A dash: not measured."""
     return (
-        f"{result.load_ms:.0f}",
-        f"{result.first_ms:.0f}",
+        _known(result.load_ms, 0),
+        _known(result.first_ms, 0),
         _known(result.preprocess_ms, 1),
         _known(result.postprocess_ms, 1),
         _known(result.memory_bytes, 0, 1e6),
         _known(result.arena_bytes, 1, 1e6),
         f"{result.file_bytes / 1e6:.1f}",
         f"{result.macs / 1e9:.2f}",
-        "-" if result.joules is None else f"{1e3 * result.joules:.1f}",
+        _known(None if result.joules is None else 1e3 * result.joules, 1),
     )
 
 

@@ -43,6 +43,7 @@ def check_profilable(entries: Sequence[Contestant]) -> None:
     reasons = [refusal(entry) for entry in entries]
     if all(reasons):
         whys = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+        whys = whys or "nothing runs on this machine"
         raise UserError(f"--profile has nothing to profile: {whys}")
 
 

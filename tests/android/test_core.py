@@ -160,7 +160,8 @@ def test_benchmark(core: Core, tiny_export: ExportResult, tmp_path: Path) -> Non
     called = core.call("bench", file)
     assert called.returncode == 0, called.stderr
     result = json.loads(called.stdout)
-    assert result["request"] == {**request, "threads": 1, "warmup": 2, "runs": 9}
+    assert result["request"] == {**request, "threads": 1, "warmup": 2, "runs": 9, "seconds": 0.0}
+    assert result["warmup"]["runs"] == 2
     assert result["sha256"] == tiny_export.manifest["file"]["sha256"]
     assert len(result["samples_ms"]) == 9
     assert min(result["load_ms"], result["first_ms"], *result["samples_ms"]) > 0

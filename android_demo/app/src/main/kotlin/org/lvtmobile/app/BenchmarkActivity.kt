@@ -10,7 +10,9 @@ import android.widget.TextView
 import org.lvtmobile.core.BenchFailure
 import org.lvtmobile.core.BenchReply
 import org.lvtmobile.core.Benchmark
-import java.io.File
+import org.lvtmobile.core.ReplyFile
+import org.lvtmobile.core.benchRequest
+import org.lvtmobile.core.replyName
 import java.io.IOException
 import kotlin.concurrent.thread
 
@@ -33,7 +35,7 @@ class BenchmarkActivity : Activity() {
         val extras = extras()
         val device = device()
         thread(name = "benchmark") {
-            write(replyName(extras), reply(extras, device))
+            answer(extras, device)
             runOnUiThread(::finish)
         }
     }
@@ -47,35 +49,42 @@ class BenchmarkActivity : Activity() {
         emptyMap()
     }
 
-    private fun reply(extras: Map<String, Any?>, device: Map<String, String>): BenchReply {
+    private fun answer(extras: Map<String, Any?>, device: Map<String, String>) {
+        val name = replyName(extras)
+        val folder = getExternalFilesDir("bench") ?: return
+        val file = ReplyFile(folder, name)
+        val reply = reply(extras, device, file::progress)
+        Log.i(TAG, if (reply is BenchFailure) reply.toJson() else "done: $name")
+        try {
+            file.write(reply)
+        } catch (error: IOException) {
+            Log.e(TAG, "cannot write $name", error)
+        }
+    }
+
+    private fun reply(
+        extras: Map<String, Any?>,
+        device: Map<String, String>,
+        progress: (Int, Double) -> Unit,
+    ): BenchReply {
         if (!running.tryEnter()) return BenchFailure("another benchmark is running; wait for its reply")
         try {
-            return measured(extras, device)
+            return measured(extras, device, progress)
         } finally {
             running.leave()
         }
     }
 
-    private fun measured(extras: Map<String, Any?>, device: Map<String, String>): BenchReply = try {
-        Benchmark(RUNTIMES, device).reply(benchRequest(extras, modelFolders()))
+    private fun measured(
+        extras: Map<String, Any?>,
+        device: Map<String, String>,
+        progress: (Int, Double) -> Unit,
+    ): BenchReply = try {
+        Benchmark(RUNTIMES, device).reply(benchRequest(extras, modelFolders()), progress)
     } catch (_: OutOfMemoryError) {
         BenchFailure("not enough memory for this model")
     } catch (error: LinkageError) {
         BenchFailure("this device cannot load the runtime: ${error.message}")
-    }
-
-    /** Whoever waits for the reply never sees half of it. */
-    private fun write(name: String, reply: BenchReply) {
-        val json = reply.toJson()
-        Log.i(TAG, if (reply is BenchFailure) json else "done: $name")
-        val folder = getExternalFilesDir("bench") ?: return
-        val part = File(folder, "$name.part")
-        try {
-            part.writeText(json + "\n")
-            if (!part.renameTo(File(folder, name))) Log.e(TAG, "cannot write $name")
-        } catch (error: IOException) {
-            Log.e(TAG, "cannot write $name", error)
-        }
     }
 
     /** What results say of the phone, before the run. */

@@ -13,8 +13,9 @@ const val BENCH_SCHEMA: Int = 1
  * @property artifact path of the model file on the device.
  * @property runtime as `lvt-bench --backend` calls it.
  * @property threads at least 1.
- * @property warmup inferences after the first that are not timed.
- * @property runs timed inferences, at least 1.
+ * @property warmup inferences after the first that are not timed; null: until latency has settled.
+ * @property runs least number of timed inferences, at least 1.
+ * @property seconds least time that the timed inferences take together.
  */
 @Serializable
 data class BenchRequest(
@@ -22,8 +23,9 @@ data class BenchRequest(
     val artifact: String,
     val runtime: String,
     val threads: Int = 1,
-    val warmup: Int = 5,
+    val warmup: Int? = null,
     val runs: Int = 128,
+    val seconds: Double = 0.0,
 ) {
     companion object {
         /**
@@ -37,14 +39,15 @@ data class BenchRequest(
             } catch (error: IllegalArgumentException) {
                 throw UserError("not a benchmark request: ${error.firstLine()}", error)
             }
-            val (schema, _, _, threads, warmup, runs) = request
+            val (schema, _, _, threads, warmup, runs, seconds) = request
             if (schema != BENCH_SCHEMA) {
                 throw UserError("the request has schema $schema; this version reads $BENCH_SCHEMA")
             }
-            if (threads !in 1..MAX_THREADS || warmup !in 0..MAX_RUNS || runs !in 1..MAX_RUNS) {
+            val counts = threads in 1..MAX_THREADS && (warmup ?: 0) in 0..MAX_RUNS && runs in 1..MAX_RUNS
+            if (!counts || seconds !in 0.0..MAX_SECONDS) {
                 throw UserError(
-                    "threads $threads, warmup $warmup, runs $runs: threads are 1 to $MAX_THREADS, " +
-                        "warmup 0 to $MAX_RUNS, runs 1 to $MAX_RUNS",
+                    "threads $threads, warmup $warmup, runs $runs, seconds $seconds: threads are 1 to " +
+                        "$MAX_THREADS, warmup 0 to $MAX_RUNS, runs 1 to $MAX_RUNS, seconds 0 to $MAX_SECONDS",
                 )
             }
             return request
@@ -52,6 +55,7 @@ data class BenchRequest(
 
         private const val MAX_THREADS = 64
         private const val MAX_RUNS = 1_000_000
+        private const val MAX_SECONDS = 3600.0
     }
 }
 
@@ -76,6 +80,7 @@ sealed interface BenchReply {
  * @property device what the host program knows of the machine.
  * @property loadMs opening the session, after the manifest and the hash were checked.
  * @property firstMs the first inference.
+ * @property warmup what was run after it, untimed.
  * @property samplesMs timed inferences in order.
  * @property latencyMs what the samples say.
  */
@@ -87,6 +92,7 @@ data class BenchResult(
     val device: Map<String, String>,
     @SerialName("load_ms") val loadMs: Double,
     @SerialName("first_ms") val firstMs: Double,
+    val warmup: WarmUp,
     @SerialName("samples_ms") val samplesMs: List<Double>,
     @SerialName("latency_ms") val latencyMs: Summary,
     val schema: Int = BENCH_SCHEMA,

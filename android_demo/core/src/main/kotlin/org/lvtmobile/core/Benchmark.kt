@@ -14,14 +14,18 @@ class Benchmark(
     private val device: Map<String, String>,
     private val nanoseconds: () -> Long = System::nanoTime,
 ) {
-    /** The reply to a request in JSON; whatever is wrong with the request is in the reply. */
-    fun reply(request: String): BenchReply = try {
-        run(BenchRequest.parse(request))
+    /**
+     * The reply to a request in JSON; whatever is wrong with the request is in the reply.
+     *
+     * @param progress told, between two inferences, how many are timed and the share that is done.
+     */
+    fun reply(request: String, progress: (Int, Double) -> Unit = { _, _ -> }): BenchReply = try {
+        run(BenchRequest.parse(request), progress)
     } catch (error: UserError) {
         BenchFailure(error.firstLine())
     }
 
-    private fun run(request: BenchRequest): BenchResult {
+    private fun run(request: BenchRequest, progress: (Int, Double) -> Unit): BenchResult {
         val runtime = runtimes.find { it.name == request.runtime } ?: throw UserError(
             "no runtime ${request.runtime} here; there is ${runtimes.joinToString { it.name }}",
         )
@@ -34,11 +38,19 @@ class Benchmark(
             val loaded = nanoseconds()
             session.run(image)
             val first = nanoseconds()
-            repeat(request.warmup) { session.run(image) }
-            val samples = List(request.runs) {
+            val infer = {
                 val before = nanoseconds()
                 session.run(image)
                 milliseconds(nanoseconds() - before)
+            }
+            val warmup = if (request.warmup == null) warmUp(infer) else warmUp(request.warmup, infer)
+            val samples = ArrayList<Double>()
+            var total = 0.0
+            while (samples.size < request.runs || total < request.seconds * MILLISECONDS) {
+                samples += infer()
+                total += samples.last()
+                val inTime = if (request.seconds > 0) total / (request.seconds * MILLISECONDS) else 1.0
+                progress(samples.size, minOf(samples.size / request.runs.toDouble(), inTime, 1.0))
             }
             return BenchResult(
                 request = request,
@@ -47,11 +59,14 @@ class Benchmark(
                 device = device,
                 loadMs = milliseconds(loaded - start),
                 firstMs = milliseconds(first - loaded),
+                warmup = warmup,
                 samplesMs = samples,
                 latencyMs = summarise(samples),
             )
         }
     }
 }
+
+private const val MILLISECONDS = 1e3
 
 private fun milliseconds(nanoseconds: Long): Double = nanoseconds / 1e6

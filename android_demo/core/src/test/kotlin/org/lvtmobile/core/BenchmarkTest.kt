@@ -11,6 +11,8 @@ import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
 import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.io.TempDir
+import java.io.File
 
 class BenchmarkTest {
     @Serializable
@@ -50,6 +52,42 @@ class BenchmarkTest {
         assertTrue(runtime.closed)
     }
 
+    /** Ten milliseconds each are settled at once, but a warm-up takes a second; then runs and seconds both count. */
+    @Test
+    fun `warms up until settled, then times for long enough`() {
+        val runtime = FakeRuntime(rising = 0)
+        val told = mutableListOf<Pair<Int, Double>>()
+        val reply = Benchmark(listOf(runtime), emptyMap()) { runtime.now * 1_000_000 }
+            .reply(request(", \"runs\": 4, \"seconds\": 0.08")) { done, share -> told += done to share }
+        reply as BenchResult
+        assertEquals(WarmUp(100, 1.0, settled = true), reply.warmup)
+        assertEquals(List(8) { 10.0 }, reply.samplesMs)
+        assertEquals((1..8).map { it to it / 8.0 }, told)
+    }
+
+    @Test
+    fun `gives up warming up what never settles`() {
+        val runtime = FakeRuntime(rising = 10)
+        val reply = Benchmark(listOf(runtime), emptyMap()) { runtime.now * 1_000_000 }.reply(request(", \"runs\": 1"))
+        reply as BenchResult
+        assertEquals(false, reply.warmup.settled)
+        assertTrue(reply.warmup.seconds >= 20, "${reply.warmup}")
+    }
+
+    @Test
+    fun `a reply appears whole, its progress before it`(@TempDir folder: File) {
+        var now = 0L
+        val file = ReplyFile(folder, "r.json") { now }
+        file.progress(1, 0.1)
+        file.progress(2, 0.2)
+        assertEquals("1 0.1\n", File(folder, "r.json.progress").readText())
+        now = 600_000_000
+        file.progress(3, 0.3)
+        assertEquals("3 0.3\n", File(folder, "r.json.progress").readText())
+        file.write(BenchFailure("no"))
+        assertEquals(listOf("r.json"), folder.list()?.toList())
+    }
+
     /** What a computer at the other end of a cable sends must not end the app. */
     @TestFactory
     fun `bad requests get their error as JSON`(): List<DynamicTest> = listOf(
@@ -79,8 +117,8 @@ class BenchmarkTest {
         artifact: String = Golden.file("stub.onnx").path.replace("\\", "/"),
     ) = "{\"schema\": $schema, \"runtime\": \"$runtime\", \"artifact\": \"$artifact\"$rest}"
 
-    /** Loads in 100 ms; the n-th inference takes 10 + n ms, the first 40 more. */
-    private class FakeRuntime : Runtime {
+    /** Loads in 100 ms; the n-th inference takes [rising] * n more than 10 ms, the first 40 more. */
+    private class FakeRuntime(private val rising: Int = 1) : Runtime {
         override val name = "fake"
         override val version = "0"
         override val target = "onnx"
@@ -95,7 +133,7 @@ class BenchmarkTest {
                 private var count = 0
 
                 override fun run(image: Tensor): Map<String, Tensor> {
-                    now += if (count == 0) 50 else 10 + count
+                    now += if (count == 0) 50 else 10 + rising * count
                     count++
                     return emptyMap()
                 }

@@ -1,9 +1,8 @@
-package org.lvtmobile.app
+package org.lvtmobile.core
 
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.put
-import org.lvtmobile.core.BENCH_SCHEMA
 import java.io.File
 
 private const val REPLY = "reply"
@@ -12,9 +11,9 @@ private val NUMBERS = setOf("schema", "threads", "warmup", "runs")
 private val PLAIN_NAME = Regex("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 /**
- * The core's benchmark request from an intent's extras.
+ * The benchmark request that an intent's extras mean.
  *
- * Numbers may come as `--ei` or `--es`. Nothing is judged here: an unknown extra or a bad value goes
+ * Numbers may come as `--ei`, `--ef` or `--es`. Nothing is judged here: an unknown extra or a bad value goes
  * into the request, and the core's reply says what is wrong with it.
  *
  * @param models folders in which an artifact that is named without a path is looked for.
@@ -23,9 +22,11 @@ fun benchRequest(extras: Map<String, Any?>, models: List<File>): String = buildJ
     if ("schema" !in extras) put("schema", BENCH_SCHEMA)
     for ((key, value) in extras - REPLY) {
         val number = value.toString().toLongOrNull()
+        val fraction = value.toString().toDoubleOrNull()?.takeIf(Double::isFinite)
         when {
             key == "artifact" -> put(key, locate(value.toString(), models).path)
             key in NUMBERS && number != null -> put(key, number)
+            key == "seconds" && fraction != null -> put(key, fraction)
             else -> put(key, JsonPrimitive(value?.toString()))
         }
     }

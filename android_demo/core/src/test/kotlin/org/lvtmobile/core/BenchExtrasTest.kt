@@ -1,4 +1,4 @@
-package org.lvtmobile.app
+package org.lvtmobile.core
 
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -7,9 +7,6 @@ import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
 import org.junit.jupiter.api.io.TempDir
-import org.lvtmobile.core.BenchRequest
-import org.lvtmobile.core.Benchmark
-import org.lvtmobile.core.OnnxRuntime
 import java.io.File
 
 class BenchExtrasTest {
@@ -19,8 +16,8 @@ class BenchExtrasTest {
     @Test
     fun `extras become the core's request, numbers of either kind`() {
         val extras = mapOf("artifact" to "/x/m.onnx", "runtime" to "onnxruntime", "threads" to 2, "runs" to "16")
-        val request = BenchRequest.parse(benchRequest(extras, emptyList()))
-        assertEquals(BenchRequest(1, "/x/m.onnx", "onnxruntime", threads = 2, runs = 16), request)
+        val request = BenchRequest.parse(benchRequest(extras + ("seconds" to "2.5"), emptyList()))
+        assertEquals(BenchRequest(1, "/x/m.onnx", "onnxruntime", threads = 2, runs = 16, seconds = 2.5), request)
     }
 
     @Test
@@ -42,6 +39,8 @@ class BenchExtrasTest {
         good("runs" to (1L shl 40)) to "not a benchmark request",
         good("tread" to 1) to "not a benchmark request",
         good("schema" to 9) to "schema 9",
+        good("seconds" to "NaN") to "not a benchmark request",
+        good("seconds" to -1) to "seconds -1",
         good("runtime" to "tpu") to "no runtime tpu",
         good("runs" to 1.5f) to "not a benchmark request",
         good("runs" to listOf(1)) to "not a benchmark request",
