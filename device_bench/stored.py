@@ -168,7 +168,7 @@ def parse_results(data: Any, name: str) -> ResultFile:
             threads=int(rule["threads"]),
             results=results,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{name} is incomplete or damaged: {error!r}") from error
 
 

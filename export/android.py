@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from export.artifact import manifest_path, publish_artifact
+from export.artifact import manifest_path, open_artifact, publish_artifact
 from lvt.errors import UserError
 from lvt.files import atomic_folder
 
@@ -39,11 +39,12 @@ def put_into(models: Path, artifact: Path) -> Path:
     """Copies a model file and its manifest into an app's folder for them, whole or not at all.
 
     Raises:
-        UserError: the folder cannot be written to, or a folder of the file's name is in the way.
+        UserError: the two are not of one export, the folder cannot be written to, or a folder of the file's name is in the way.
     """
     with atomic_folder(models) as scratch:
         copy = scratch / artifact.name
         shutil.copyfile(artifact, copy)
         shutil.copyfile(manifest_path(artifact), manifest_path(copy))
+        open_artifact(copy)  # another export may have replaced one of the two meanwhile
         publish_artifact(copy, models / artifact.name)
     return models / artifact.name

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from export.answers import Answer, answer
+from export.capabilities import target_info
 from export.session import Outputs
+from lvt.checks import whole_number
 from lvt.errors import UserError
-from lvt.files import file_sha256, publish, publish_folder
+from lvt.files import alone_in, file_sha256, publish, publish_folder
 from lvt.labels import Labels
 from lvt.models import ModelSpec
-from lvt.preprocessing import Preprocessing, Size
+from lvt.preprocessing import Preprocessing, Size, golden_picture
 
 SCHEMA = 1
 """Raised when a reader of the old manifest would misread a new one."""
@@ -111,13 +113,17 @@ def content_sha256(model: Path) -> str:
 def publish_artifact(file: Path, destination: Path) -> None:
     """Moves a finished model and its manifest to their final names.
 
-    The manifest goes last: without it nothing is an artifact.
+    The manifest goes last: without it nothing is an artifact. Two processes that publish the same
+    artifact do so one after the other, so that file and manifest are of one of them.
 
     Raises:
         UserError: the destination is taken by something that is not a model of this kind.
     """
-    (publish_folder if file.is_dir() else publish)(file, destination)
-    publish(manifest_path(file), manifest_path(destination))
+    if manifest_path(destination).is_dir():
+        raise UserError(f"{manifest_path(destination)} is a folder, and in the manifest's place")
+    with alone_in(destination.parent):
+        (publish_folder if file.is_dir() else publish)(file, destination)
+        publish(manifest_path(file), manifest_path(destination))
 
 
 def open_artifact(path: Path) -> Artifact:
@@ -138,7 +144,7 @@ def open_artifact(path: Path) -> Artifact:
     try:
         manifest = json.loads(sidecar.read_text("utf-8"))
         schema = manifest["schema"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{sidecar} is not a manifest: {error!r}") from error
     if schema != SCHEMA:
         raise UserError(f"{sidecar} has schema {schema}; this version reads {SCHEMA}")
@@ -147,12 +153,54 @@ def open_artifact(path: Path) -> Artifact:
         preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
         labels = Labels.from_dict(manifest["labels"]) if manifest["labels"] else None
         artifact = Artifact(path, manifest, spec, preprocessing, labels)
-        expected, _, _ = manifest["file"]["sha256"], artifact.size, artifact.target
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        _check(artifact)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UserError(f"{sidecar} is incomplete or damaged: {error!r}") from error
-    if content_sha256(path) != expected:
+    except UserError as error:
+        raise UserError(f"{sidecar}: {error}") from error
+    if content_sha256(path) != manifest["file"]["sha256"]:
         raise UserError(
             f"{path.name} is not the file its manifest describes (SHA-256 differs); "
             "export it again, or put file and manifest of one export side by side"
         )
     return artifact
+
+
+_DTYPES = ("float32", "int32", "uint8")
+
+
+def _check(artifact: Artifact) -> None:
+    """What consumers take from a manifest is there, is of its kind, and fits together.
+
+    Raises:
+        UserError, KeyError, TypeError, ValueError, IndexError, AttributeError: it is not.
+    """
+    manifest, spec = artifact.manifest, artifact.spec
+    target_info(artifact.target)
+    for text in (manifest["precision"], manifest["file"]["sha256"]):
+        if not isinstance(text, str):
+            raise ValueError(f"{text!r} is no text")
+    for count in (manifest["parameters"], manifest["file"]["bytes"], *manifest["macs"].values()):
+        whole_number(count, "a count of the manifest", 0, 1 << 62)
+    _ = manifest["macs"]["reference"], manifest["macs"]["artifact"]
+    if manifest["task"] != spec.task:
+        raise ValueError(f"the task is {manifest['task']!r}, the model's {spec.task}")
+    for tensor in (*manifest["inputs"], *manifest["outputs"]):
+        if tensor["dtype"] not in _DTYPES or not isinstance(tensor["name"], str):
+            raise ValueError(f"{tensor['name']!r} of {tensor['dtype']!r} is no tensor of ours")
+        for side in tensor["shape"]:
+            whole_number(side, f"a side of {tensor['name']}", 1, 1 << 24)
+    if (artifact.labels is None) != (spec.classes == 0) or (
+        artifact.labels is not None and len(artifact.labels.names) != spec.classes
+    ):
+        raise ValueError(f"the labels are not those of {spec.classes} classes")
+    prepared = artifact.preprocessing(golden_picture()).shape[2:]
+    if prepared != artifact.size:
+        raise ValueError(f"preprocessing gives {prepared}, the model takes {artifact.size}")
+    accuracy = manifest["accuracy"]
+    if accuracy is not None:
+        for which in ("float", "quantized"):
+            for value in accuracy[which]["figures"].values():
+                _ = None if value is None else float(value)
+        _ = int(accuracy["images"])
+    _ = manifest["source"]["sha256"], manifest["source"]["ema"]

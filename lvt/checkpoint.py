@@ -41,6 +41,8 @@ _PLAIN_CLASSES = [
     (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]
     np._core.multiarray.scalar,  # type: ignore[attr-defined]
 ]
+_LARGEST = 1 << 14
+"""Of input sizes, means and deviations that are believed."""
 _LISTED = 4
 """Keys named in an error before it says how many more there are."""
 
@@ -102,6 +104,7 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _load_pickle(path: Path) -> Any:
+    _refuse_bomb(path)
     try:
         with torch.serialization.safe_globals(_PLAIN_CLASSES):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -117,6 +120,24 @@ def _load_pickle(path: Path) -> Any:
         raise UserError(
             f"{path.name} is {kind or 'not a PyTorch or safetensors checkpoint'}"
         ) from error
+
+
+def _refuse_bomb(path: Path) -> None:
+    """torch.save packs without compressing; whatever unpacks to more than the file is made to harm.
+
+    Raises:
+        UserError: this one does.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except Exception:  # no zip file, or a damaged one: torch.load says it better
+        return
+    if unpacked > path.stat().st_size:
+        raise UserError(
+            f"{path.name} would unpack to {unpacked} bytes, more than the file has; refused. "
+            "Save it with torch.save"
+        )
 
 
 def _has_zip_head(path: Path) -> bool:
@@ -149,7 +170,10 @@ def _mmcv_meta(meta: Mapping[str, Any]) -> CheckpointMeta:
         if not isinstance(value, (list, tuple)) or len(value) != count:
             return None
         plain = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
-        return tuple(float(v) for v in value) if plain else None
+        # Also not NaN, and no integer beyond all floating-point numbers.
+        if not plain or not all(-_LARGEST <= v <= _LARGEST for v in value):
+            return None
+        return tuple(float(v) for v in value)
 
     names = meta.get("CLASSES")
     palette = meta.get("PALETTE")
@@ -157,16 +181,16 @@ def _mmcv_meta(meta: Mapping[str, Any]) -> CheckpointMeta:
         names = None
     try:
         colours = [tuple(int(v) for v in colour) for colour in palette or ()]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         colours = []
     valid = bool(colours) and all(len(c) == 3 and all(0 <= v < 256 for v in c) for c in colours)
-    size = numbers("input_size", 2)
+    size, std = numbers("input_size", 2), numbers("std", 3)
     return CheckpointMeta(
         class_names=tuple(str(n).strip() for n in names) if names else None,
         palette=tuple((c[0], c[1], c[2]) for c in colours) if valid else None,
         input_size=(int(size[0]), int(size[1])) if size and min(size) >= 1 else None,
         mean=numbers("mean", 3),
-        std=numbers("std", 3),
+        std=std if std and min(std) > 0 else None,
     )
 
 
@@ -185,12 +209,26 @@ def _clean(path: Path, state: Mapping[str, Any]) -> dict[str, Tensor]:
         name = str(key).removeprefix("module.")
         if name in DEAD_KEYS:
             continue
+        if not _plain(value):
+            raise UserError(f"{path.name}: {name} is not a plain tensor of real numbers")
         if value.is_floating_point():
+            value = value.float()
             if not torch.isfinite(value).all():
                 raise UserError(f"{path.name}: {name} holds NaN or infinite weights")
-            value = value.float()
         clean[name] = value
     return clean
+
+
+def _plain(tensor: Tensor) -> bool:
+    """Dense real numbers on the CPU, one in the file for each in the shape.
+
+    Without the last, a file of a few bytes holds a tensor of terabytes: one number, of stride 0.
+    """
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    if tensor.is_quantized or tensor.is_complex():
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def identify(
@@ -257,7 +295,7 @@ def _backbone_shapes(config: LVTConfig) -> dict[str, torch.Size]:
 
 def _spec_from_keys(path: Path, state: Mapping[str, Tensor], config: LVTConfig) -> ModelSpec:
     def rows(key: str) -> int:
-        if key not in state or state[key].ndim == 0:
+        if key not in state or not state[key].numel() or state[key].ndim == 0:
             raise UserError(f"{path.name} is incomplete: {key} is missing")
         return state[key].shape[0]
 
@@ -299,8 +337,7 @@ def load_model(checkpoint: Checkpoint, spec: ModelSpec) -> nn.Module:
     Raises:
         UserError: names the keys that are missing, unexpected or mis-shaped.
     """
-    model = build(spec)
-    expected = model.state_dict()
+    expected = _expected(checkpoint.path, spec)
     given = checkpoint.state_dict
     missing = sorted(expected.keys() - given.keys())
     unexpected = sorted(given.keys() - expected.keys())
@@ -319,8 +356,22 @@ def load_model(checkpoint: Checkpoint, spec: ModelSpec) -> nn.Module:
             f"{checkpoint.path.name} does not fit the {spec.name} {spec.task} model; "
             + "; ".join(problems)
         )
+    model = build(spec)
     model.load_state_dict(given, strict=True)
     return model
+
+
+def _expected(path: Path, spec: ModelSpec) -> dict[str, Tensor]:
+    """Names and shapes of a model's weights, without memory for them: a file may ask for any.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    try:
+        with torch.device("meta"):
+            return build(spec).state_dict()
+    except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
+        raise UserError(f"{path.name} describes a model that cannot be built: {error}") from error
 
 
 def _shape(tensor: Tensor) -> str:
@@ -333,13 +384,13 @@ def _some(names: list[str]) -> str:
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="pt") as archive:
             header = archive.metadata() or {}
             state = {key: archive.get_tensor(key) for key in archive.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # the binding and torch.frombuffer have no common exception
         raise UserError(f"{path.name} is damaged or not a safetensors file: {error}") from error
     spec, meta = None, CheckpointMeta()
     if SAFETENSORS_KEY in header:
@@ -347,7 +398,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
             description = json.loads(header[SAFETENSORS_KEY])
             spec = ModelSpec.from_dict(description["model"])
             meta = _mmcv_meta(description.get("meta", {}))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{path.name}: its description is damaged: {error!r}") from error
     return Checkpoint(path, file_sha256(path), "safetensors", _clean(path, state), meta, spec)
 

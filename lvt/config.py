@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any, Literal, get_args
 
+from lvt.checks import whole_number
 from lvt.errors import UserError
 
 Task = Literal["backbone", "classification", "semantic", "panoptic"]
@@ -39,6 +40,15 @@ class StageConfig:
     sr_ratio: int = 1
     """Spatial reduction of keys and values (RASA only)."""
 
+    def __post_init__(self) -> None:
+        whole_number(self.dim, "dim of a stage", 1, 1 << 13)
+        whole_number(self.heads, "heads of a stage", 1, 1 << 10)
+        whole_number(self.mlp_hidden, "mlp_hidden of a stage", 1, 1 << 15)
+        whole_number(self.layers, "layers of a stage", 1, 1 << 8)
+        whole_number(self.sr_ratio, "sr_ratio of a stage", 1, 1 << 6)
+        if self.dim % self.heads:
+            raise UserError(f"{self.dim} channels cannot be split into {self.heads} heads")
+
 
 @dataclass(frozen=True)
 class LVTConfig:
@@ -49,12 +59,23 @@ class LVTConfig:
         recursion: number of times RASA applies ASA (Eq. 8); no parameter depends on it.
         dilations: rates of the shared depthwise kernel of ASA (Eq. 5).
         frame: what stands around the attentions.
+
+    Raises:
+        UserError: numbers that are none, or far beyond any backbone, as damaged files have them.
     """
 
     stages: tuple[StageConfig, ...]
     recursion: int = 2
     dilations: tuple[int, ...] = (1, 3, 5)
     frame: Frame = "lvt"
+
+    def __post_init__(self) -> None:
+        if len(self.stages) != 4:
+            raise UserError(f"a backbone has four stages, not {len(self.stages)}")
+        whole_number(self.recursion, "recursion", 1, 1 << 5)
+        whole_number(len(self.dilations), "number of dilations", 0, 1 << 3)
+        for dilation in self.dilations:
+            whole_number(dilation, "dilation", 1, 1 << 6)
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -107,11 +128,11 @@ class LVTConfig:
         """
         try:
             stages = tuple(StageConfig(**stage) for stage in data["stages"])
-            recursion, dilations = int(data["recursion"]), tuple(data["dilations"])
+            recursion, dilations = data["recursion"], tuple(data["dilations"])
             frame = data.get("frame", "lvt")  # older files have no other
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"not a backbone configuration: {error}") from error
-        kinds = {stage.attention for stage in stages}
+        kinds = {str(stage.attention) for stage in stages}
         if not kinds <= set(get_args(AttentionKind)) or frame not in get_args(Frame):
             raise UserError(f"unknown backbone: a {frame} frame with {', '.join(sorted(kinds))}")
         return cls(stages, recursion, dilations, frame)

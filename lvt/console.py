@@ -183,13 +183,26 @@ def command(verbose: bool) -> Iterator[Terminal]:
             os.dup2(errors.fileno(), 2)
 
 
+def _one_line(text: str) -> str:
+    """Without line breaks, and without characters that a terminal acts on or cannot encode."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in " ".join(text.split())
+    )
+
+
 @contextmanager
 def _outcome(errors: IO[str]) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        message = " ".join(str(error).split())
-        errors.write(f"error: {message}\n")
+        errors.write(f"error: {_one_line(str(error))}\n")
+        raise typer.Exit(MISUSED) from None
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        # A file that can be named, and what the system says of it: no fault of the program.
+        errors.write(f"error: {_one_line(f'{error.filename}: {error.strerror}')}\n")
         raise typer.Exit(MISUSED) from None
     except KeyboardInterrupt:
         errors.write("interrupted\n")

@@ -5,6 +5,7 @@ Knows files and label conventions; nothing of models.
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from lvt.checks import whole_number
 from lvt.demo import DEMO_SIZE
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
+from lvt.images import PictureError, opened
 from lvt.labels import Colour
 from lvt.panoptic.quality import PanopticTruth, TrueSegment
 from lvt.preprocessing import IMAGE_SUFFIXES, Size, list_images, read_image
@@ -159,12 +161,16 @@ class CocoPanoptic:
                 for e in data["annotations"]
             ]
             segments = [s for _, _, entries in self._entries for s in entries]
-            used = {s["category_id"] for s in segments if s["id"] >= 0}
+            for segment in segments:
+                whole_number(segment["id"], f"{description}: the id of a segment", 0, 256**3 - 1)
+            used = {s["category_id"] for s in segments}
             unknown = [category_names[number] for number in sorted(used) if labels[number] is None]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(f"{description} is not a COCO panoptic file: {error!r}") from error
         if not self._entries:
             raise UserError(f"{description} lists no annotated picture")
+        if any(name in ("", "..") for *names, _ in self._entries for name in names):
+            raise UserError(f"{description} names a file that is none")
         if unknown:
             raise UserError(f"{description}: {unknown[0]} is no class of the model")
         self._labels = {number: label for number, label in labels.items() if label is not None}
@@ -216,9 +222,9 @@ def _read_indices(path: Path) -> NDArray[np.int64]:
         UserError: not a picture, or one of colours.
     """
     try:
-        with Image.open(path) as mask:
+        with opened(path) as mask:
             values = np.asarray(mask).astype(np.int64)
-    except (UnidentifiedImageError, OSError, ValueError) as error:
+    except (FileNotFoundError, PictureError) as error:
         raise UserError(f"cannot read {path} as a mask: {error}") from error
     if values.ndim != 2:
         raise UserError(f"{path} is a colour picture, not a mask of class indices")
@@ -228,7 +234,7 @@ def _read_indices(path: Path) -> NDArray[np.int64]:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
 
 
@@ -259,7 +265,7 @@ def _is_panoptic(data: Any) -> bool:
 
 def _folder_of(root: Path, name: str, *, other_than: Path) -> Path:
     """The first folder below `root` that holds a file of that name."""
-    folders = (path.parent for path in sorted(root.rglob(name)))
+    folders = (path.parent for path in sorted(root.rglob(glob.escape(name))))
     found = next((folder for folder in folders if folder != other_than), None)
     if found is None:
         raise UserError(f"{name} is listed in the JSON but is nowhere in {root}")

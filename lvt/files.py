@@ -5,12 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lvt.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def file_sha256(path: Path) -> str:
@@ -54,6 +61,44 @@ def publish(source: Path, destination: Path) -> None:
     os.umask(umask)
     source.chmod(0o666 & ~umask)  # scratch files are private, results are ordinary files
     source.replace(destination)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Several renames in `folder` that belong together: no other process of ours comes between
+    them, and a Ctrl-C waits until they are done.
+
+    The lock is on the folder itself and leaves nothing behind. Windows has no such lock.
+
+    Raises:
+        KeyboardInterrupt: afterwards, if there was one.
+    """
+    with _interrupts_held_back():
+        if fcntl is None:
+            yield
+            return
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # some network file systems cannot
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # gets no signals
+        yield
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        signal.raise_signal(signal.SIGINT)  # whoever ignores it or handles it otherwise still does
 
 
 def publish_folder(source: Path, destination: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lvt.backbone import LVT
+from lvt.checks import whole_number
 from lvt.classification import LVTClassifier, LVTPooledClassifier
 from lvt.config import PRESETS, TASKS, LVTConfig, Task, preset
 from lvt.errors import UserError
@@ -35,7 +36,7 @@ class ModelSpec:
 
     Raises:
         UserError: `panoptic` is missing, superfluous, counts other classes, or has other strides
-            than the backbone's maps.
+            than the backbone's maps; or a number is none of a model.
     """
 
     task: Task
@@ -47,6 +48,9 @@ class ModelSpec:
     panoptic: PanopticConfig | None = None
 
     def __post_init__(self) -> None:
+        predicts = self.task in ("classification", "semantic")
+        whole_number(self.classes, "classes", int(predicts), 1 << 16)
+        whole_number(self.decoder_dim, "decoder_dim", 1, 1 << 13)
         expected = None if self.panoptic is None else self.panoptic.void
         if (self.task == "panoptic") != (expected is not None):
             raise UserError(f"a {self.task} model and a panoptic configuration do not go together")
@@ -112,13 +116,13 @@ class ModelSpec:
             return cls(
                 task=data["task"],
                 config=LVTConfig.from_dict(data["backbone"]),
-                classes=int(data["classes"]),
+                classes=data["classes"],
                 pooled=bool(data["pooled"]),
                 output_norms=bool(data["output_norms"]),
-                decoder_dim=int(data["decoder_dim"]),
+                decoder_dim=data["decoder_dim"],
                 panoptic=PanopticConfig.from_dict(panoptic) if panoptic else None,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"not a model description: {error!r}") from error
 
 

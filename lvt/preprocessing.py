@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lvt.checks import number, whole_number
 from lvt.config import Task
 from lvt.errors import UserError
+from lvt.images import PictureError, decode
 from lvt.resize import FILTERS, Filter, resize_uint8
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -134,7 +135,11 @@ class Preprocessing:
     steps: tuple[Step, ...]
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Network input for a picture (H, W, 3) uint8 RGB: (1, 3, h, w) float32, NCHW."""
+        """Network input for a picture (H, W, 3) uint8 RGB: (1, 3, h, w) float32, NCHW.
+
+        Raises:
+            UserError: the picture is so elongated that resizing would blow it up.
+        """
         x: NDArray[Any] = image
         for step in self.steps:
             x = _apply(step, x)
@@ -182,9 +187,12 @@ class Preprocessing:
                     raise UserError(f"unknown resize filter {values['filter']!r}")
                 steps.append(_STEPS[entry["op"]](**values))
             spec, golden = cls(tuple(steps)), data["golden"]["sha256"]
-        except (KeyError, TypeError) as error:
+            for step in steps:
+                _check(step)
+            recomputed = spec.golden_sha256()
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise UserError(f"the manifest's preprocessing is not understood: {error!r}") from error
-        if spec.golden_sha256() != golden:
+        if recomputed != golden:
             raise UserError(
                 "preprocessing gives another golden tensor than the manifest records; "
                 "export the artifact again with this version"
@@ -195,6 +203,28 @@ class Preprocessing:
         """Hash of the little-endian float32 bytes of the golden picture's network input."""
         tensor = self(golden_picture()).astype("<f4", copy=False)
         return hashlib.sha256(tensor.tobytes()).hexdigest()
+
+
+_LONGEST_SIDE = 1 << 14
+_MOST_PIXELS = 1 << 27
+"""Of a resized picture. As many as Pillow decodes without a warning, and a half more."""
+
+
+def _check(step: Step) -> None:
+    """Refuses numbers that no network's input has, before pictures are resized to them.
+
+    Raises:
+        UserError: names the number.
+    """
+    for name, value in asdict(step).items():
+        if name == "filter":
+            continue
+        if isinstance(step, Normalise):
+            for part in value if isinstance(value, tuple) else (value,):
+                number(part, f"preprocessing: {name}", -1e6 if name == "mean" else 1e-6, 1e6)
+        else:
+            for part in value if isinstance(value, tuple) else (value,):
+                whole_number(part, f"preprocessing: {step.op}'s {name}", 1, _LONGEST_SIDE)
 
 
 GOLDEN_RULE = "131x97 RGB: value(x, y, c) = (7 x + 13 y + 29 c + x y) mod 256"
@@ -248,7 +278,13 @@ def _apply(step: Step, x: NDArray[Any]) -> NDArray[Any]:
         case PadUp():
             return _padded(x, (_round_up(height, step.multiple), _round_up(width, step.multiple)))
         case _:
-            return resize_uint8(x, _resized(step, (height, width)), step.filter)
+            size = _resized(step, (height, width))
+            if size[0] * size[1] > _MOST_PIXELS:  # of the thinnest pictures, by keeping the ratio
+                raise UserError(
+                    f"a picture of {width}x{height} pixels would be resized to "
+                    f"{size[1]}x{size[0]}: crop it to a less elongated one"
+                )
+            return resize_uint8(x, size, step.filter)
 
 
 def _padded(x: NDArray[Any], size: Size) -> NDArray[Any]:
@@ -328,11 +364,10 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         UserError: no such file, or it cannot be read as a picture.
     """
     try:
-        with Image.open(path) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+        return decode(path)
     except FileNotFoundError:
         raise UserError(f"no image at {path}") from None
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+    except PictureError as error:
         raise UserError(f"cannot read {path} as an image: {error}") from error
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from export.artifact import Artifact, open_artifact
 from export.parity import TOLERANCES, ParityReport, Tolerance, compare
@@ -26,6 +26,7 @@ from export.targets import load_target
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
+from lvt.images import PictureError, decode
 from lvt.panoptic.fusion import PanopticMap
 from lvt.postprocessing import ClassScore
 from lvt.preprocessing import packaged_photos, read_image
@@ -214,12 +215,9 @@ def read_picture(body: bytes) -> Picture:
         RefusedError: it is none, or too large.
     """
     try:
-        with Image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as picture:
-            if picture.width * picture.height > _MOST_PIXELS:
-                raise RefusedError(f"{picture.width}x{picture.height} pixels are too many")
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise RefusedError("this is no JPEG or PNG picture") from error
+        return decode(io.BytesIO(body), ("JPEG", "PNG"), _MOST_PIXELS)
+    except PictureError as error:
+        raise RefusedError(f"this is no JPEG or PNG picture to work with: {error}") from error
 
 
 def _encoded(picture: Image.Image) -> bytes:

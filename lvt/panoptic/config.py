@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from lvt.checks import number, whole_number
 from lvt.errors import UserError
 
 INSTANCE_OFFSET = 1000
@@ -127,6 +128,7 @@ class PanopticConfig:
     fusion: FusionConfig = FusionConfig()
 
     def __post_init__(self) -> None:
+        self._check_numbers()
         if self.things < 1 or self.stuff < 0:
             raise UserError(
                 f"{self.things} thing and {self.stuff} stuff classes: at least one thing is needed"
@@ -146,6 +148,44 @@ class PanopticConfig:
                 f"the pyramid has five levels, but {len(self.anchors.strides)} strides are given"
             )
 
+    def _check_numbers(self) -> None:
+        """Ranges far wider than any model's: what damaged files hold lies outside."""
+        anchors, proposals, roi, detection = (
+            self.anchors,
+            self.proposals,
+            self.roi,
+            self.detection,
+        )
+        for value, what, least, most in (
+            (self.things, "things", 0, 1 << 16),
+            (self.stuff, "stuff", -1, 1 << 16),
+            (self.channels, "channels", 1, 1 << 13),
+            (self.semantic_channels, "semantic_channels", 1, 1 << 13),
+            (self.semantic_groups, "semantic_groups", 1, 1 << 13),
+            *((stride, "stride", 1, 1 << 10) for stride in anchors.strides),
+            (len(anchors.ratios), "number of ratios", 1, 1 << 5),
+            (proposals.per_level, "per_level", 1, 1 << 16),
+            (proposals.count, "count of proposals", 1, 1 << 16),
+            (roi.box_size, "box_size", 1, 1 << 7),
+            (roi.box_channels, "box_channels", 1, 1 << 13),
+            (roi.mask_size, "mask_size", 1, 1 << 7),
+            (roi.mask_convs, "mask_convs", 0, 1 << 5),
+            (detection.count, "count of detections", 1, 1 << 16),
+            (self.fusion.min_stuff_area, "min_stuff_area", 0, 1 << 31),
+        ):
+            whole_number(value, what, least, most)
+        for value, what, least_number, most_number in (
+            (anchors.scale, "scale", 1e-3, 1e3),
+            *((ratio, "ratio", 1e-3, 1e3) for ratio in anchors.ratios),
+            (proposals.iou_threshold, "iou_threshold", 0.0, 1.0),
+            (roi.finest_scale, "finest_scale", 1e-3, 1e6),
+            (detection.score_threshold, "score_threshold", 0.0, 1.0),
+            (detection.iou_threshold, "iou_threshold", 0.0, 1.0),
+            (self.fusion.mask_threshold, "mask_threshold", 0.0, 1.0),
+            (self.fusion.max_overlap, "max_overlap", 0.0, 1.0),
+        ):
+            number(value, what, least_number, most_number)
+
     @property
     def void(self) -> int:
         """The label of pixels that belong to no segment."""
@@ -162,6 +202,8 @@ class PanopticConfig:
         Raises:
             UserError: the data does not describe a panoptic model.
         """
+        if not isinstance(data, Mapping):
+            raise UserError(f"not a panoptic configuration: a {type(data).__name__}")
         wrong = {field.name for field in fields(cls)} ^ set(data)
         if wrong:
             raise UserError(
@@ -179,5 +221,5 @@ class PanopticConfig:
                 fusion=FusionConfig(**rest.pop("fusion")),
                 **rest,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"not a panoptic configuration: {error}") from error
