@@ -39,7 +39,8 @@ def put_into(models: Path, artifact: Path) -> Path:
     """Copies a model file and its manifest into an app's folder for them, whole or not at all.
 
     Raises:
-        UserError: the two are not of one export, the folder cannot be written to, or a folder of the file's name is in the way.
+        UserError: the two are not of one export, the folder cannot be written to, or a folder of
+            the file's name is in the way.
     """
     with atomic_folder(models) as scratch:
         copy = scratch / artifact.name

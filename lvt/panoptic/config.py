@@ -174,7 +174,7 @@ class PanopticConfig:
             (self.fusion.min_stuff_area, "min_stuff_area", 0, 1 << 31),
         ):
             whole_number(value, what, least, most)
-        for value, what, least_number, most_number in (
+        for real, what, lowest, highest in (
             (anchors.scale, "scale", 1e-3, 1e3),
             *((ratio, "ratio", 1e-3, 1e3) for ratio in anchors.ratios),
             (proposals.iou_threshold, "iou_threshold", 0.0, 1.0),
@@ -184,7 +184,7 @@ class PanopticConfig:
             (self.fusion.mask_threshold, "mask_threshold", 0.0, 1.0),
             (self.fusion.max_overlap, "max_overlap", 0.0, 1.0),
         ):
-            number(value, what, least_number, most_number)
+            number(real, what, lowest, highest)
 
     @property
     def void(self) -> int:
