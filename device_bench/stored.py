@@ -5,7 +5,6 @@ Imports no model and no runtime, so that a file can be read where nothing could 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from device_bench.sample import SampleAnswer
 from device_bench.sensors import Conditions
 from device_bench.statistics import Interval, Samples, Summary, finite
 from device_bench.warmup import WarmUp
+from lvt.checks import parse_json
 from lvt.errors import UserError
 
 SCHEMA = 2
@@ -134,10 +134,10 @@ def read_results(path: Path) -> ResultFile:
         UserError: there is none, or it is something else, damaged, or of another schema.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(path.read_text("utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is not a result file of lvt-bench: {error}") from error
     return parse_results(data, str(path))
 

@@ -12,7 +12,7 @@ from typing import Any
 from export.answers import Answer, answer
 from export.capabilities import target_info
 from export.session import Outputs
-from lvt.checks import whole_number
+from lvt.checks import parse_json, whole_number
 from lvt.errors import UserError
 from lvt.files import alone_in, file_sha256, publish, publish_folder
 from lvt.labels import Labels
@@ -142,9 +142,9 @@ def open_artifact(path: Path) -> Artifact:
             "lvt-export writes both, and they belong side by side"
         )
     try:
-        manifest = json.loads(sidecar.read_text("utf-8"))
+        manifest = parse_json(sidecar.read_text("utf-8"))
         schema = manifest["schema"]
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{sidecar} is not a manifest: {error!r}") from error
     if schema != SCHEMA:
         raise UserError(f"{sidecar} has schema {schema}; this version reads {SCHEMA}")

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from lvt.backbone import LVT
+from lvt.checks import is_text, parse_json
 from lvt.config import PRESETS, LVTConfig, Task, preset
 from lvt.errors import UserError
 from lvt.files import atomic_folder, file_sha256, publish
@@ -177,7 +178,7 @@ def _mmcv_meta(meta: Mapping[str, Any]) -> CheckpointMeta:
 
     names = meta.get("CLASSES")
     palette = meta.get("PALETTE")
-    if not (isinstance(names, (list, tuple)) and all(isinstance(n, str) for n in names)):
+    if not (isinstance(names, (list, tuple)) and all(map(is_text, names))):
         names = None
     try:
         colours = [tuple(int(v) for v in colour) for colour in palette or ()]
@@ -395,10 +396,10 @@ def _read_safetensors(path: Path) -> Checkpoint:
     spec, meta = None, CheckpointMeta()
     if SAFETENSORS_KEY in header:
         try:
-            description = json.loads(header[SAFETENSORS_KEY])
+            description = parse_json(header[SAFETENSORS_KEY])
             spec = ModelSpec.from_dict(description["model"])
             meta = _mmcv_meta(description.get("meta", {}))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path.name}: its description is damaged: {error!r}") from error
     return Checkpoint(path, file_sha256(path), "safetensors", _clean(path, state), meta, spec)
 

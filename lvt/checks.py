@@ -1,8 +1,11 @@
-"""Numbers from files, checked before anything is built or allocated from them."""
+"""What stands in files, checked before anything is built, allocated or printed from it."""
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from typing import Any
 
 from lvt.errors import UserError
 
@@ -33,3 +36,24 @@ def number(value: object, what: str, least: float, most: float) -> float:
 def _shown(value: object) -> str:
     text = repr(value) if isinstance(value, (int, float, str)) else type(value).__name__
     return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def parse_json(text: str) -> Any:
+    """The content of a JSON text.
+
+    Raises:
+        ValueError: it is none, is nested beyond all reason, or holds halves of characters, which
+            could be neither printed nor written.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if re.search(r"\\u[dD][89a-fA-F]", text):
+        json.dumps(content, ensure_ascii=False).encode()
+    return content
+
+
+def is_text(value: object) -> bool:
+    """Whether it is a string that can be printed and written: one without halves of characters."""
+    return isinstance(value, str) and value.encode(errors="replace").decode() == value

@@ -6,7 +6,6 @@ Knows files and label conventions; nothing of models.
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lvt.checks import whole_number
+from lvt.checks import parse_json, whole_number
 from lvt.demo import DEMO_SIZE
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
@@ -233,8 +232,8 @@ def _read_indices(path: Path) -> NDArray[np.int64]:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
 
 

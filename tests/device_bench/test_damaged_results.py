@@ -31,7 +31,7 @@ WHOLE = result_file(
 
 def show(path: Path) -> None:
     file = read_results(path)
-    render(file)
+    render(file).encode()
     print_results(file, Terminal(io.StringIO()))
 
 

@@ -22,7 +22,6 @@ from lvt.preprocessing import packaged_photos
 from tests.damage import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json
 from tests.export.test_cli import one_line_error, run
 
-STUB = Path(__file__).parents[1] / "golden" / "stub.onnx"
 PHOTO = packaged_photos()[0]
 
 
@@ -32,9 +31,9 @@ def copied(source: Path, folder: Path) -> Path:
     return folder / source.name
 
 
-def test_damaged_manifests(tmp_path: Path) -> None:
+def test_damaged_manifests(tiny_export: ExportResult, tmp_path: Path) -> None:
     """What is read has everything that commands take from it: no KeyError minutes later."""
-    model = copied(STUB, tmp_path)
+    model = copied(tiny_export.path, tmp_path)
     whole = json.loads(manifest_path(model).read_text("utf-8"))
     open_artifact(model)
 
@@ -50,8 +49,8 @@ def test_damaged_manifests(tmp_path: Path) -> None:
     check()
 
 
-def test_damaged_bytes_of_a_manifest(tmp_path: Path) -> None:
-    model = copied(STUB, tmp_path)
+def test_damaged_bytes_of_a_manifest(tiny_export: ExportResult, tmp_path: Path) -> None:
+    model = copied(tiny_export.path, tmp_path)
     whole = manifest_path(model).read_bytes()
 
     @fuzzing
@@ -82,13 +81,13 @@ def test_damaged_bytes_of_a_manifest(tmp_path: Path) -> None:
     ids=["target", "parameters", "macs", "dtype", "labels", "shape", "huge", "deep", "accuracy"],
 )
 def test_what_consumers_need_is_checked_at_once(
-    change: Callable[[dict[str, Any]], Any], tmp_path: Path
+    change: Callable[[dict[str, Any]], Any], tiny_export: ExportResult, tmp_path: Path
 ) -> None:
-    model = copied(STUB, tmp_path)
+    model = copied(tiny_export.path, tmp_path)
     manifest = json.loads(manifest_path(model).read_text("utf-8"))
     change(manifest)
     write_json(manifest_path(model), manifest)
-    with pytest.raises(UserError, match=r"stub\.onnx\.json"):
+    with pytest.raises(UserError, match=r"onnx\.json"):
         open_artifact(model)
 
 
