@@ -1,4 +1,4 @@
-"""Ways in which files go bad, for hypothesis; and what every reader owes whoever has such a file."""
+"""Ways in which files go bad, for hypothesis; and what a reader owes whoever has such a file."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ def reads_or_refuses(read: Callable[[], Any]) -> bool:
     try:
         read()
     except UserError as error:
-        assert str(error).strip()
-        return False
-    return True
+        refusal = str(error)
+    else:
+        return True
+    assert refusal.strip()
+    return False
 
 
 @st.composite

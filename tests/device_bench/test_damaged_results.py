@@ -62,7 +62,9 @@ def test_damaged_bytes(tmp_path: Path) -> None:
     check()
 
 
-@pytest.mark.parametrize("content", ["", "[" * 100_000, "{}", "null", '{"schema": 2, "results": 1}'])
+@pytest.mark.parametrize(
+    "content", ["", "[" * 100_000, "{}", "null", '{"schema": 2, "results": 1}']
+)
 def test_no_result_files(content: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(content)
