@@ -223,6 +223,23 @@ def test_noise_is_not_shown_with_a_user_s_error(capfd: pytest.CaptureFixture[str
     assert capfd.readouterr().err == "error: what to do\n"
 
 
+def test_what_the_system_refuses_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """A name that is too long, a folder that may not be read: no fault of the program."""
+    with pytest.raises(typer.Exit) as caught:
+        noisy_command(OSError(36, "File name too long", "x.pth"))
+    assert caught.value.exit_code == 2
+    assert capfd.readouterr().err == "error: x.pth: File name too long\n"
+    assert run(cli.app, "onnx", "--ckpt", "x" * 5000) == 2
+    assert "File name too long" in one_line_error(capfd)
+
+
+def test_names_do_not_reach_the_terminal_raw(capfd: pytest.CaptureFixture[str]) -> None:
+    """Keys of a foreign checkpoint may clear the screen, or be no text at all."""
+    with pytest.raises(typer.Exit):
+        noisy_command(UserError("clear\x1b[2J\u2028half \udcff ü"))
+    assert capfd.readouterr().err == "error: clear\\x1b[2J half \\udcff ü\n"
+
+
 def test_noise_is_shown_when_we_crash(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ZeroDivisionError):
         noisy_command(ZeroDivisionError())

@@ -39,4 +39,3 @@ def test_memory_stays(target: str, tiny_checkpoint: Path, tmp_path: Path) -> Non
     gc.collect()
     grown = process.memory_info().rss - before
     assert grown < RUNS * outputs["logits"].nbytes / 2, f"{grown / 1e6:.1f} MB"
-    print(f"{target}: {grown / 1e6:.2f} MB in {RUNS} runs")

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
 from PIL import Image
 
 from lvt.errors import UserError
 from lvt.preprocessing import fixed_size
 from quantization.calibration import WANTED, read_calibration
+from tests.damage import damaged_bytes, fuzzing
 
 PREPROCESSING = fixed_size("semantic", (32, 48), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -74,3 +76,28 @@ def test_generated_scenes_are_not_those_of_the_evaluation() -> None:
     found = read_calibration(Path("demo"), PREPROCESSING)
     assert len(found.images) == WANTED
     assert not found.warnings
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_pictures_are_named_or_used(tmp_path: Path) -> None:
+    """One bad photo among hundreds must neither stop the work nor get into the ranges unseen."""
+    picture(tmp_path / "good.png", 90)
+    whole = (tmp_path / "good.png").read_bytes()
+    thin = tmp_path / "thin.png"
+    Image.fromarray(np.zeros((1, 60_000, 3), np.uint8)).save(thin)
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path / "nowhere.png")
+    skipped = read_calibration(tmp_path, fixed_size("classification", (224, 224))).skipped
+    assert len(skipped) == 4
+    thin.unlink()
+
+    @fuzzing
+    @given(damaged_bytes(whole))
+    def check(content: bytes) -> None:
+        (tmp_path / "empty.png").write_bytes(content)
+        found = read_calibration(tmp_path, PREPROCESSING)
+        assert len(found.images) + len(found.skipped) == 4
+        assert all(np.isfinite(image).all() for image in found.images)
+
+    check()
