@@ -38,7 +38,7 @@ golden: $(VENV)/.ready
 
 # The pages, in out/site; a link that leads nowhere is an error.
 docs: $(VENV)/.ready
-	$(BIN)/mkdocs build --quiet --strict --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean
 
 # The commands of README and docs: parsed, those of the tutorial run; the messages that docs quote.
 docs-check: $(VENV)/.ready

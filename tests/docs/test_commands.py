@@ -1,8 +1,8 @@
 """Commands of README and docs: all of them parse, and those of the tutorial are run.
 
 What is run: every `lvt-` command of docs/tutorial.md but those that need a phone, on a tiny model
-of a small size, with short measurements. All others are parsed by the commands' own parsers, options and values
-included, without running them.
+of a small size, with short measurements and one way to choose int8 ranges. All others are parsed
+by the commands' own parsers, options and values included, without running them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from tests.docs import command_lines
 from tests.docs.command_lines import NotRunnableError, application, check, options, scripts
 from tests.docs.pages import PAGES, ROOT, commands, inline_code
 
-FOREIGN_OPTIONS = frozenset({"--package-lock-only", "--omit-lockfile-registry-resolved", "--es"})
-"""Of npm and Android's `am`, which pages mention in prose."""
+FOREIGN_OPTIONS = frozenset(
+    {"--editable", "--es", "--omit-lockfile-registry-resolved", "--package-lock-only"}
+)
+"""Of pip, npm and Android's `am`, which pages mention in prose."""
 
 SIZE, SMALL = "352x480", "64x96"
 """The tutorial's, and what it is run at: 352x480 would take minutes."""
@@ -48,7 +50,9 @@ def test_every_option_in_prose_exists(page: Path) -> None:
     for code in inline_code(page):
         first, *rest = code.split()
         known = options(first) if first in scripts() else everywhere
-        words = [word.partition("=")[0] for word in (first, *rest) if word.startswith("--")]
+        words = [
+            word.partition("=")[0].rstrip(",;:") for word in (first, *rest) if word.startswith("--")
+        ]
         bad += [f"{word} in `{code}`" for word in words if word not in known]
     assert not bad, "\n".join(bad)
 
@@ -122,6 +126,8 @@ def test_the_tutorial_runs(
             continue
         if script == "lvt-bench":
             arguments += ["--runs", "4", "--min-seconds", "0"]
+        if script == "lvt-quantize":
+            arguments += ["--method", "mse"]  # instead of all four
         with pytest.raises(SystemExit) as caught:
             application(script)(arguments)
         assert not caught.value.code, f"{command}\n{capfd.readouterr().err}"
