@@ -6,7 +6,7 @@ OUT := out
 DEMO := $(OUT)/demo_panoptic_256x320
 FRAMEWORK := /usr/share/android-framework-res/framework-res.apk
 
-.PHONY: demo test android web golden lint format clean
+.PHONY: demo test android web golden docs docs-check lint format clean
 
 demo: $(VENV)/.ready
 	mkdir -p $(OUT)
@@ -36,6 +36,14 @@ web: $(VENV)/.ready
 golden: $(VENV)/.ready
 	$(BIN)/python -m tests.golden.make
 
+# The pages, in out/site; a link that leads nowhere is an error.
+docs: $(VENV)/.ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean
+
+# The commands of README and docs: parsed, those of the tutorial run; the messages that docs quote.
+docs-check: $(VENV)/.ready
+	$(BIN)/pytest -q tests/docs
+
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -50,7 +58,7 @@ $(VENV)/.ready: pyproject.toml
 	  { echo "Python 3.11 or 3.12 is needed: make PYTHON=python3.11 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[all,test]'
+	$(BIN)/pip install --quiet --editable '.[all,test,docs]'
 	touch $@
 
 clean:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from device_bench.profile.summary import Profile
     from device_bench.protocol import Protocol
     from device_bench.stored import ResultFile
+    from device_bench.timing import Tick
+
+M = TypeVar("M")
 
 app = new_app(
     "Time artifacts on this machine and on Android devices.\n\n"
@@ -258,27 +262,24 @@ def baselines(
             progress("loading transformers")
             from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
             from device_bench.baselines import BASELINES, SIZES, check_transformers
-            from export.exporter import ExportError
             from lvt.files import write_text
 
             known = tuple(SIZES)
             chosen = {choice(name, known, "task") for name in task or known}
             check_transformers()
-        try:
-            with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
-                job = bar.add_task("starting", total=1.0, detail="")
-                results = run_baselines(
-                    [entry for entry in BASELINES if entry.task in chosen],
-                    Path(folder),
-                    threads=threads,
-                    runs=rule.runs if runs is None else runs,
-                    seconds=rule.seconds if min_seconds is None else min_seconds,
-                    rule=rule,
-                    tick=lambda step, share: bar.update(job, description=step, completed=share),
-                )
-        except ExportError as error:
-            terminal.note(f"error: {error}", cause=error.__cause__)
-            raise typer.Exit(FAILED) from error
+        entries = [entry for entry in BASELINES if entry.task in chosen]
+        results = _measured(
+            terminal,
+            lambda folder, tick: run_baselines(
+                entries,
+                folder,
+                threads=threads,
+                runs=rule.runs if runs is None else runs,
+                seconds=rule.seconds if min_seconds is None else min_seconds,
+                rule=rule,
+                tick=tick,
+            ),
+        )
         for table in baseline_tables(results, threads=threads):
             terminal.out.print(table)
         for result in results:
@@ -386,7 +387,6 @@ def rewrites(
         with terminal.steps() as progress:
             progress("loading the model")
             from device_bench.rewrites import measure_rewrites, rewrites_json, rewrites_table
-            from export.exporter import ExportError
             from export.request import ExportRequest, prepare
             from lvt.files import write_text
 
@@ -398,21 +398,18 @@ def rewrites(
                     size=parse_size(size),
                 )
             )
-        try:
-            with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
-                shown = bar.add_task("starting", total=1.0, detail="")
-                steps = measure_rewrites(
-                    job,
-                    Path(folder),
-                    threads=threads,
-                    runs=rule.runs if runs is None else runs,
-                    seconds=rule.seconds if min_seconds is None else min_seconds,
-                    rule=rule,
-                    tick=lambda step, share: bar.update(shown, description=step, completed=share),
-                )
-        except ExportError as error:
-            terminal.note(f"error: {error}", cause=error.__cause__)
-            raise typer.Exit(FAILED) from error
+        steps = _measured(
+            terminal,
+            lambda folder, tick: measure_rewrites(
+                job,
+                folder,
+                threads=threads,
+                runs=rule.runs if runs is None else runs,
+                seconds=rule.seconds if min_seconds is None else min_seconds,
+                rule=rule,
+                tick=tick,
+            ),
+        )
         terminal.out.print(rewrites_table(steps, job, threads=threads))
         for step in steps:
             if step.timing.reasons:
@@ -420,6 +417,22 @@ def rewrites(
         if json_file is not None:
             data = rewrites_json(steps, threads=threads, rule=rule)
             write_text(json_file, json.dumps(data, indent=1) + "\n")
+
+
+def _measured(terminal: Terminal, measure: Callable[[Path, Tick], list[M]]) -> list[M]:
+    """Exports and times models under a progress bar, given a scratch folder; ends on a failure."""
+    from export.exporter import ExportError
+
+    try:
+        with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
+            shown = bar.add_task("starting", total=1.0, detail="")
+            return measure(
+                Path(folder),
+                lambda step, share: bar.update(shown, description=step, completed=share),
+            )
+    except ExportError as error:
+        terminal.note(f"error: {error}", cause=error.__cause__)
+        raise typer.Exit(FAILED) from error
 
 
 def _protocol(preset: str) -> Protocol:

@@ -198,9 +198,9 @@ def test_an_interrupted_run_leaves_no_file(
 def test_fine_tuning_where_the_budget_is_missed(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """27.0 dB without it, 28.2 dB with it; entropy's ranges leave the most to learn."""
+    """Between what the ranges give and what fine-tuning reaches; entropy's ranges leave the most to learn."""
     options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--method", "entropy", "--json")
-    for budget, steps in (("27.6dB", 30), ("20dB", 0)):
+    for budget, steps in (("28.1dB", 30), ("20dB", 0)):
         given = ("--budget", budget, "--qat-steps", "30", "--out", tmp_path)
         assert run(app, "onnx", *options, *given) == 0
         report = json.loads(capfd.readouterr().out)["quantization"]

@@ -1,0 +1,170 @@
+"""Whether a command line could be run: programs, subcommands, options and their values.
+
+Nothing is run, and no file has to exist.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import typer.main
+
+from device_bench.adb.phones import ANDROID
+from device_bench.backends import BACKENDS
+from device_bench.protocol import PRESETS as PROTOCOLS
+from export.capabilities import PRECISIONS
+from lvt.config import PRESETS, TASKS
+from lvt.console import parse_size
+from quantization.cli import parse_budget
+from quantization.methods import METHODS
+from tests.docs.pages import ROOT
+
+FOREIGN = frozenset({".", "adb", "echo", "java"})
+"""Programs of others, whose options are not looked at."""
+
+_PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+class NotRunnableError(Exception):
+    """The command line would be refused."""
+
+
+def _one_of(*known: str) -> Callable[[str], Any]:
+    def check(value: str) -> None:
+        if value not in known:
+            raise NotRunnableError(f"{value!r} is none of {', '.join(known)}")
+
+    return check
+
+
+_VALUES: dict[str, Callable[[str], Any]] = {
+    "task": _one_of(*TASKS),
+    "precision": _one_of(*PRECISIONS),
+    "preset": _one_of(*PRESETS, *PROTOCOLS),
+    "backend": _one_of(*BACKENDS, ANDROID),
+    "method": _one_of(*METHODS),
+    "size": parse_size,
+    "budget": parse_budget,
+}
+"""Values that the commands check themselves, after parsing."""
+
+
+@cache
+def application(script: str) -> Any:
+    """The click command behind one of our scripts."""
+    module, _, name = _PROJECT["scripts"][script].partition(":")
+    return typer.main.get_command(getattr(importlib.import_module(module), name))
+
+
+def _parsed(command: Any, name: str, words: list[str]) -> dict[str, Any]:
+    """The parameters of the innermost command, after click has parsed them."""
+    context = command.make_context(name, words)
+    while hasattr(context.command, "resolve_command"):
+        rest = [*context._protected_args, *context.args]
+        name, command, rest = context.command.resolve_command(context, rest)
+        context = command.make_context(name, rest, parent=context)
+    return dict(context.params)
+
+
+def check_ours(script: str, words: list[str]) -> None:
+    """One of our commands.
+
+    Raises:
+        NotRunnableError: an unknown subcommand or option, a missing or impossible value.
+    """
+    if script not in _PROJECT["scripts"]:
+        raise NotRunnableError(f"no command {script}")
+    try:
+        parameters = _parsed(application(script), script, words)
+        for name, value in parameters.items():
+            for single in value if isinstance(value, list | tuple) else [value]:
+                if name in _VALUES and single is not None:
+                    _VALUES[name](str(single))
+    except NotRunnableError:
+        raise
+    except Exception as error:  # click's usage errors, our own
+        raise NotRunnableError(getattr(error, "message", None) or str(error)) from error
+
+
+def _check_make(_program: str, words: list[str]) -> None:
+    targets = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    for word in words:
+        if "=" not in word and word not in targets:
+            raise NotRunnableError(f"no target {word} in the Makefile")
+
+
+def _check_python(_program: str, words: list[str]) -> None:
+    if words[:1] != ["-m"]:
+        raise NotRunnableError("only python -m MODULE is known here")
+    module = ROOT.joinpath(*words[1].split("."))
+    known = words[1] == "venv" or module.with_suffix(".py").is_file()
+    if not known and not (module / "__main__.py").is_file():
+        raise NotRunnableError(f"no module {words[1]}")
+
+
+def _check_pip(_program: str, words: list[str]) -> None:
+    if words[:1] != ["install"]:
+        raise NotRunnableError("only pip install is known here")
+    for word in words[1:]:
+        for extra in re.findall(r"\[([^\]]+)\]", word):
+            unknown = set(extra.split(",")) - set(_PROJECT["optional-dependencies"])
+            if unknown:
+                raise NotRunnableError(f"no extra {', '.join(unknown)}")
+
+
+def _check_pytest(_program: str, words: list[str]) -> None:
+    for word in words:
+        if not word.startswith("-") and not (ROOT / word.partition("::")[0]).exists():
+            raise NotRunnableError(f"no test {word}")
+
+
+_CHECKS: dict[str, Callable[[str, list[str]], None]] = {
+    "make": _check_make,
+    "python": _check_python,
+    "python3": _check_python,
+    "pip": _check_pip,
+    "pytest": _check_pytest,
+}
+
+
+def check(words: tuple[str, ...]) -> None:
+    """Any command line of the pages.
+
+    Raises:
+        NotRunnableError: it would be refused, or its program is not known here.
+    """
+    program, *rest = words
+    if program in FOREIGN or (ROOT / program).is_file():
+        return
+    if program.startswith("lvt-"):
+        check_ours(program, rest)
+    elif program in _CHECKS:
+        _CHECKS[program](program, rest)
+    else:
+        raise NotRunnableError(f"the program {program} is not known here")
+
+
+def _all_commands(command: Any) -> Iterator[Any]:
+    yield command
+    for inner in getattr(command, "commands", {}).values():
+        yield from _all_commands(inner)
+
+
+@cache
+def options(script: str) -> frozenset[str]:
+    """The options of one of our commands and of its subcommands."""
+    found = {"--help", "-h"}
+    for command in _all_commands(application(script)):
+        for parameter in command.params:
+            found.update([*parameter.opts, *parameter.secondary_opts])
+    return frozenset(option for option in found if option.startswith("-"))
+
+
+def scripts() -> list[str]:
+    """Names of our commands."""
+    return list(_PROJECT["scripts"])

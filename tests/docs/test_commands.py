@@ -1,0 +1,144 @@
+"""Commands of README and docs: all of them parse, and those of the tutorial are run.
+
+What is run: every `lvt-` command of docs/tutorial.md but those that need a phone, on a tiny model
+of a small size, with short measurements and one way to choose int8 ranges. All others are parsed
+by the commands' own parsers, options and values included, without running them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from export.artifact import open_artifact
+from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.models import build_random
+from lvt.preprocessing import packaged_photos, read_image
+from tests.artifact_fixtures import TINY_SEMANTIC
+from tests.docs import command_lines
+from tests.docs.command_lines import NotRunnableError, application, check, options, scripts
+from tests.docs.pages import PAGES, ROOT, commands, inline_code
+
+FOREIGN_OPTIONS = frozenset(
+    {"--editable", "--es", "--omit-lockfile-registry-resolved", "--package-lock-only"}
+)
+"""Of pip, npm and Android's `am`, which pages mention in prose."""
+
+SIZE, SMALL = "352x480", "64x96"
+"""The tutorial's, and what it is run at: 352x480 would take minutes."""
+
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@by_page
+def test_every_command_parses(page: Path) -> None:
+    """An option that was renamed would send readers into an error."""
+    bad = []
+    for command in commands(page):
+        try:
+            check(command.words)
+        except NotRunnableError as error:
+            bad.append(f"{command}: {error}")
+    assert not bad, "\n".join(bad)
+
+
+@by_page
+def test_every_option_in_prose_exists(page: Path) -> None:
+    everywhere = frozenset().union(*(options(script) for script in scripts())) | FOREIGN_OPTIONS
+    bad = []
+    for code in inline_code(page):
+        first, *rest = code.split()
+        known = options(first) if first in scripts() else everywhere
+        words = [
+            word.partition("=")[0].rstrip(",;:") for word in (first, *rest) if word.startswith("--")
+        ]
+        bad += [f"{word} in `{code}`" for word in words if word not in known]
+    assert not bad, "\n".join(bad)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lvt-export onnxx --ckpt a.pth",
+        "lvt-export onnx --no-such-option",
+        "lvt-export onnx --ckpt",
+        "lvt-export onnx --size wide",
+        "lvt-export onnx --task dancing",
+        "lvt-run model.onnx",
+        "lvt-bench a.onnx --backend abacus",
+        "lvt-bench compare before.json",
+        "lvt-fly",
+        "make no-such-target",
+        "pip install 'lvt-mobile[none]'",
+        "pytest tests/nowhere.py",
+        "python -m lvt.nothing",
+        "rocket --launch",
+    ],
+)
+def test_wrong_commands_are_noticed(line: str, tmp_path: Path) -> None:
+    """The check of the checker."""
+    page = tmp_path / "page.md"
+    page.write_text(f"```sh\n{line}   # comment\n```\n", "utf-8")
+    (command,) = commands(page)
+    with pytest.raises(NotRunnableError):
+        check(command.words)
+
+
+def test_continued_and_piped_lines(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```sh\nlvt-run a.onnx \\\n  b.jpg  # c\n\necho '{\"a\": 1}' |\n  cat -\n```\n")
+    assert [(command.line, command.words) for command in commands(page)] == [
+        (2, ("lvt-run", "a.onnx", "b.jpg")),
+        (5, ("echo", '{"a": 1}')),
+        (6, ("cat", "-")),
+    ]
+
+
+def _needs_a_phone(words: tuple[str, ...]) -> bool:
+    return "serve" in words or "--backend" in words or "--android" in words
+
+
+def test_the_tutorial_runs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Command by command in one folder: each finds what the ones before it left."""
+    monkeypatch.chdir(tmp_path)
+    # Told by its content, not by its name; like the official containers it does not hold a size.
+    meta = CheckpointMeta(("red", "green", "blue"))
+    model = build_random(TINY_SEMANTIC, seed=5)
+    write_checkpoint(Path("my_segformer.pth"), model, TINY_SEMANTIC, meta)
+    photos = packaged_photos()
+    shutil.copy(photos[0], "photo.jpg")
+    for folder in ("photos", "val/images", "val/masks"):
+        Path(folder).mkdir(parents=True)
+    for photo in photos:
+        shutil.copy(photo, "photos")
+    height, width = read_image(photos[1]).shape[:2]
+    shutil.copy(photos[1], "val/images/a.jpg")
+    mask = (np.arange(height * width).reshape(height, width) % 3).astype(np.uint8)
+    Image.fromarray(mask).save("val/masks/a.png")
+
+    ran = []
+    for command in commands(ROOT / "docs" / "tutorial.md"):
+        script, *arguments = [word.replace(SIZE, SMALL) for word in command.words]
+        if script not in command_lines.scripts() or _needs_a_phone(command.words):
+            continue
+        if script == "lvt-bench":
+            arguments += ["--runs", "4", "--min-seconds", "0"]
+        if script == "lvt-quantize":
+            arguments += ["--method", "mse"]  # instead of all four
+        with pytest.raises(SystemExit) as caught:
+            application(script)(arguments)
+        assert not caught.value.code, f"{command}\n{capfd.readouterr().err}"
+        ran.append(script)
+    expected = ["lvt-export", "lvt-run", *["lvt-eval"] * 2, "lvt-quantize", "lvt-eval", "lvt-bench"]
+    assert ran == expected
+    assert open_artifact(Path("out/my_segformer_semantic_64x96_int8.onnx")).size == (64, 96)
+    for file in ("overlay.png", "results.json", "report.html"):
+        assert Path(file).stat().st_size > 1000

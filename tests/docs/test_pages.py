@@ -1,0 +1,206 @@
+"""What the pages quote and name is still there: messages, files, code; and the site is its own.
+
+The Python examples are run on tiny artifacts. Of the Kotlin example only the names are looked up,
+of the Swift example nothing: there is no compiler for it here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from export.artifact import manifest_path
+from export.capabilities import TARGETS, installed
+from export.exporter import ExportResult, export_artifact
+from export.request import ExportRequest
+from lvt.preprocessing import packaged_photos
+from tests.docs.pages import PAGES, ROOT, blocks, inline_code
+
+PACKAGES = ("lvt", "export", "quantization", "device_bench")
+KOTLIN = sorted((ROOT / "android_demo").rglob("*.kt"))
+VALUE = "\0"
+"""Stands for what a message puts in."""
+
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def _template(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        parts = (v.value if isinstance(v, ast.Constant) else VALUE for v in node.values)
+        return "".join(str(part) for part in parts)
+    return None
+
+
+def _documented(tree: ast.AST) -> set[int]:
+    """The docstrings: a message that stands only there is told to nobody."""
+    bare = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    return {id(value) for value in bare if isinstance(value, ast.Constant)}
+
+
+@cache
+def _python_messages() -> tuple[str, ...]:
+    """All strings of the packages, a NUL for each value that is put in."""
+    found = []
+    for package in PACKAGES:
+        for file in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(file.read_text("utf-8"))
+            docstrings = _documented(tree)
+            for node in ast.walk(tree):
+                text = None if id(node) in docstrings else _template(node)
+                if text:
+                    found.append(text)
+    return tuple(found)
+
+
+@cache
+def _kotlin_messages() -> tuple[str, ...]:
+    """All strings of the app and its core, likewise."""
+    found = []
+    for file in KOTLIN:
+        joined = re.sub(r'"\s*\+\s*"', "", file.read_text("utf-8"))
+        for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', joined):
+            found.append(re.sub(r"\$\{[^}]*\}|\$\w+", VALUE, literal))
+    return tuple(found)
+
+
+def _occurs(quoted: str, messages: tuple[str, ...]) -> bool:
+    fragments = [re.escape(part.strip(" ")) for part in quoted.split("…")]
+    pattern = re.compile(r"[^\n]*?".join(fragments), re.DOTALL)
+    return any(pattern.search(message) for message in messages)
+
+
+def _quoted() -> list[tuple[str, bool]]:
+    """The headings that are messages, and whether the app says them."""
+    text = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+    commands, app = text.split("\n## In the Android app\n")
+    return [
+        (message, part is app)
+        for part in (commands, app)
+        for message in re.findall(r"^### `(.+)`$", part, re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize(("message", "by_the_app"), _quoted())
+def test_a_quoted_message_is_in_the_source(message: str, by_the_app: bool) -> None:
+    """Who searches the page for what the terminal says must find it."""
+    assert len(re.sub(r"\W", "", message)) > 6, "too short to mean anything"
+    assert _occurs(message, _kotlin_messages() if by_the_app else _python_messages())
+
+
+def test_a_message_that_nobody_says_is_noticed() -> None:
+    assert len(_quoted()) > 20
+    assert not _occurs("no checkpoint below …", _python_messages())
+    assert not _occurs("Something the user can put right", _python_messages())  # a docstring
+
+
+_PATH = re.compile(
+    r"^(?:lvt|export|quantization|device_bench|android_demo|tests|docs|\.ci)/[\w./-]*\w/?$"
+)
+
+
+@by_page
+def test_named_files_exist(page: Path) -> None:
+    """Paths from the top of the repository, and Kotlin files by their name alone."""
+    kotlin = {file.name for file in KOTLIN}
+    bad = []
+    for code in inline_code(page):
+        first = code.split()[0]
+        if _PATH.match(first) and "cli/target" not in first and not (ROOT / first).exists():
+            bad.append(first)
+        if re.fullmatch(r"\w+\.kt", first) and first not in kotlin:
+            bad.append(first)
+    assert not bad, bad
+
+
+@by_page
+def test_named_modules_exist(page: Path) -> None:
+    """`export.parity` is a module; `lvt.demo.DEMO_SIZE` is a name in one."""
+    bad = []
+    for code in inline_code(page):
+        if not re.fullmatch(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+", code):
+            continue
+        names, file = code.split("."), None
+        for count in range(len(names), 0, -1):
+            path = ROOT.joinpath(*names[:count])
+            file = next(
+                (f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()), None
+            )
+            if file is not None:
+                rest = names[count:]
+                break
+        if file is None or any(name not in file.read_text("utf-8") for name in rest[:1]):
+            bad.append(code)
+    assert not bad, bad
+
+
+def test_the_names_of_the_kotlin_example_exist() -> None:
+    """Its imports are declared, and what it calls is called so in the core."""
+    (example,) = [text for page in PAGES for _, text in blocks(page, "kotlin")]
+    core = ROOT / "android_demo" / "core" / "src" / "main" / "kotlin"
+    source = "\n".join(file.read_text("utf-8") for file in core.rglob("*.kt"))
+    imported = re.findall(r"^import org\.lvtmobile\.core\.(\w+)$", example, re.MULTILINE)
+    assert imported
+    for name in imported:
+        assert re.search(rf"\b(?:class|object|interface) {name}\b", source), name
+    for name in re.findall(r"\.(open|answer)\(", example):
+        assert f"fun {name}(" in source
+
+
+@pytest.fixture(scope="module")
+def artifacts(
+    tiny_checkpoint: Path, tiny_export: ExportResult, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with model.onnx, model.tflite, model.pte and photo.jpg."""
+    for target in ("tflite", "executorch"):
+        if not installed(TARGETS[target]):
+            pytest.skip(f"needs lvt-mobile[{target}]")
+    folder = tmp_path_factory.mktemp("examples")
+    model = folder / "model.onnx"
+    shutil.copy(tiny_export.path, model)
+    shutil.copy(manifest_path(tiny_export.path), manifest_path(model))
+    for target in ("tflite", "executorch"):
+        out = folder / f"model{TARGETS[target].suffix}"
+        export_artifact(ExportRequest(target, out=out, checkpoint=tiny_checkpoint))
+    shutil.copy(packaged_photos()[0], folder / "photo.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["api", "targets"])
+def test_python_examples_run(name: str, artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of a page one after the other, with the names that the ones before made."""
+    monkeypatch.chdir(artifacts)
+    page = ROOT / "docs" / f"{name}.md"
+    names: dict[str, Any] = {}
+    for line, text in blocks(page, "python"):
+        exec(compile("\n" * (line - 1) + text, str(page), "exec"), names)
+        if "outputs" in names:
+            values = names["outputs"]
+            arrays = list(values.values() if isinstance(values, dict) else values)
+            assert [tuple(array.shape) for array in arrays] == [(1, 3, 16, 24)]
+    assert names["answer"].shape == names["picture"].shape[:2]
+
+
+def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    """A font or script of another host would tell that host who reads the pages."""
+    pytest.importorskip("mkdocs", reason="needs lvt-mobile[docs]")
+    pytest.importorskip("mkdocstrings", reason="needs lvt-mobile[docs]")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir"]
+    built = subprocess.run([*command, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 9
+    loading = re.compile(
+        r"<(?:script|img|iframe)[^>]+src=\"?(?:https?:)?//|<link[^>]+href=\"?https?://"
+    )
+    assert not [page.name for page in pages if loading.search(page.read_text("utf-8"))]
+    assert "Reads the manifest of a model file" in (tmp_path / "api.html").read_text("utf-8")
