@@ -321,6 +321,8 @@ def _artifact(folder: Path) -> None:
         "precision": "fp32",
         "file": {"name": file.name, "bytes": file.stat().st_size, "sha256": content_sha256(file)},
         "model": spec.to_dict(),
+        "parameters": 0,  # what stands for a model has none
+        "macs": {"reference": 0, "artifact": 0},
         "inputs": [image.to_dict()],
         "outputs": [
             TensorInfo(name, shape, layout, "").to_dict()
@@ -328,6 +330,8 @@ def _artifact(folder: Path) -> None:
         ],
         "preprocessing": fixed_size("panoptic", DEMO_SIZE).to_dict(),
         "labels": Labels(CLASSES, PALETTE).to_dict(),
+        "accuracy": None,
+        "source": {"checkpoint": None, "container": "none", "sha256": None, "ema": False},
     }
     write_manifest(folder / "stub.onnx.json", manifest)
 
