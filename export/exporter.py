@@ -27,6 +27,7 @@ from export.request import ExportRequest, Job, default_name, prepare
 from export.rewrite import fit_positions, rewrite
 from export.session import Outputs
 from export.targets import Conversion, Target, load_target
+from lvt import interrupts
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
@@ -169,6 +170,7 @@ def failing_as_conversion(what: str) -> Iterator[None]:
     except (UserError, OSError):
         raise
     except Exception as error:
+        interrupts.check()
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = ": ".join([type(error).__name__, *lines[:1]])
         raise ConversionError(f"{what}: {reason} (--verbose shows more)") from error

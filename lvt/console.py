@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
+from lvt import interrupts
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -147,7 +148,12 @@ class Terminal:
         """Shows one moving line that names the current step of a job of unknown length."""
         with self.progress() as bar:
             task = bar.add_task("starting", total=None, detail="")
-            yield lambda step: bar.update(task, description=step)
+
+            def show(step: str) -> None:
+                interrupts.check()  # a library may have swallowed a Ctrl-C in the step before
+                bar.update(task, description=step)
+
+            yield show
 
 
 @contextmanager
@@ -194,7 +200,8 @@ def _one_line(text: str) -> str:
 @contextmanager
 def _outcome(errors: IO[str]) -> Iterator[None]:
     try:
-        yield
+        with interrupts.noted():
+            yield
     except UserError as error:
         errors.write(f"error: {_one_line(str(error))}\n")
         raise typer.Exit(MISUSED) from None

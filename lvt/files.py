@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lvt import interrupts
 from lvt.errors import UserError
 
 try:
@@ -46,7 +45,8 @@ def atomic_folder(parent: Path) -> Iterator[Path]:
         where = f" ({error.filename})" if error.filename else ""
         raise UserError(f"cannot write to {parent}: {error.strerror or error}{where}") from error
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with interrupts.held_back():  # the second, from the impatient
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def publish(source: Path, destination: Path) -> None:
@@ -73,7 +73,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         KeyboardInterrupt: afterwards, if there was one.
     """
-    with _interrupts_held_back():
+    with interrupts.held_back():
         if fcntl is None:
             yield
             return
@@ -84,21 +84,6 @@ def alone_in(folder: Path) -> Iterator[None]:
             yield
         finally:
             os.close(descriptor)
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # gets no signals
-        yield
-        return
-    held: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: held.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if held:
-        signal.raise_signal(signal.SIGINT)  # whoever ignores it or handles it otherwise still does
 
 
 def publish_folder(source: Path, destination: Path) -> None:

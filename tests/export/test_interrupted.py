@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,59 +19,110 @@ import pytest
 
 from export import cli
 from export.artifact import manifest_path, open_artifact, publish_artifact
+from export.capabilities import TARGETS, installed
 from export.exporter import ExportResult
 from lvt.errors import UserError
 from lvt.files import publish
-from tests.export.test_cli import one_line_error, run
+from tests.export.test_cli import PHOTO, one_line_error, run
 
-INTERRUPTED_AT = """
-import signal, sys
+INTERRUPTED = """
+import importlib, json, os, signal, sys, tempfile
+from pathlib import Path
+from rich.progress import Progress
+
+module, out, moments, *arguments = sys.argv[1:]
+app = importlib.import_module(module).app
+folder = Path(out)
+
+def press(*_):
+    os.kill(0, signal.SIGINT)  # as a terminal does: every process of the group
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
-from lvt.console import Terminal
-from contextlib import contextmanager
-step_wanted = int(sys.argv.pop(1))
-@contextmanager
-def steps(self):
-    seen = []
-    def progress(step):
-        seen.append(step)
-        if len(seen) == step_wanted:
-            # A moment later, in the middle of the step that was announced.
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-    yield progress
-signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-Terminal.steps = steps
-from export.cli import app
-app()
+signal.signal(signal.SIGALRM, press)
+update = Progress.update
+
+def watched(self, *given, **told):
+    update(self, *given, **told)
+    if waiting and any(waiting[0] in str(value) for value in told.values()):
+        waiting.clear()
+        signal.setitimer(signal.ITIMER_REAL, seconds) if seconds else press()
+
+Progress.update = watched
+for text, seconds in json.loads(moments):
+    waiting = [text]
+    with tempfile.TemporaryFile() as told:
+        os.dup2(told.fileno(), 2)
+        try:
+            app(arguments)
+        except SystemExit as end:
+            code = end.code
+        told.seek(0)
+        errors = told.read().decode()
+    left = {path.name: path.read_text("latin-1") for path in folder.iterdir()}
+    print(json.dumps([text, code, errors.splitlines()[-1:], "Traceback" in errors, left]))
 """
+"""Runs a command again and again: the imports are shared, and nothing of one run may stay in the
+way of the next. The last moment comes first, so that no import is cut short before it is needed."""
 
-FULL_DISK = """
-import resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails with an error
-limit = int(sys.argv.pop(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-from export.cli import app
-app()
-"""
+EXPORTED = [("comparing", 0), ("converting", 0.3), ("reading", 0)]
+"""What a step's announcement contains, and how many seconds later Ctrl-C is pressed."""
 
 
-def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+def interrupted(
+    module: str, moments: list[tuple[str, float]], out: Path, *arguments: object
+) -> None:
+    """Every time a line, the exit code of an interrupt, and the folder as it was.
+
+    `out` need not exist before; a file of that name is there already, as from another run.
+    """
+    out.parent.mkdir(exist_ok=True)
+    out.write_text("of another run")
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, module, str(out.parent), json.dumps(moments)]
+        + [str(argument) for argument in arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=500,
+        start_new_session=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
+    assert ended.returncode == 0, ended.stderr
+    assert [json.loads(line) for line in ended.stdout.splitlines()] == [
+        [text, 130, ["interrupted"], False, {out.name: "of another run"}] for text, _ in moments
+    ]
 
 
-@pytest.mark.parametrize("step", [1, 2, 3], ids=["reading", "converting", "comparing"])
-def test_ctrl_c(step: int, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """A line, the exit code of an interrupt, and not even a temporary file."""
-    out = tmp_path / "out"
-    ended = python(INTERRUPTED_AT, step, "onnx", "--ckpt", tiny_checkpoint, "--out", out)
-    assert (ended.returncode, ended.stderr.strip()) == (130, "interrupted")
-    assert not out.exists() or list(out.iterdir()) == []
+@pytest.mark.parametrize("target", ["onnx", "executorch", "tflite"])
+def test_ctrl_c_while_exporting(target: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    if not installed(TARGETS[target]):
+        pytest.skip(f"the extra {target} is not installed")
+    out = tmp_path / "out" / f"old{TARGETS[target].suffix}"
+    interrupted("export.cli", EXPORTED, out, target, "--ckpt", tiny_checkpoint, "--out", out)
+
+
+def test_ctrl_c_while_quantizing(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "old.onnx"
+    shutil.copy(PHOTO, tmp_path)
+    moments = [("comparing with the reference", 0), ("calibrating", 0.05)]
+    arguments = ["--ckpt", tiny_checkpoint, "--calib", tmp_path, "--method", "minmax"]
+    interrupted("quantization.cli", moments, out, "onnx", *arguments, "--out", out)
+
+
+def test_ctrl_c_while_training(tmp_path: Path) -> None:
+    """A process that draws pictures ahead goes as well."""
+    out = tmp_path / "out" / "old.safetensors"
+    arguments = ["--demo", "--steps", 3, "--batch", 1, "--threads", 1]
+    interrupted("lvt.training.cli", [("1/3", 0.05)], out, *arguments, "--out", out)
+
+
+def test_ctrl_c_while_measuring(tiny_export: ExportResult, tmp_path: Path) -> None:
+    """In the process of the cold start too."""
+    out = tmp_path / "out" / "old.json"
+    moments = [("answers", 0), ("cold start", 0.1)]
+    arguments = [tiny_export.path, "--runs", 3, "--min-seconds", 0]
+    interrupted(
+        "device_bench.cli", moments, out, *arguments, "--json", out, "--html", out.with_name("page")
+    )
 
 
 def test_ctrl_c_between_the_two_renames(
@@ -97,15 +150,21 @@ def test_ctrl_c_between_the_two_renames(
     open_artifact(tmp_path / file.name)
 
 
-def test_full_disk(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_full_disk(
+    tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """No file may grow beyond 100 kB, a third of the model: from inside, a full disk."""
-    out = tmp_path / "out"
-    out.mkdir()
-    ended = python(FULL_DISK, 100 << 10, "onnx", "--ckpt", tiny_checkpoint, "--out", out)
-    assert ended.returncode in (1, 2), ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
-    assert ended.stderr.startswith("error: ")
-    assert list(out.iterdir()) == []
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails with an error
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100 << 10, before[1]))
+        code = run(cli.app, "onnx", "--ckpt", tiny_checkpoint, "--out", tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert code in (1, 2)
+    assert one_line_error(capfd)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("place", ["FILE/out", "/proc/out", "/dev/null/x.onnx"])
@@ -137,7 +196,7 @@ from lvt.files import alone_in, atomic_folder
 name, out = sys.argv[1], Path(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
-for turn in range(300):
+for turn in range(150):
     with atomic_folder(out) as scratch:
         file = scratch / "model.onnx"
         file.write_text(f"{name} {turn}")
@@ -177,15 +236,17 @@ def test_rivals_in_one_folder(tmp_path: Path) -> None:
 def test_two_exports_into_one_folder(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """The same name twice at once; the manifests differ by what was asked."""
     code = "from export.cli import app; app()"
-    command = [sys.executable, "-c", code, "onnx", "--ckpt", str(tiny_checkpoint), "--out"]
     name = str(tmp_path / "same.onnx")
-    sizes = ("64x96", "32x64")
-    exports = [subprocess.Popen([*command, name, "--size", size], text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-               for size in sizes]  # fmt: skip
-    for export in exports:
-        _, errors = export.communicate(timeout=300)
-        assert (export.returncode, errors) == (0, "")
+    arguments = ["onnx", "--ckpt", str(tiny_checkpoint), "--out", name]
+    rival = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments, "--size", "32x64"],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert run(cli.app, *arguments) == 0
+    _, errors = rival.communicate(timeout=300)
+    assert (rival.returncode, errors) == (0, "")
     artifact = open_artifact(Path(name))
     from export.targets import load_target
 
