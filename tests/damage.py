@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lvt.errors import UserError
 
 fuzzing = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     database=None,

@@ -12,9 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from export import cli
@@ -22,7 +23,7 @@ from export.artifact import manifest_path, open_artifact, publish_artifact
 from export.capabilities import TARGETS, installed
 from export.exporter import ExportResult
 from lvt.errors import UserError
-from lvt.files import publish
+from lvt.files import alone_in, publish
 from tests.export.test_cli import PHOTO, one_line_error, run
 
 INTERRUPTED = """
@@ -62,18 +63,16 @@ for text, seconds in json.loads(moments):
     print(json.dumps([text, code, errors.splitlines()[-1:], "Traceback" in errors, left]))
 """
 """Runs a command again and again: the imports are shared, and nothing of one run may stay in the
-way of the next. The last moment comes first, so that no import is cut short before it is needed."""
+way of the next."""
 
-EXPORTED = [("comparing", 0), ("converting", 0.3), ("reading", 0)]
+Moment = tuple[str, float]
 """What a step's announcement contains, and how many seconds later Ctrl-C is pressed."""
 
 
-def interrupted(
-    module: str, moments: list[tuple[str, float]], out: Path, *arguments: object
-) -> None:
+def interrupted(module: str, moments: list[Moment], out: Path, *arguments: object) -> None:
     """Every time a line, the exit code of an interrupt, and the folder as it was.
 
-    `out` need not exist before; a file of that name is there already, as from another run.
+    A file of the name to be written is there already, as from another run.
     """
     out.parent.mkdir(exist_ok=True)
     out.write_text("of another run")
@@ -92,20 +91,29 @@ def interrupted(
     ]
 
 
-@pytest.mark.parametrize("target", ["onnx", "executorch", "tflite"])
-def test_ctrl_c_while_exporting(target: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "moments"),
+    [
+        # The last comes first: an import that is cut short would be in the way of those after it.
+        ("onnx", [("comparing", 0), ("converting", 0.3), ("reading", 0)]),
+        ("executorch", [("converting", 1.0)]),
+        ("tflite", [("converting", 1.0)]),
+    ],
+)
+def test_ctrl_c_while_exporting(
+    target: str, moments: list[Moment], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
     if not installed(TARGETS[target]):
         pytest.skip(f"the extra {target} is not installed")
     out = tmp_path / "out" / f"old{TARGETS[target].suffix}"
-    interrupted("export.cli", EXPORTED, out, target, "--ckpt", tiny_checkpoint, "--out", out)
+    interrupted("export.cli", moments, out, target, "--ckpt", tiny_checkpoint, "--out", out)
 
 
 def test_ctrl_c_while_quantizing(tiny_checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "old.onnx"
     shutil.copy(PHOTO, tmp_path)
-    moments = [("comparing with the reference", 0), ("calibrating", 0.05)]
     arguments = ["--ckpt", tiny_checkpoint, "--calib", tmp_path, "--method", "minmax"]
-    interrupted("quantization.cli", moments, out, "onnx", *arguments, "--out", out)
+    interrupted("quantization.cli", [("calibrating", 0.05)], out, "onnx", *arguments, "--out", out)
 
 
 def test_ctrl_c_while_training(tmp_path: Path) -> None:
@@ -190,6 +198,8 @@ def test_a_folder_in_the_manifests_place(tiny_export: ExportResult, tmp_path: Pa
 
 RIVAL = """
 import sys
+import threading
+import time
 from pathlib import Path
 from export.artifact import manifest_path, publish_artifact
 from lvt.files import alone_in, atomic_folder
@@ -233,26 +243,25 @@ def test_rivals_in_one_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx.json"]
 
 
-def test_two_exports_into_one_folder(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """The same name twice at once; the manifests differ by what was asked."""
-    code = "from export.cli import app; app()"
-    name = str(tmp_path / "same.onnx")
-    arguments = ["onnx", "--ckpt", str(tiny_checkpoint), "--out", name]
-    rival = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments, "--size", "32x64"],
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert run(cli.app, *arguments) == 0
-    _, errors = rival.communicate(timeout=300)
-    assert (rival.returncode, errors) == (0, "")
-    artifact = open_artifact(Path(name))
-    from export.targets import load_target
+def test_an_export_waits_for_its_rival(
+    tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It publishes as the rivals above do: not while another one is between its two renames."""
+    out, early = tmp_path / "same.onnx", []
+    locked = threading.Event()
 
-    session = load_target("onnx").open_session(artifact.path)
-    image = np.zeros((1, 3, *artifact.size), np.float32)
-    assert session.run(image)["logits"].shape == tuple(artifact.manifest["outputs"][0]["shape"])
-    listed = sorted(path.name for path in tmp_path.iterdir())
-    assert listed == ["same.onnx", "same.onnx.json"]
-    assert json.loads(manifest_path(artifact.path).read_text("utf-8"))["file"]["name"] == listed[0]
+    def rival() -> None:
+        with alone_in(tmp_path):
+            locked.set()
+            while not list(tmp_path.glob(f".*/{manifest_path(out).name}")) and not out.exists():
+                time.sleep(0.02)
+            time.sleep(0.5)  # long enough for whoever does not wait
+            early.extend(path for path in (out, manifest_path(out)) if path.exists())
+
+    thread = threading.Thread(target=rival, daemon=True)
+    thread.start()
+    locked.wait()
+    assert run(cli.app, "onnx", "--ckpt", tiny_checkpoint, "--out", out) == 0
+    thread.join()
+    assert early == []
+    open_artifact(out)
