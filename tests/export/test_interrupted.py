@@ -21,9 +21,10 @@ import pytest
 from export import cli
 from export.artifact import manifest_path, open_artifact, publish_artifact
 from export.capabilities import TARGETS, installed
-from export.exporter import ExportResult
+from export.exporter import ConversionError, ExportResult, failing_as_conversion
 from lvt.errors import UserError
 from lvt.files import alone_in, publish
+from lvt.interrupts import noted
 from tests.export.test_cli import PHOTO, one_line_error, run
 
 INTERRUPTED = """
@@ -107,6 +108,25 @@ def test_ctrl_c_while_exporting(
         pytest.skip(f"the extra {target} is not installed")
     out = tmp_path / "out" / f"old{TARGETS[target].suffix}"
     interrupted("export.cli", moments, out, target, "--ckpt", tiny_checkpoint, "--out", out)
+
+
+def test_ctrl_c_that_a_converter_takes_for_its_own_error() -> None:
+    """`lvt-export all` would go on with the next target."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def convert() -> None:
+        with failing_as_conversion("conversion failed"):
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt as error:
+                raise ImportError("half a module") from error
+
+    try:
+        with noted(), pytest.raises((KeyboardInterrupt, ConversionError)) as caught:
+            convert()
+        assert caught.type is KeyboardInterrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_while_quantizing(tiny_checkpoint: Path, tmp_path: Path) -> None:
