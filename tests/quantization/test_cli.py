@@ -198,15 +198,18 @@ def test_an_interrupted_run_leaves_no_file(
 def test_fine_tuning_where_the_budget_is_missed(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Between what the ranges give and what fine-tuning reaches; entropy's ranges leave the most to learn."""
+    """A little more is asked than the ranges give; entropy's leave the most to learn (1.7 dB)."""
     options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--method", "entropy", "--json")
-    for budget, steps in (("28.1dB", 30), ("20dB", 0)):
-        given = ("--budget", budget, "--qat-steps", "30", "--out", tmp_path)
+    budget, reached = 20.0, 0.0
+    for steps in (0, 30):
+        given = ("--budget", f"{budget:.2f}dB", "--qat-steps", "30", "--out", tmp_path)
         assert run(app, "onnx", *options, *given) == 0
         report = json.loads(capfd.readouterr().out)["quantization"]
         assert report["qat_steps"] == steps
-        assert report["budget"]["value"] >= report["budget"]["allowed"]
+        assert report["budget"]["value"] >= report["budget"]["allowed"] > reached
         assert report["kept_float_by_sensitivity"] == []
+        reached = report["budget"]["value"]
+        budget = reached + 0.8
 
 
 @pytest.mark.parametrize("target", ["tflite", "coreml"])
