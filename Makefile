@@ -6,7 +6,7 @@ OUT := out
 DEMO := $(OUT)/demo_panoptic_256x320
 FRAMEWORK := /usr/share/android-framework-res/framework-res.apk
 
-.PHONY: demo test android web golden docs docs-check lint format clean
+.PHONY: demo test android web golden gallery docs docs-check lint format clean
 
 demo: $(VENV)/.ready
 	mkdir -p $(OUT)
@@ -35,6 +35,12 @@ web: $(VENV)/.ready
 # Only where Python is right and Kotlin has to follow.
 golden: $(VENV)/.ready
 	$(BIN)/python -m tests.golden.make
+
+# The pictures of docs/gallery.md.
+gallery: $(VENV)/.ready
+	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
+	$(BIN)/lvt-quantize onnx --ckpt demo --calib demo --out $(OUT) --plot docs/gallery/blocks.png
+	$(BIN)/python docs/gallery.py $(DEMO).onnx $(DEMO)_int8.onnx docs/gallery
 
 # The pages, in out/site; a link that leads nowhere is an error.
 docs: $(VENV)/.ready

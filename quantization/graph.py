@@ -87,11 +87,12 @@ def module_path(node: fx.Node) -> str:
 def block_name(node: fx.Node) -> str:
     """The block that a node belongs to: what is measured and kept in float as a whole.
 
-    Patch embeddings, attentions, MLPs and residual sums of the backbone; the parts of the heads.
+    Patch embeddings, attentions, MLPs and residual sums of the backbone; the parts of the heads;
+    "model" for what is in none of them.
     """
     path = module_path(node)
     found = _BLOCK.match(path)
-    return found[0] if found else ".".join(path.split(".")[:2])
+    return found[0] if found else ".".join(path.split(".")[:2]) or "model"
 
 
 def _in_norm(node: fx.Node) -> bool:
