@@ -121,6 +121,8 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     # A plan made ahead holds more memory than it takes to allocate on the way: half as much again
     # for these models, and not faster. docs/performance.md has the figures.
     options.enable_mem_pattern = False
+    # Nor does what is free again stay reserved for a later tensor of the very same shape.
+    options.enable_mem_reuse = False
     # Threads that go on spinning after a run would slow whatever is timed in turn with it.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
