@@ -47,6 +47,8 @@ dependencies {
     implementation(project(":core"))
     implementation(libs.onnxruntime.android)
     implementation(libs.litert)
+    implementation(libs.litert.gpu)
+    implementation(libs.litert.gpu.api)
     testImplementation(libs.junit.jupiter)
     testRuntimeOnly(libs.junit.launcher)
 }
