@@ -20,7 +20,7 @@ _TOOLS = "{http://schemas.android.com/tools}"
 APP_SOURCES = Path("app", "src", "main", "kotlin", "org", "lvtmobile", "app")
 
 
-@pytest.mark.parametrize("name", ["kotlin", "serialization", "onnxruntime", "junit"])
+@pytest.mark.parametrize("name", ["kotlin", "serialization", "onnxruntime", "junit", "robolectric"])
 def test_same_versions(name: str) -> None:
     """Maven's tests would say nothing of the app that Gradle builds from other libraries."""
     properties = ET.parse(PROJECT / "pom.xml").getroot().find(f"{_MAVEN}properties")

@@ -90,7 +90,7 @@ private class LiteRtBackend(
 
     private fun cannotLoad(artifact: Artifact, error: Exception): UserError {
         val said = "LiteRT cannot load ${artifact.file.name} with $accelerator: ${error.firstLine()}"
-        return UserError(if (name == LiteRt.name) said else "$said; the runtime ${LiteRt.name} needs no delegate", error)
+        return UserError(if (name == LiteRt.name) said else "$said; the runtime ${LiteRt.name} needs none", error)
     }
 }
 

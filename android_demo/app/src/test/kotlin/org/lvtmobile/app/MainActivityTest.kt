@@ -9,6 +9,7 @@ import android.os.Bundle
 import android.os.SystemClock
 import android.view.MotionEvent
 import android.widget.SeekBar
+import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
@@ -28,9 +29,21 @@ import java.io.File
 @GraphicsMode(GraphicsMode.Mode.LEGACY)
 class MainActivityTest {
     private val start = Robolectric.buildActivity(MainActivity::class.java)
+    private val alive = mutableListOf<ActivityController<MainActivity>>()
 
-    private fun started(controller: ActivityController<MainActivity> = start): MainActivity =
-        controller.setup().get()
+    private fun started(controller: ActivityController<MainActivity> = start, kept: Bundle? = null): MainActivity {
+        alive += controller
+        return (if (kept == null) controller.setup() else controller.setup(kept)).get()
+    }
+
+    private fun ended(controller: ActivityController<MainActivity>) {
+        alive -= controller
+        controller.pause().stop().destroy()
+    }
+
+    /** Else models and threads would pile up. */
+    @After
+    fun end() = alive.toList().forEach(::ended)
 
     private fun allowCamera() = shadowOf(context as android.app.Application)
         .grantPermissions(Manifest.permission.CAMERA)
@@ -130,8 +143,9 @@ class MainActivityTest {
         choosePhoto(activity)
         analysed(activity)
         val kept = Bundle()
-        start.saveInstanceState(kept).pause().stop().destroy()
-        val next = Robolectric.buildActivity(MainActivity::class.java).setup(kept).get()
+        start.saveInstanceState(kept)
+        ended(start)
+        val next = started(Robolectric.buildActivity(MainActivity::class.java), kept)
         analysed(next)
         assertTrue(next.says("1 threads"))
         assertTrue("Camera" in next.words())
@@ -141,7 +155,7 @@ class MainActivityTest {
     fun `leaving while a model loads is no crash`() {
         push(demo)
         started()
-        start.pause().stop().destroy()
+        ended(start)
         Thread.getAllStackTraces().keys.filter { it.name == "inference" }.forEach { it.join(20_000) }
         shadowOf(android.os.Looper.getMainLooper()).idle()
     }

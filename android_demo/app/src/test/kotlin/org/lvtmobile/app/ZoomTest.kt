@@ -41,7 +41,7 @@ class ZoomTest {
     /** The phone is turned: the same place, in a view and a picture of other sides. */
     @Test
     fun `it outlives a turn`() {
-        val zoom = Zoom(factor = 4f, x = 0.4f, y = 0.6f)
+        val zoom = Zoom(factor = 8f, x = 0.4f, y = 0.6f)
         val turned = zoom.fit(Size(height = 100, width = 50), Size(height = 300, width = 600))
         assertEquals(300f, turned.left + 0.4f * turned.width, 1e-3f)
         assertEquals(150f, turned.top + 0.6f * turned.height, 1e-3f)

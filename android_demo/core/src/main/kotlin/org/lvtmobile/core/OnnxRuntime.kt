@@ -56,8 +56,13 @@ private class OnnxBackend(
                 return OnnxSession(environment, environment.createSession(artifact.file.path, options), artifact)
             }
         } catch (error: OrtException) {
-            throw UserError("ONNX Runtime cannot load ${artifact.file.name}: ${error.firstLine()}", error)
+            throw cannotLoad(artifact, error)
         }
+    }
+
+    private fun cannotLoad(artifact: Artifact, error: OrtException): UserError {
+        val said = "ONNX Runtime cannot load ${artifact.file.name} with $accelerator: ${error.firstLine()}"
+        return UserError(if (name == OnnxRuntime.name) said else "$said; the runtime ${OnnxRuntime.name} needs none", error)
     }
 }
 
