@@ -73,10 +73,8 @@ def members(jar: Path, names: list[str]) -> list[str]:
         check=True,
         timeout=120,
     ).stdout
-    lines = said.splitlines()
-    return sorted(
-        re.sub(" throws [^;]*", "", line) for line in lines if "Compiled from" not in line
-    )
+    declared = [line for line in said.splitlines() if line.startswith("  ")]
+    return sorted(re.sub(" throws [^;]*", "", line) for line in declared)
 
 
 def call(*arguments: str | Path) -> str:
