@@ -124,6 +124,7 @@ def test_code(apk: Apk) -> None:
         assert f"L{name.replace('.', '/')};".encode() in code
     assert b"Lai/onnxruntime/OrtSession;" in code
     assert b"Lorg/tensorflow/lite/Interpreter;" in code
+    assert b"Lorg/tensorflow/lite/gpu/GpuDelegate;" in code
     assert b"LambdaMetafactory" not in code
 
 
