@@ -22,7 +22,7 @@ test: $(VENV)/.ready
 # JDK 17 or newer and Maven 3.8 or newer; the libraries come from Maven Central.
 android: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
-	mvn -q -B -f android_demo/pom.xml verify
+	mvn -q -B -f android_demo/pom.xml clean verify
 	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"
 	@if { command -v aapt2 && command -v zipalign && command -v apksigner && ls $(FRAMEWORK); } >/dev/null 2>&1; \
 	  then android_demo/pack.sh $(OUT)/lvt-demo.apk && echo "An APK to look at, not to ship: $(OUT)/lvt-demo.apk"; \

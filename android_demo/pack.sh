@@ -32,18 +32,20 @@ sed -e "s/<manifest /<manifest package=\"$(setting namespace)\" /" \
   -e '/tools:node="remove"/d' -e "s/\${applicationId}/$package/" \
   "$app/src/main/AndroidManifest.xml" >"$work/AndroidManifest.xml"
 aapt2 compile --dir "$app/src/main/res" -o "$work/res.zip"
-aapt2 link -I "$framework" -A "$app/src/main/assets" --manifest "$work/AndroidManifest.xml" \
+# This aapt2 is older than <uses-native-library>: it links the element all the same, and warns.
+aapt2 link --warn-manifest-validation -I "$framework" -A "$app/src/main/assets" --manifest "$work/AndroidManifest.xml" \
   --rename-manifest-package "$package" \
   --min-sdk-version "$(setting minSdk)" --target-sdk-version "$(setting targetSdk)" \
   --version-code "$(setting versionCode)" --version-name "$(setting versionName)" \
-  -o "$work/linked.apk" "$work/res.zip"
+  -o "$work/linked.apk" "$work/res.zip" 2> >(grep -v 'unexpected element <uses-native-library>' >&2)
 
 mkdir "$work/code"
 cp "$here"/dex/target/dex/*.dex "$work/code" 2>/dev/null ||
   echo "pack.sh: no code in it: make android compiles it" >&2
 for abi in arm64-v8a x86_64; do
-  library=$here/aar/target/tensorflow-lite/jni/$abi
-  if [ -d "$library" ]; then mkdir -p "$work/code/lib" && cp -r "$library" "$work/code/lib/$abi"; fi
+  for library in "$here"/aar/target/tensorflow-lite*/jni/"$abi"/*.so; do
+    if [ -f "$library" ]; then mkdir -p "$work/code/lib/$abi" && cp "$library" "$work/code/lib/$abi"; fi
+  done
 done
 [ -z "$(ls "$work/code")" ] || jar --update --no-manifest --file "$work/linked.apk" -C "$work/code" .
 

@@ -94,8 +94,8 @@ def bench(
     runtime: Annotated[
         list[str] | None,
         typer.Option(
-            help="android: onnxruntime (or -xnnpack, -nnapi), executorch or tflite; may be "
-            "repeated. [default: each artifact's own]"
+            help="android: onnxruntime (or -xnnpack, -nnapi), tflite (or -gpu, -nnapi) or "
+            "executorch; may be repeated. [default: each artifact's own]"
         ),
     ] = None,
     binary: Annotated[

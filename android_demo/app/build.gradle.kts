@@ -33,6 +33,7 @@ android {
     testOptions.unitTests.all {
         it.useJUnitPlatform()
         it.systemProperty("lvt.golden", rootDir.resolve("../tests/golden"))
+        it.systemProperty("lvt.artifact", rootDir.resolve("../out/demo_panoptic_256x320.onnx"))
     }
 }
 
@@ -47,6 +48,11 @@ dependencies {
     implementation(project(":core"))
     implementation(libs.onnxruntime.android)
     implementation(libs.litert)
+    implementation(libs.litert.gpu)
+    implementation(libs.litert.gpu.api)
     testImplementation(libs.junit.jupiter)
+    testImplementation(libs.robolectric)
+    testImplementation(libs.onnxruntime) // the desktop's native library
+    testRuntimeOnly(libs.junit.vintage)
     testRuntimeOnly(libs.junit.launcher)
 }

@@ -144,6 +144,7 @@ def _timed(reply: Mapping[str, Any]) -> Timed:
         warmup=WarmUp(int(warmup["runs"]), finite(warmup["seconds"]), bool(warmup["settled"])),
         samples_ms=samples,
         version=str(reply["runtime_version"]),
+        accelerator=str(reply["accelerator"]),
     )
 
 

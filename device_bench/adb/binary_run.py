@@ -190,6 +190,7 @@ def _timed(printed: Printed, warmup: WarmUp, start: int) -> Timed:
         warmup=warmup,
         samples_ms=samples,
         version=None,
+        accelerator=None,
     )
 
 

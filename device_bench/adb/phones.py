@@ -26,7 +26,7 @@ from lvt.errors import UserError
 APP_RUNTIMES = {
     "onnx": ("onnxruntime", "onnxruntime-xnnpack", "onnxruntime-nnapi"),
     "executorch": ("executorch",),
-    "tflite": ("tflite",),
+    "tflite": ("tflite", "tflite-gpu", "tflite-nnapi"),
 }
 """What runs files of a target on Android, the default first. An app without it says so."""
 ANDROID = "android"

@@ -88,7 +88,7 @@ def phone_entry(
         "answer": None,
         "samples_ms": [round(float(sample), 4) for sample in timed.samples_ms],
         "profile": None,
-        "device": _device(run, timed.version),
+        "device": _device(run, timed.version, timed.accelerator),
     }
 
 
@@ -105,15 +105,16 @@ def tool_entry(run: PhoneRun, printed: Printed, name: str) -> dict[str, Any]:
         "figures_ms": printed.figures,
         "valid": False,
         "reasons": list(run.reasons),
-        "device": _device(run, None),
+        "device": _device(run, None, None),
     }
 
 
-def _device(run: PhoneRun, version: str | None) -> dict[str, Any]:
+def _device(run: PhoneRun, version: str | None, accelerator: str | None) -> dict[str, Any]:
     return {
         **asdict(run.device),
         "runner": run.runner,
         "runtime_version": version,
+        "accelerator": accelerator,
         "cool_down_seconds": round(run.cooled.seconds, 1),
         "before": asdict(run.cooled.condition),
         "after": asdict(run.after),

@@ -34,6 +34,8 @@ class Timed:
         warmup: untimed inferences after it.
         samples_ms: in order.
         version: of the runtime; None where nobody tells.
+        accelerator: what operators were offered to first (cpu, xnnpack, nnapi, gpu); None where
+            nobody tells.
     """
 
     load_ms: float | None
@@ -41,6 +43,7 @@ class Timed:
     warmup: WarmUp
     samples_ms: Samples
     version: str | None
+    accelerator: str | None
 
 
 class StopError(Exception):

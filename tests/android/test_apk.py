@@ -92,6 +92,12 @@ def test_entries(apk: Apk) -> None:
     assert components[BENCHMARK]["permission"] == "android.permission.DUMP"
 
 
+def test_opencl(apk: Apk) -> None:
+    """Android 12 and newer hide it from apps that do not name it; the GPU is slower without."""
+    tree = said("aapt2", "dump", "xmltree", apk.path, "--file", "AndroidManifest.xml")
+    assert re.search(r"E: uses-native-library.*\n.*libOpenCL\.so.*\n.*required.*=false", tree)
+
+
 def test_assets(apk: Apk) -> None:
     """The app checks the hash of what it unpacks."""
     with zipfile.ZipFile(apk.path) as packed:
@@ -118,6 +124,7 @@ def test_code(apk: Apk) -> None:
         assert f"L{name.replace('.', '/')};".encode() in code
     assert b"Lai/onnxruntime/OrtSession;" in code
     assert b"Lorg/tensorflow/lite/Interpreter;" in code
+    assert b"Lorg/tensorflow/lite/gpu/GpuDelegate;" in code
     assert b"LambdaMetafactory" not in code
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from device_bench.adb.phones import APP_RUNTIMES
 from export.android import MODELS
 from export.capabilities import TARGETS
 from tests.android.core import PROJECT
@@ -19,7 +20,7 @@ _TOOLS = "{http://schemas.android.com/tools}"
 APP_SOURCES = Path("app", "src", "main", "kotlin", "org", "lvtmobile", "app")
 
 
-@pytest.mark.parametrize("name", ["kotlin", "serialization", "onnxruntime", "junit"])
+@pytest.mark.parametrize("name", ["kotlin", "serialization", "onnxruntime", "junit", "robolectric"])
 def test_same_versions(name: str) -> None:
     """Maven's tests would say nothing of the app that Gradle builds from other libraries."""
     properties = ET.parse(PROJECT / "pom.xml").getroot().find(f"{_MAVEN}properties")
@@ -65,12 +66,23 @@ def test_assets_folder() -> None:
     assert f'private const val MODELS = "{MODELS}"' in source
 
 
+def in_kotlin(pattern: str) -> set[str]:
+    """What a pattern finds in the sources of core and app."""
+    sources = [*PROJECT.glob("core/src/main/**/*.kt"), *PROJECT.glob("app/src/main/**/*.kt")]
+    return {found for source in sources for found in re.findall(pattern, source.read_text("utf-8"))}
+
+
 def test_runtimes() -> None:
     """`--android` would else refuse what the app runs, or copy what it does not."""
-    sources = [*PROJECT.glob("core/src/main/**/*.kt"), *PROJECT.glob("app/src/main/**/*.kt")]
-    named = {
-        target
-        for source in sources
-        for target in re.findall(r'override val target: String = "(.*)"', source.read_text("utf-8"))
-    }
+    named = in_kotlin(r'override val target: String = "(.*)"')
     assert named == {info.name for info in TARGETS.values() if info.android}
+
+
+def test_accelerators() -> None:
+    """`lvt-bench --runtime` would else refuse what the app has, or ask for what it has not."""
+    asked_for = {
+        name
+        for target in in_kotlin(r'override val target: String = "(.*)"')
+        for name in APP_RUNTIMES[target]
+    }
+    assert in_kotlin(r'Runtime by \w+Backend\("(.*?)"') == asked_for

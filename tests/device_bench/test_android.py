@@ -201,6 +201,7 @@ def test_round_trip_with_the_core(
     assert entry["warmup"]["seconds"] >= LEAST_SECONDS
     assert min(entry["cold_start"]["load_ms"], entry["cold_start"]["first_ms"]) > 0
     assert re.fullmatch(r"\d+\.\d+\.\d+", entry["device"]["runtime_version"])
+    assert entry["device"]["accelerator"] == "cpu"
     assert left_behind(device) == []
 
     model = next(device.path(f"{FILES}/models").glob("*.onnx"))

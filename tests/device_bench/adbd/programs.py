@@ -139,6 +139,7 @@ def _reply(extras: dict[str, str], known: dict[str, Any]) -> dict[str, Any]:
     return {
         "schema": 1,
         "runtime_version": "1.27.0",
+        "accelerator": "cpu",
         "load_ms": 100.0,
         "first_ms": 50.0,
         "warmup": {"runs": 10, "seconds": 1.0, "settled": True},

@@ -159,7 +159,7 @@ class Camera(
         reader = made
         val request = camera.createCaptureRequest(CameraDevice.TEMPLATE_PREVIEW).apply {
             addTarget(made.surface)
-            set(CaptureRequest.CONTROL_AF_MODE, CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_PICTURE)
+            set(CaptureRequest.CONTROL_AF_MODE, focus(traits))
         }.build()
         camera.createCaptureSession(
             listOf(made.surface),
@@ -178,6 +178,13 @@ class Camera(
             },
             handler,
         )
+    }
+
+    /** Continuous, where the camera has it: some focus at one distance only, and refuse the mode. */
+    private fun focus(traits: CameraCharacteristics): Int {
+        val modes = traits.get(CameraCharacteristics.CONTROL_AF_AVAILABLE_MODES) ?: IntArray(0)
+        return CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_PICTURE.takeIf { it in modes }
+            ?: CaptureRequest.CONTROL_AF_MODE_OFF
     }
 
     /** Turns the newest image into a frame; older ones that wait are dropped. */

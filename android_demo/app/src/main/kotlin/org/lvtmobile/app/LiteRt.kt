@@ -8,44 +8,98 @@ import org.lvtmobile.core.UserError
 import org.lvtmobile.core.checkTakes
 import org.lvtmobile.core.firstLine
 import org.tensorflow.lite.DataType
+import org.tensorflow.lite.Delegate
 import org.tensorflow.lite.Interpreter
 import org.tensorflow.lite.TensorFlowLite
+import org.tensorflow.lite.gpu.GpuDelegate
+import org.tensorflow.lite.gpu.GpuDelegateFactory
+import org.tensorflow.lite.nnapi.NnApiDelegate
 import java.nio.Buffer
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.FloatBuffer
 
 /** LiteRT's interpreter with XNNPACK, on the CPU. */
-object LiteRt : Runtime {
-    override val name: String = "tflite"
+object LiteRt : Runtime by LiteRtBackend("tflite", "xnnpack", { null })
+
+/**
+ * LiteRT with the GPU (OpenCL, else OpenGL) for the operators that its delegate takes, XNNPACK for the
+ * rest. Half precision only where the file was proved in it, or in less. A session belongs to the
+ * thread that opened it, for so does the GPU's context.
+ */
+object LiteRtGpu : Runtime by LiteRtBackend("tflite-gpu", "gpu", { artifact ->
+    GpuDelegate(
+        GpuDelegateFactory.Options()
+            .setPrecisionLossAllowed(halfPrecision(artifact))
+            .setInferencePreference(GpuDelegateFactory.Options.INFERENCE_PREFERENCE_SUSTAINED_SPEED),
+    )
+})
+
+/**
+ * LiteRT with Android's NNAPI for the operators that this takes, XNNPACK for the rest. NNAPI's own
+ * slow reference for the CPU is ruled out. Android has deprecated NNAPI since version 15.
+ */
+object LiteRtNnapi : Runtime by LiteRtBackend("tflite-nnapi", "nnapi", { artifact ->
+    NnApiDelegate(
+        NnApiDelegate.Options()
+            .setUseNnapiCpu(false)
+            .setAllowFp16(halfPrecision(artifact))
+            .setExecutionPreference(NnApiDelegate.Options.EXECUTION_PREFERENCE_SUSTAINED_SPEED),
+    )
+})
+
+/** Whether rounding to float16 is less than what the file's own parity allows for. */
+internal fun halfPrecision(artifact: Artifact): Boolean = artifact.manifest.precision != "fp32"
+
+/** @param delegate makes what operators are offered to before XNNPACK; null: nothing. */
+private class LiteRtBackend(
+    override val name: String,
+    override val accelerator: String,
+    private val delegate: (Artifact) -> Delegate?,
+) : Runtime {
     override val version: String get() = TensorFlowLite.runtimeVersion()
     override val target: String = "tflite"
 
     override fun open(artifact: Artifact, threads: Int): Session {
         checkTakes(artifact)
-        val options = Interpreter.Options().setUseXNNPACK(true)
-        if (threads > 0) options.setNumThreads(threads)
-        val interpreter = try {
-            Interpreter(artifact.file, options)
+        try {
+            return open(artifact, threads, delegate(artifact))
         } catch (error: IllegalArgumentException) {
             throw cannotLoad(artifact, error)
         } catch (error: IllegalStateException) {
             throw cannotLoad(artifact, error)
         }
+    }
+
+    /** Closes what it has opened if something goes wrong on the way. */
+    private fun open(artifact: Artifact, threads: Int, delegate: Delegate?): Session {
+        val opened = listOfNotNull(delegate).toMutableList<AutoCloseable>()
+        var session: Session? = null
         try {
-            return LiteRtSession(interpreter, artifact)
-        } catch (error: UserError) {
-            interpreter.close()
-            throw error
+            val options = Interpreter.Options().setUseXNNPACK(true)
+            if (threads > 0) options.setNumThreads(threads)
+            delegate?.let(options::addDelegate)
+            val interpreter = Interpreter(artifact.file, options)
+            opened.add(0, interpreter) // uses the delegate until it is closed
+            session = LiteRtSession(interpreter, artifact, opened)
+            return session
+        } finally {
+            if (session == null) opened.forEach(AutoCloseable::close)
         }
     }
 
-    private fun cannotLoad(artifact: Artifact, error: Exception) =
-        UserError("LiteRT cannot load ${artifact.file.name}: ${error.firstLine()}", error)
+    private fun cannotLoad(artifact: Artifact, error: Exception): UserError {
+        val said = "LiteRT cannot load ${artifact.file.name} with $accelerator: ${error.firstLine()}"
+        return UserError(if (name == LiteRt.name) said else "$said; the runtime ${LiteRt.name} needs none", error)
+    }
 }
 
-/** Owns [interpreter]. Memory of inputs and outputs is taken once. */
-private class LiteRtSession(private val interpreter: Interpreter, private val artifact: Artifact) : Session {
+/** Memory of inputs and outputs is taken once. Closes [owned], in order. */
+private class LiteRtSession(
+    private val interpreter: Interpreter,
+    private val artifact: Artifact,
+    private val owned: List<AutoCloseable>,
+) : Session {
     private val signature = interpreter.signatureKeys.singleOrNull()
         ?: throw UserError("${artifact.file.name} has no signature that names its outputs; export it again")
     private val input = artifact.manifest.inputs.single()
@@ -112,7 +166,7 @@ private class LiteRtSession(private val interpreter: Interpreter, private val ar
         return Tensor(output.shape, values)
     }
 
-    override fun close() = interpreter.close()
+    override fun close() = owned.forEach(AutoCloseable::close)
 }
 
 /** As a [Buffer], for before Android 10 the subclasses have no `rewind` of their own. */

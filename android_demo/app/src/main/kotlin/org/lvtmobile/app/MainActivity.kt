@@ -9,7 +9,6 @@ import android.content.pm.PackageManager
 import android.net.Uri
 import android.os.Bundle
 import android.provider.Settings
-import android.view.WindowManager
 import org.lvtmobile.core.Size
 import org.lvtmobile.core.UserError
 import java.io.IOException
@@ -29,6 +28,7 @@ class MainActivity : Activity() {
 
     private var network: Size? = null // of the loaded model; null while there is none
     @Volatile private var photo: Frame? = null // in place of the camera
+    private var photoUri: Uri? = null // where it came from
     @Volatile private var paused = false
     private var inFront = false
     private var asked = false // for the camera, since the app started
@@ -36,7 +36,6 @@ class MainActivity : Activity() {
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
-        window.addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON)
         screen = Screen(this)
         setContentView(screen.root)
         memory = Memory(this)
@@ -56,6 +55,13 @@ class MainActivity : Activity() {
         screen.threads.setOnClickListener { chooseThreads() }
         screen.share.setOnClickListener { share() }
         load()
+        savedInstanceState?.getString(PHOTO)?.let { read(Uri.parse(it)) }
+    }
+
+    /** For when Android makes the activity anew: after a change of language, or for want of memory. */
+    override fun onSaveInstanceState(outState: Bundle) {
+        super.onSaveInstanceState(outState)
+        outState.putString(PHOTO, photoUri?.toString())
     }
 
     override fun onResume() {
@@ -81,6 +87,7 @@ class MainActivity : Activity() {
         label()
         val size = network
         val live = inFront && size != null && photo == null && !paused
+        screen.root.keepScreenOn = live
         if (!live) return camera.stop()
         when {
             checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED -> {
@@ -160,7 +167,9 @@ class MainActivity : Activity() {
             if (still != null || paused) screen.frames.show(frame) // the very picture that was analysed
             screen.frames.lay(overlay)
             val lines = (overlay.lines + clock).joinToString("\n")
+            val segments = (overlay.lines + overlay.anchors.map { it.text }).joinToString()
             ifAlive {
+                screen.description(segments)
                 if (paused) camera.stop()
                 figures = lines
                 screen.figures(lines)
@@ -179,6 +188,7 @@ class MainActivity : Activity() {
     private fun togglePause() {
         if (photo != null) {
             photo = null
+            photoUri = null
             paused = false
             screen.frames.clear()
         } else {
@@ -227,11 +237,14 @@ class MainActivity : Activity() {
 
     override fun onActivityResult(requestCode: Int, resultCode: Int, data: Intent?) {
         val uri = data?.data
-        if (requestCode != PHOTO_REQUEST || resultCode != RESULT_OK || uri == null) return
+        if (requestCode == PHOTO_REQUEST && resultCode == RESULT_OK && uri != null) read(uri)
+    }
+
+    private fun read(uri: Uri) {
         thread(name = "photo") {
             try {
                 val frame = readPhoto(contentResolver, uri)
-                ifAlive { showPhoto(frame) }
+                ifAlive { showPhoto(frame, uri) }
             } catch (error: UserError) {
                 ifAlive { screen.message(error.message.orEmpty(), "Choose another", ::pickPhoto) }
             } catch (_: OutOfMemoryError) {
@@ -240,8 +253,9 @@ class MainActivity : Activity() {
         }
     }
 
-    private fun showPhoto(frame: Frame) {
+    private fun showPhoto(frame: Frame, uri: Uri) {
         photo = frame
+        photoUri = uri
         camera.stop()
         screen.frames.clear()
         screen.frames.show(frame)
@@ -285,6 +299,7 @@ class MainActivity : Activity() {
     private companion object {
         const val CAMERA_REQUEST = 1
         const val PHOTO_REQUEST = 2
+        const val PHOTO = "photo"
         const val NO_CAMERA = "Without the camera there is no live view. Pictures never leave this device."
     }
 }

@@ -31,7 +31,10 @@ class Screen(context: Context) {
     private val density = context.resources.displayMetrics.density
     private val title = text(context)
     private val figures = text(context)
-    private val message = text(context).apply { gravity = Gravity.CENTER_HORIZONTAL }
+    private val message = text(context).apply {
+        gravity = Gravity.CENTER_HORIZONTAL
+        accessibilityLiveRegion = View.ACCESSIBILITY_LIVE_REGION_POLITE
+    }
     private val action = button(context, "")
     private val panel = column(context).apply {
         gravity = Gravity.CENTER
@@ -76,6 +79,11 @@ class Screen(context: Context) {
     /** What is loaded. */
     fun title(line: String) {
         title.text = line
+    }
+
+    /** What is seen, for those who listen to the screen. */
+    fun description(segments: String) {
+        frames.contentDescription = segments
     }
 
     /** How fast it is. */

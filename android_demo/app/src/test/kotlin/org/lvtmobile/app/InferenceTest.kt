@@ -43,6 +43,7 @@ class InferenceTest {
     private class FakeRuntime : Runtime {
         override val name = "fake"
         override val version = "0"
+        override val accelerator = "none"
         override val target = "onnx"
         val running = CountDownLatch(1)
         var go = CountDownLatch(0)

@@ -4,19 +4,17 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import org.lvtmobile.core.Size
 
 class LabelPlacementTest {
-    private val fit = Fit.of(pictureWidth = 100, pictureHeight = 50, viewWidth = 400, viewHeight = 400)
+    private val picture = Size(height = 50, width = 100)
+    private val view = Size(height = 400, width = 400)
+    private val fit = Zoom().fit(picture, view)
 
-    private fun place(vararg anchors: Anchor) =
+    private fun place(vararg anchors: Anchor, fit: Fit = this.fit) =
         placeLabels(anchors.toList(), fit, plateHeight = 20f) { 10f * it.length }
 
     private fun anchor(text: String, x: Int, y: Int) = Anchor(text, x, y, colour = 0, area = 1)
-
-    @Test
-    fun `a picture keeps its ratio in the middle of the view`() {
-        assertEquals(Fit(left = 0f, top = 100f, scale = 4f, width = 400f, height = 200f), fit)
-    }
 
     @Test
     fun `a label stands centred on its anchor`() {
@@ -40,6 +38,15 @@ class LabelPlacementTest {
         for ((i, plate) in plates.withIndex()) {
             assertFalse(plates.drop(i + 1).any(plate::meets))
         }
+    }
+
+    /** Zoomed into the left half: what lies on the right has no label, the rest is not cut at the view's edge. */
+    @Test
+    fun `labels of what is out of view are left away`() {
+        val close = Zoom(factor = 2f, x = 0f).fit(picture, view)
+        val plate = place(anchor("left", 0, 25), anchor("right", 60, 25), fit = close).single()
+        assertEquals("left", plate.text)
+        assertEquals(0f, plate.left)
     }
 
     @Test

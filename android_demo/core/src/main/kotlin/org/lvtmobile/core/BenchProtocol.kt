@@ -76,6 +76,8 @@ sealed interface BenchReply {
  * Times in milliseconds of a monotonic clock.
  *
  * @property sha256 of the model file.
+ * @property accelerator what operators were offered to first: `cpu`, `xnnpack`, `nnapi` or `gpu`. How many it took,
+ *   no runtime tells.
  * @property runtimeVersion of the library that ran it.
  * @property device what the host program knows of the machine.
  * @property loadMs opening the session, after the manifest and the hash were checked.
@@ -88,6 +90,7 @@ sealed interface BenchReply {
 data class BenchResult(
     val request: BenchRequest,
     val sha256: String,
+    val accelerator: String,
     @SerialName("runtime_version") val runtimeVersion: String,
     val device: Map<String, String>,
     @SerialName("load_ms") val loadMs: Double,

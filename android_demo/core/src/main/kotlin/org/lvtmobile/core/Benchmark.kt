@@ -55,6 +55,7 @@ class Benchmark(
             return BenchResult(
                 request = request,
                 sha256 = artifact.manifest.file.sha256,
+                accelerator = runtime.accelerator,
                 runtimeVersion = version,
                 device = device,
                 loadMs = milliseconds(loaded - start),

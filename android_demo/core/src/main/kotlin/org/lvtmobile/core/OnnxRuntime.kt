@@ -13,10 +13,10 @@ import java.nio.FloatBuffer
 import java.util.EnumSet
 
 /** ONNX Runtime on the CPU. Its classes are the same on a desktop and on Android. */
-object OnnxRuntime : Runtime by OnnxBackend("onnxruntime", { threads -> setIntraOpNumThreads(threads) })
+object OnnxRuntime : Runtime by OnnxBackend("onnxruntime", "cpu", { threads -> setIntraOpNumThreads(threads) })
 
 /** ONNX Runtime with XNNPACK for the operators that this takes, the CPU's own kernels for the rest. */
-object OnnxRuntimeXnnpack : Runtime by OnnxBackend("onnxruntime-xnnpack", { threads ->
+object OnnxRuntimeXnnpack : Runtime by OnnxBackend("onnxruntime-xnnpack", "xnnpack", { threads ->
     // XNNPACK has threads of its own; two pools would fight for the same cores.
     addXnnpack(if (threads > 0) mapOf("intra_op_num_threads" to "$threads") else emptyMap())
     setIntraOpNumThreads(1)
@@ -26,7 +26,7 @@ object OnnxRuntimeXnnpack : Runtime by OnnxBackend("onnxruntime-xnnpack", { thre
  * ONNX Runtime with Android's NNAPI for the operators that this takes, the CPU for the rest. NNAPI's
  * own slow reference for the CPU is ruled out. Android has deprecated NNAPI since version 15.
  */
-object OnnxRuntimeNnapi : Runtime by OnnxBackend("onnxruntime-nnapi", { threads ->
+object OnnxRuntimeNnapi : Runtime by OnnxBackend("onnxruntime-nnapi", "nnapi", { threads ->
     addNnapi(EnumSet.of(NNAPIFlags.CPU_DISABLED))
     setIntraOpNumThreads(threads)
 })
@@ -36,6 +36,7 @@ private val environment: OrtEnvironment by lazy { OrtEnvironment.getEnvironment(
 /** @param configure chooses where operators run, with the number of threads asked for. */
 private class OnnxBackend(
     override val name: String,
+    override val accelerator: String,
     private val configure: OrtSession.SessionOptions.(Int) -> Unit,
 ) : Runtime {
     override val version: String get() = environment.version
@@ -55,8 +56,13 @@ private class OnnxBackend(
                 return OnnxSession(environment, environment.createSession(artifact.file.path, options), artifact)
             }
         } catch (error: OrtException) {
-            throw UserError("ONNX Runtime cannot load ${artifact.file.name}: ${error.firstLine()}", error)
+            throw cannotLoad(artifact, error)
         }
+    }
+
+    private fun cannotLoad(artifact: Artifact, error: OrtException): UserError {
+        val said = "ONNX Runtime cannot load ${artifact.file.name} with $accelerator: ${error.firstLine()}"
+        return UserError(if (name == OnnxRuntime.name) said else "$said; the runtime ${OnnxRuntime.name} needs none", error)
     }
 }
 

@@ -17,6 +17,9 @@ interface Runtime {
     /** As `lvt-bench --backend` and manifests' targets call it, such as `onnxruntime`. */
     val name: String
 
+    /** What operators are offered to first; the CPU runs those that it does not take: `cpu`, `xnnpack`, `nnapi`, `gpu`. */
+    val accelerator: String
+
     /** Of the library. */
     val version: String
 

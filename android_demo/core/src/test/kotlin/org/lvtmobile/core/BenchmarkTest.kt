@@ -121,6 +121,7 @@ class BenchmarkTest {
     private class FakeRuntime(private val rising: Int = 1) : Runtime {
         override val name = "fake"
         override val version = "0"
+        override val accelerator = "none"
         override val target = "onnx"
         var now = 0L
         var threads = 0
