@@ -77,7 +77,7 @@ def examined(path: Path) -> Iterator[tuple[str, set[Kind]]]:
     if graph is None:
         raise UserError(f"{path.name} has no function {ENTRY}; export it again")
     for view in graph.bodyRegion.blocks[0].operations:
-        operation = view.operation
+        operation: Any = view.operation
         name = operation.name
         for prefix in _PREFIXES:
             name = name.removeprefix(prefix)
