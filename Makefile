@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out
 DEMO := $(OUT)/demo_panoptic_256x320
+ARM := $(OUT)/arm
 FRAMEWORK := /usr/share/android-framework-res/framework-res.apk
 
-.PHONY: demo test android web golden gallery docs docs-check lint format clean
+.PHONY: demo test android web arm golden gallery docs docs-check lint format clean
 
 demo: $(VENV)/.ready
 	mkdir -p $(OUT)
@@ -31,6 +32,15 @@ android: $(VENV)/.ready
 # onnxruntime-web for `lvt-bench serve`, with npm, into the user's cache.
 web: $(VENV)/.ready
 	$(BIN)/lvt-bench serve --setup
+
+# Optional, on Debian: the kernels that phones run, emulated (docs/arm.md). Fetches QEMU, an arm64
+# Python and wheels into the user's cache first.
+arm: $(VENV)/.ready
+	$(BIN)/lvt-bench arm
+	for target in onnx tflite; do \
+	  $(BIN)/lvt-export $$target --ckpt demo --size 128x160 --out $(ARM) && \
+	  $(BIN)/lvt-quantize $$target --ckpt demo --calib demo --size 128x160 --out $(ARM) || exit; done
+	$(BIN)/lvt-bench arm $(ARM)/*.onnx $(ARM)/*.tflite --ckpt demo
 
 # Only where Python is right and Kotlin has to follow.
 golden: $(VENV)/.ready

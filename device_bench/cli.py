@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from device_bench.arm.command import arm
 from lvt.config import TASKS
 from lvt.console import (
     FAILED,
@@ -417,6 +418,9 @@ def rewrites(
         if json_file is not None:
             data = rewrites_json(steps, threads=threads, rule=rule)
             write_text(json_file, json.dumps(data, indent=1) + "\n")
+
+
+app.command()(arm)
 
 
 def _measured(terminal: Terminal, measure: Callable[[Path, Tick], list[M]]) -> list[M]:

@@ -173,6 +173,29 @@ TARGETS: dict[str, TargetInfo] = {
                 "No panoptic: it takes several delegates, which only a Mac could prove together.",
             ),
         ),
+        TargetInfo(
+            name="coreai",
+            module="coreai",
+            suffix=".aimodel",
+            runtime="coreai",
+            host_latency=False,
+            summary="Core AI (.aimodel), checked in its CPU runtime. Experimental.",
+            extras=("coreai",),
+            needs=("coreai_torch", "coreai"),
+            recipe="neural_engine",
+            precisions={
+                "backbone": ("fp16", "fp32"),
+                "classification": ("fp16", "fp32"),
+                "semantic": ("fp16", "fp32"),
+                "panoptic": ("fp32",),
+            },
+            folder=True,
+            in_all=False,
+            notes=(
+                "For iOS 27 or macOS 27, and made with beta software.",
+                "Run here on the CPU; not run on the Neural Engine, nor on any Apple device.",
+            ),
+        ),
     )
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from export.capabilities import Precision, StoredPrecision, TargetInfo
+from export.capabilities import TARGETS, Precision, StoredPrecision, TargetInfo
 from export.panoptic.graph import bounded, check_size
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.config import Task
@@ -172,7 +172,7 @@ def default_name(
         parts.append("ema")
     if precision != info.precision(job.spec.task, None):
         parts.append(precision)
-    if not info.in_all:
+    if not info.in_all and any(o.suffix == info.suffix and o.in_all for o in TARGETS.values()):
         parts.append(info.name)  # its suffix is another target's too
     if request.pixels:
         parts.append("pixels")
