@@ -16,6 +16,7 @@ from lvt.checkpoint import CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.demo import DEMO_BACKBONE, DEMO_PANOPTIC, DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.palette import CLASSES, PALETTE
 from lvt.errors import UserError
+from lvt.files import atomic_folder
 from lvt.models import ModelSpec, build_random
 from lvt.panoptic.config import ProposalConfig
 from lvt.panoptic.model import LVTPanoptic
@@ -138,6 +139,8 @@ def train(request: TrainRequest, report: Callable[[StepReport, int], None]) -> T
     trainer = Trainer(job.model, job.source, job.config)
     if request.resume:
         trainer.resume(state)
+    with atomic_folder(request.out.parent):
+        pass  # what cannot be written is refused now, not after an hour of training
     begin = last = time.monotonic()
 
     def after(step: StepReport) -> None:

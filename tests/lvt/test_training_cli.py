@@ -37,6 +37,17 @@ def test_one_line_and_exit_code(arguments: list[str], message: str, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_training(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "o.safetensors"
+    log = tmp_path / "log"
+    options = ["--verbose", "--demo", "--steps", "1", "--log", str(log), "--out", str(out)]
+    result = RUN.invoke(app, options)
+    assert result.exit_code == 2
+    assert result.output.startswith("error: cannot write to")
+    assert not log.exists(), "no step was taken"
+
+
 def test_help_imports_nothing_heavy() -> None:
     """A help text that takes seconds is not read."""
     code = (
