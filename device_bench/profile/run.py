@@ -25,6 +25,7 @@ _COREML = "Core ML tells operators' times to Xcode's Instruments only"
 _REFUSED = {
     "coreml": _COREML,
     "executorch-coreml": _COREML,
+    "coreai": "Core AI's runtime here is for the proof of files; its times say nothing of a device",
     TORCH: "the PyTorch reference is not what runs on a phone",
 }
 

@@ -46,8 +46,18 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+LEAKS = pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="Core AI 1.0.0b3 keeps what it allocates in each call, also with one and the same input",
+)
+NAMES = ["reference", *TARGETS]
+
+
 @pytest.mark.usefixtures("_one_thread")
-@pytest.mark.parametrize("name", ["reference", *TARGETS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=LEAKS if name == "coreai" else ()) for name in NAMES]
+)
 def test_memory_stays(name: str, tmp_path: Path) -> None:
     """The limit is a kilobyte a run: a twelfth of the input, the smallest thing that passes.
     None of the sessions grows by a tenth of that."""
