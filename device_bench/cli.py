@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from device_bench.profile.summary import Profile
     from device_bench.protocol import Protocol
     from device_bench.stored import ResultFile
-    from device_bench.timing import Tick
 
 M = TypeVar("M")
 
@@ -142,8 +142,7 @@ def bench(
                 _check_writable(file)  # better told now than after minutes of measuring
         android = AndroidOptions(serial, tuple(runtime or ()), binary, cool_to, cool_seconds)
         android.check(backend or [])
-        least_runs = rule.runs if runs is None else runs
-        least_seconds = rule.seconds if min_seconds is None else min_seconds
+        least_runs, least_seconds = _least(rule, runs, min_seconds)
         host = [name for name in backend or [] if name != ANDROID]
         named = host or [name.partition("-")[0] for name in runtime or ()]
         paths = artifacts or [_default_artifact(terminal, default_target(named))]
@@ -271,15 +270,10 @@ def baselines(
         entries = [entry for entry in BASELINES if entry.task in chosen]
         results = _measured(
             terminal,
-            lambda folder, tick: run_baselines(
-                entries,
-                folder,
-                threads=threads,
-                runs=rule.runs if runs is None else runs,
-                seconds=rule.seconds if min_seconds is None else min_seconds,
-                rule=rule,
-                tick=tick,
-            ),
+            partial(run_baselines, entries),
+            threads=threads,
+            rule=rule,
+            least=_least(rule, runs, min_seconds),
         )
         for table in baseline_tables(results, threads=threads):
             terminal.out.print(table)
@@ -348,16 +342,12 @@ def serve(
         from device_bench.browser.serving import serve as serve_artifacts
 
         check_runtime()  # before a default model is made
+        least_runs, least_seconds = _least(rule, runs, min_seconds)
         serve_artifacts(
             terminal,
             artifacts or [_default_artifact(terminal, "onnx")],
             Address(lan, port, None if cert is None or key is None else (cert, key)),
-            Settings(
-                threads=threads,
-                runs=rule.runs if runs is None else runs,
-                seconds=rule.seconds if min_seconds is None else min_seconds,
-                rule=rule,
-            ),
+            Settings(threads=threads, runs=least_runs, seconds=least_seconds, rule=rule),
             json_file,
         )
 
@@ -401,15 +391,10 @@ def rewrites(
             )
         steps = _measured(
             terminal,
-            lambda folder, tick: measure_rewrites(
-                job,
-                folder,
-                threads=threads,
-                runs=rule.runs if runs is None else runs,
-                seconds=rule.seconds if min_seconds is None else min_seconds,
-                rule=rule,
-                tick=tick,
-            ),
+            partial(measure_rewrites, job),
+            threads=threads,
+            rule=rule,
+            least=_least(rule, runs, min_seconds),
         )
         terminal.out.print(rewrites_table(steps, job, threads=threads))
         for step in steps:
@@ -423,8 +408,18 @@ def rewrites(
 app.command()(arm)
 
 
-def _measured(terminal: Terminal, measure: Callable[[Path, Tick], list[M]]) -> list[M]:
-    """Exports and times models under a progress bar, given a scratch folder; ends on a failure."""
+def _measured(
+    terminal: Terminal,
+    measure: Callable[..., list[M]],
+    *,
+    threads: int,
+    rule: Protocol,
+    least: tuple[int, float],
+) -> list[M]:
+    """What `measure` finds with a scratch folder, the figures given and a progress bar.
+
+    Ends the command if an export fails.
+    """
     from export.exporter import ExportError
 
     try:
@@ -432,7 +427,11 @@ def _measured(terminal: Terminal, measure: Callable[[Path, Tick], list[M]]) -> l
             shown = bar.add_task("starting", total=1.0, detail="")
             return measure(
                 Path(folder),
-                lambda step, share: bar.update(shown, description=step, completed=share),
+                threads=threads,
+                runs=least[0],
+                seconds=least[1],
+                rule=rule,
+                tick=lambda step, share: bar.update(shown, description=step, completed=share),
             )
     except ExportError as error:
         terminal.note(f"error: {error}", cause=error.__cause__)
@@ -450,6 +449,11 @@ def _protocol(preset: str) -> Protocol:
     if preset not in PRESETS:
         raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
     return PRESETS[preset]
+
+
+def _least(rule: Protocol, runs: int | None, seconds: float | None) -> tuple[int, float]:
+    """How many runs and how many seconds are asked for; where nothing is, the preset's."""
+    return rule.runs if runs is None else runs, rule.seconds if seconds is None else seconds
 
 
 def _check_writable(file: Path) -> None:

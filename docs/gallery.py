@@ -37,10 +37,13 @@ class Look:
     """What one artifact says of one scene."""
 
     seed: int
-    panoptic: PanopticMap
     classes: NDArray[np.int64]  # (H, W), -1 where the map is void
     picture: Image.Image
     quality: float  # panoptic quality of this scene alone, in percent
+
+    @property
+    def caption(self) -> str:
+        return f"scene {self.seed}: PQ {self.quality:.0f}"
 
 
 def look(subject: SessionSubject, seed: int) -> Look:
@@ -57,7 +60,7 @@ def look(subject: SessionSubject, seed: int) -> Look:
     classes = np.full(SIZE, -1, np.int64)
     for segment in said.segments:
         classes[said.ids == segment.id] = segment.label
-    return Look(seed, said, classes, drawn, 100 * measured.report().all.pq)
+    return Look(seed, classes, drawn, 100 * measured.report().all.pq)
 
 
 def _overlay(
@@ -91,12 +94,10 @@ def main(float_file: Path, int8_file: Path, folder: Path) -> None:
     """Writes scenes.jpg, worst.jpg and int8.jpg."""
     subjects = [open_artifact_subject(float_file), open_artifact_subject(int8_file)]
     pairs = [[look(subject, seed) for subject in subjects] for seed in HELD_OUT_SEEDS[:LOOKED_AT]]
-    first = [
-        (found.picture, f"scene {found.seed}: PQ {found.quality:.0f}") for found, _ in pairs[:6]
-    ]
+    first = [(one.picture, one.caption) for one, _ in pairs[:6]]
     save_picture(sheet(first, 3), folder / "scenes.jpg")
     worst = sorted((found for found, _ in pairs), key=lambda found: found.quality)[:3]
-    cells = [(found.picture, f"scene {found.seed}: PQ {found.quality:.0f}") for found in worst]
+    cells = [(one.picture, one.caption) for one in worst]
     save_picture(sheet(cells, 3), folder / "worst.jpg")
     apart = sorted(pairs, key=lambda pair: -disagreement(*pair).mean())[:2]
     cells = []

@@ -183,12 +183,7 @@ TARGETS: dict[str, TargetInfo] = {
             extras=("coreai",),
             needs=("coreai_torch", "coreai"),
             recipe="neural_engine",
-            precisions={
-                "backbone": ("fp16", "fp32"),
-                "classification": ("fp16", "fp32"),
-                "semantic": ("fp16", "fp32"),
-                "panoptic": ("fp32",),
-            },
+            precisions=_all_tasks("fp16", "fp32") | {"panoptic": ("fp32",)},
             folder=True,
             in_all=False,
             notes=(

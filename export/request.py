@@ -75,7 +75,8 @@ DEMO = Path("demo")
 """As a checkpoint, this name means the demonstration model that ships with the package."""
 
 
-def _checkpoint_path(given: Path) -> Path:
+def checkpoint_path(given: Path) -> Path:
+    """The file that is meant: `demo` is the demonstration model's unless there is such a file."""
     return DEMO_CHECKPOINT if given == DEMO and not given.exists() else given
 
 
@@ -86,7 +87,7 @@ def load_source(request: ExportRequest) -> Source:
         UserError: see `read_checkpoint`, `identify` and `load_model`.
     """
     if request.checkpoint is not None:
-        checkpoint = read_checkpoint(_checkpoint_path(request.checkpoint), ema=request.ema)
+        checkpoint = read_checkpoint(checkpoint_path(request.checkpoint), ema=request.ema)
         spec = identify(checkpoint, task=request.task, preset_name=request.preset)
         return Source(load_model(checkpoint, spec), spec, checkpoint.meta, checkpoint)
     spec = default_spec(request.task or "classification", request.preset or "lvt")

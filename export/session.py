@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +28,17 @@ class Session(Protocol):
             {output name: array}, in the model's order.
         """
         ...
+
+
+class RecordedSession:
+    """What a session has answered, one image after the other, behind the session protocol."""
+
+    def __init__(self, outputs: Iterable[Outputs]):
+        self._rest = iter(outputs)
+
+    def run(self, image: NDArray[np.float32]) -> Outputs:
+        """The next answer, whatever the image."""
+        return next(self._rest)
 
 
 class TorchSession:

@@ -30,11 +30,11 @@ from export.artifact import Artifact
 from export.exporter import Progress
 from export.parity import TOLERANCES, ParityReport, Tolerance, compare
 from export.reference import reference_session
-from export.request import DEMO
-from export.session import Outputs, Session
+from export.request import checkpoint_path
+from export.session import Outputs, RecordedSession, Session
 from export.targets import load_target
 from lvt.checkpoint import load_model, read_checkpoint
-from lvt.demo import DEMO_CHECKPOINT, DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 from lvt.files import file_sha256
@@ -151,7 +151,7 @@ def run_check(
     host = [session.run(image) for image in images]
 
     def against(expected: list[Outputs], actual: list[Outputs]) -> ParityReport:
-        sessions = _Recorded(expected), _Recorded(actual)
+        sessions = RecordedSession(expected), RecordedSession(actual)
         return compare(*sessions, images, artifact.spec, _UNJUDGED)
 
     host_reference = None if reference is None else against(reference, host)
@@ -164,16 +164,6 @@ def run_check(
         failures = judge(artifact, of_host, of_reference, host_reference)
         found.append(OnCpu(cpu, of_host, of_reference, tuple(failures)))
     return ArmResult(artifact, host_reference, tuple(found))
-
-
-class _Recorded:
-    """What a session has answered, one image after the other."""
-
-    def __init__(self, outputs: list[Outputs]):
-        self._rest = iter(outputs)
-
-    def run(self, image: Image) -> Outputs:
-        return next(self._rest)
 
 
 def run_emulated(
@@ -203,7 +193,7 @@ def _reference(artifact: Artifact, checkpoint: Path) -> Session:
     Raises:
         UserError: another checkpoint than the artifact's.
     """
-    path = DEMO_CHECKPOINT if checkpoint == DEMO and not checkpoint.exists() else checkpoint
+    path = checkpoint_path(checkpoint)
     source = artifact.manifest["source"]
     loaded = read_checkpoint(path, ema=bool(source and source["ema"]))
     if not source or file_sha256(path) != source["sha256"]:

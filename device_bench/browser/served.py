@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from PIL import Image
 
 from export.artifact import Artifact, open_artifact
 from export.parity import TOLERANCES, ParityReport, Tolerance, compare
-from export.session import Outputs, Session
+from export.session import Outputs, RecordedSession, Session
 from export.targets import load_target
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
@@ -69,16 +69,6 @@ def samples() -> tuple[Sample, ...]:
         Sample(f"scene {seed}", make_scene(seed, DEMO_SIZE).image) for seed in HELD_OUT_SEEDS[:2]
     ]
     return (*photos, *scenes)
-
-
-class _Recorded:
-    """Outputs of some pictures, in order, behind the session protocol."""
-
-    def __init__(self, outputs: Sequence[Outputs]):
-        self._outputs: Iterator[Outputs] = iter(outputs)
-
-    def run(self, image: NDArray[np.float32]) -> Outputs:
-        return next(self._outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +141,8 @@ class Served:
         found = [self.read_outputs(part) for part in parts]
         precision = str(self.artifact.manifest["precision"])
         return compare(
-            _Recorded(self.expected),
-            _Recorded(found),
+            RecordedSession(self.expected),
+            RecordedSession(found),
             self.inputs,
             self.artifact.spec,
             TOLERANCES.get(precision, _INT8),
