@@ -105,7 +105,7 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _load_pickle(path: Path) -> Any:
-    _refuse_bomb(path)
+    refuse_bomb(path)
     try:
         with torch.serialization.safe_globals(_PLAIN_CLASSES):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -123,7 +123,7 @@ def _load_pickle(path: Path) -> Any:
         ) from error
 
 
-def _refuse_bomb(path: Path) -> None:
+def refuse_bomb(path: Path) -> None:
     """torch.save packs without compressing; whatever unpacks to more than the file is made to harm.
 
     Raises:

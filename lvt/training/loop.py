@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lvt.checkpoint import refuse_bomb
 from lvt.errors import UserError
 from lvt.files import atomic_folder, publish
 from lvt.panoptic.config import PADDING_MULTIPLE
@@ -205,6 +206,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"no training state at {path}; leave out --resume to start anew")
+    refuse_bomb(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["schema"] != STATE_SCHEMA:

@@ -8,6 +8,7 @@ import os
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from lvt.checkpoint import (
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
 from lvt.panoptic.config import PanopticConfig
+from lvt.training.loop import STATE_SCHEMA, read_state
 from tests.conftest import TINY
 from tests.damage import damaged_bytes, damaged_json, fuzzing, reads_or_refuses
 
@@ -147,17 +149,18 @@ def test_tensors_that_are_no_weights(tensor: torch.Tensor, message: str, tmp_pat
         read_checkpoint(path)
 
 
-def test_zip_bomb(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [read_checkpoint, read_state])
+def test_zip_bomb(read: Callable[[Path], Any], tmp_path: Path) -> None:
     """A compressed archive of zeros must be refused before it is unpacked."""
     plain, bomb = tmp_path / "plain.pth", tmp_path / "bomb.pth"
-    torch.save({"weight": torch.zeros(1 << 20)}, plain)
+    torch.save({"schema": STATE_SCHEMA, "state_dict": {"weight": torch.zeros(1 << 20)}}, plain)
     with zipfile.ZipFile(plain) as old, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
     assert bomb.stat().st_size < 20_000
     with pytest.raises(UserError, match="would unpack to"):
-        read_checkpoint(bomb)
-    read_checkpoint(plain)
+        read(bomb)
+    read(plain)
 
 
 def test_a_width_without_weights_behind_it_is_refused(tmp_path: Path) -> None:
