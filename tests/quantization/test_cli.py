@@ -26,6 +26,8 @@ from export.panoptic.roi_align import separable_roi_align
 from export.request import ExportRequest, prepare
 from export.session import TorchSession
 from export.targets import load_target
+from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.models import ModelSpec, build_random
 from lvt.preprocessing import packaged_photos, read_image
 from quantization.abilities import ABILITIES, RECIPES
 from quantization.accuracy import Budget, LabelledJudge
@@ -34,6 +36,7 @@ from quantization.cli import app, parse_budget
 from quantization.graph import blocks, make_plan, trace
 from quantization.quantizer import FAITHFUL_DB
 from quantization.study import make_study
+from tests.conftest import TINY_ABLATION
 from tests.export.test_cli import one_line_error, run
 
 PHOTOS = packaged_photos()
@@ -111,6 +114,26 @@ def test_an_int8_artifact_is_an_ordinary_one(
     assert 1e-4 < error < 0.2
     assert run(run_cli.app, path, PHOTOS[0], "-o", tmp_path / "o.png") == 0
     assert run(eval_cli.app, path, "--data", labelled) == 0
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])  # channels last, and first
+def test_outlook_and_plain_attention(
+    target: str, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The ablation's own modules in int8, with the default budget: the float model's answer."""
+    if not installed(TARGETS[target]):
+        pytest.skip(f"needs lvt-mobile[{target}]")
+    spec = ModelSpec("semantic", TINY_ABLATION["volo_d0"], 5, decoder_dim=24)
+    checkpoint = tmp_path / "volo.safetensors"
+    write_checkpoint(checkpoint, build_random(spec, seed=3), spec, CheckpointMeta())
+    options = ("--ckpt", checkpoint, "--size", "64x96", "--out", tmp_path, "--json")
+    assert run(app, target, *options, "--calib", photos) == 0
+    manifest = json.loads(capfd.readouterr().out)
+    assert manifest["quantization"]["int8_share_of_macs"] > 0.5
+    assert manifest["quantization"]["sqnr_db_against_program"] >= FAITHFUL_DB
+    assert (
+        manifest["parity"]["outputs"][0]["sqnr_db"] >= manifest["quantization"]["budget"]["allowed"]
+    )
 
 
 @pytest.mark.parametrize(
