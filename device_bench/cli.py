@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from device_bench.arm.command import arm
-from lvt.config import TASKS
+from device_bench.browser.command import serve
+from device_bench.options import (
+    JsonFile,
+    MinSeconds,
+    PresetName,
+    Runs,
+    Threads,
+    check_writable,
+    chosen_protocol,
+    least_of,
+    made_default,
+)
+from device_bench.studies import baselines, rewrites
 from lvt.console import (
     FAILED,
     MISUSED,
     DefaultCommand,
     Terminal,
     Verbose,
-    choice,
     command,
     new_app,
-    parse_size,
 )
-from lvt.errors import UserError
 
 if TYPE_CHECKING:
     from device_bench.backends import Contestant
@@ -33,8 +39,6 @@ if TYPE_CHECKING:
     from device_bench.protocol import Protocol
     from device_bench.stored import ResultFile
 
-M = TypeVar("M")
-
 app = new_app(
     "Time artifacts on this machine and on Android devices.\n\n"
     "Several artifacts (or backends) are timed in turn, one inference each, and compared with the "
@@ -42,15 +46,6 @@ app = new_app(
     "apart, on a real photo. What is measured and how: docs/benchmarking.md.",
     group=DefaultCommand,
 )
-Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
-PresetName = Annotated[
-    str, typer.Option(help="quick: 128 runs and 10 s; submission: 1024 runs and 60 s.")
-]
-Runs = Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")]
-MinSeconds = Annotated[float | None, typer.Option(min=0, help="Instead of the preset's.")]
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write results, raw samples too.")
-]
 HtmlFile = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write a report to look at.")
 ]
@@ -134,18 +129,18 @@ def bench(
         from lvt.files import write_text
         from lvt.visualisation import save_picture
 
-        rule = _protocol(preset)
+        rule = chosen_protocol(preset)
         if profile_chart is not None:
             check_name(profile_chart)
         for file in (json_file, html_file, profile_chart):
             if file is not None:
-                _check_writable(file)  # better told now than after minutes of measuring
+                check_writable(file)  # better told now than after minutes of measuring
         android = AndroidOptions(serial, tuple(runtime or ()), binary, cool_to, cool_seconds)
         android.check(backend or [])
-        least_runs, least_seconds = _least(rule, runs, min_seconds)
+        least_runs, least_seconds = least_of(rule, runs, min_seconds)
         host = [name for name in backend or [] if name != ANDROID]
         named = host or [name.partition("-")[0] for name in runtime or ()]
-        paths = artifacts or [_default_artifact(terminal, default_target(named))]
+        paths = artifacts or [made_default(terminal, default_target(named))]
         phones = None
         if ANDROID in (backend or []):
             phones = prepare_devices(
@@ -235,234 +230,8 @@ def compare(
                 raise typer.Exit(FAILED)
 
 
-@app.command()
-def baselines(
-    task: Annotated[
-        list[str] | None,
-        typer.Option(help="backbone, semantic or panoptic; may be repeated. [default: all]"),
-    ] = None,
-    threads: Threads = 1,
-    preset: PresetName = "quick",
-    runs: Runs = None,
-    min_seconds: MinSeconds = None,
-    json_file: JsonFile = None,
-    verbose: Verbose = False,
-) -> None:
-    """Time LVT beside MobileNetV2, PVTv2-B0, MiT-B0 and what segments with them.
-
-    All have random weights and run in ONNX Runtime. LVT is rewritten for it, as every export is;
-    the others are as transformers has them. Panoptic models take seconds an inference, at the
-    paper's 800x1216. Figures in brackets are the paper's, whose images a second are a GPU's.
-    """
-    with command(verbose) as terminal:
-        rule = _protocol(preset)
-        if json_file is not None:
-            _check_writable(json_file)
-        with terminal.steps() as progress:
-            progress("loading transformers")
-            from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
-            from device_bench.baselines import BASELINES, SIZES, check_transformers
-            from lvt.files import write_text
-
-            known = tuple(SIZES)
-            chosen = {choice(name, known, "task") for name in task or known}
-            check_transformers()
-        entries = [entry for entry in BASELINES if entry.task in chosen]
-        results = _measured(
-            terminal,
-            partial(run_baselines, entries),
-            threads=threads,
-            rule=rule,
-            least=_least(rule, runs, min_seconds),
-        )
-        for table in baseline_tables(results, threads=threads):
-            terminal.out.print(table)
-        for result in results:
-            if result.baseline.remark:
-                typer.echo(f"* {result.baseline.name}: {result.baseline.remark}")
-            if result.timing.reasons:
-                reasons = "; ".join(result.timing.reasons)
-                terminal.note(f"not valid: {result.baseline.name}: {reasons}")
-        if json_file is not None:
-            data = baselines_json(results, threads=threads, rule=rule)
-            write_text(json_file, json.dumps(data, indent=1) + "\n")
-
-
-@app.command()
-def serve(
-    artifacts: Annotated[
-        list[Path] | None,
-        typer.Argument(help="ONNX files written by lvt-export. Without: a default model."),
-    ] = None,
-    lan: Annotated[
-        bool, typer.Option("--lan", help="Let phones in this network in, by QR code.")
-    ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
-    cert: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A certificate for https (PEM), with --key."),
-    ] = None,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key (PEM).")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of WebAssembly.")] = 1,
-    preset: PresetName = "quick",
-    runs: Runs = None,
-    min_seconds: MinSeconds = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Add the results to this file, or make it."),
-    ] = None,
-    setup: Annotated[
-        bool, typer.Option("--setup", help="Fetch onnxruntime-web with npm, once, and stop.")
-    ] = False,
-    verbose: Verbose = False,
-) -> None:
-    """Time artifacts in the browser of a phone, or of this machine.
-
-    Serves a page that runs them in onnxruntime-web (WebAssembly or WebGPU), compares their outputs
-    with ONNX Runtime's here, and sends every sample back. Only this machine can open it unless
-    --lan is given; the address holds a token that is new every time.
-    """
-    with command(verbose) as terminal:
-        rule = _protocol(preset)
-        if (cert is None) != (key is None):
-            raise UserError("--cert and --key belong together: give both, or neither")
-        if json_file is not None:
-            _check_writable(json_file)
-        if setup:
-            from device_bench.browser.runtime import fetch_runtime
-
-            with terminal.steps() as progress:
-                progress("fetching onnxruntime-web with npm")
-                folder = fetch_runtime()
-            typer.echo(f"onnxruntime-web is in {folder}")
-            return
-        from device_bench.browser.desk import Settings
-        from device_bench.browser.runtime import check_runtime
-        from device_bench.browser.serving import Address
-        from device_bench.browser.serving import serve as serve_artifacts
-
-        check_runtime()  # before a default model is made
-        least_runs, least_seconds = _least(rule, runs, min_seconds)
-        serve_artifacts(
-            terminal,
-            artifacts or [_default_artifact(terminal, "onnx")],
-            Address(lan, port, None if cert is None or key is None else (cert, key)),
-            Settings(threads=threads, runs=least_runs, seconds=least_seconds, rule=rule),
-            json_file,
-        )
-
-
-@app.command()
-def rewrites(
-    ckpt: Annotated[
-        Path | None, typer.Option(help="Checkpoint, or `demo`. Without: random weights.")
-    ] = None,
-    task: Annotated[str, typer.Option(help="Of a model with random weights.")] = "backbone",
-    size: Annotated[str, typer.Option(help="Input, HEIGHTxWIDTH.")] = "512x512",
-    threads: Threads = 1,
-    preset: PresetName = "quick",
-    runs: Runs = None,
-    min_seconds: MinSeconds = None,
-    json_file: JsonFile = None,
-    verbose: Verbose = False,
-) -> None:
-    """Time what each rewrite is worth in ONNX Runtime.
-
-    The first file is the reference as it is (--no-rewrite); at each further step one more kind of
-    module is rewritten. Every file proves its parity before it is timed.
-    """
-    with command(verbose) as terminal:
-        rule = _protocol(preset)
-        if json_file is not None:
-            _check_writable(json_file)
-        with terminal.steps() as progress:
-            progress("loading the model")
-            from device_bench.rewrites import measure_rewrites, rewrites_json, rewrites_table
-            from export.request import ExportRequest, prepare
-            from lvt.files import write_text
-
-            job = prepare(
-                ExportRequest(
-                    "onnx",
-                    checkpoint=ckpt,
-                    task=None if ckpt else choice(task, TASKS, "task"),
-                    size=parse_size(size),
-                )
-            )
-        steps = _measured(
-            terminal,
-            partial(measure_rewrites, job),
-            threads=threads,
-            rule=rule,
-            least=_least(rule, runs, min_seconds),
-        )
-        terminal.out.print(rewrites_table(steps, job, threads=threads))
-        for step in steps:
-            if step.timing.reasons:
-                terminal.note(f"not valid: {step.name}: {'; '.join(step.timing.reasons)}")
-        if json_file is not None:
-            data = rewrites_json(steps, threads=threads, rule=rule)
-            write_text(json_file, json.dumps(data, indent=1) + "\n")
-
-
-app.command()(arm)
-
-
-def _measured(
-    terminal: Terminal,
-    measure: Callable[..., list[M]],
-    *,
-    threads: int,
-    rule: Protocol,
-    least: tuple[int, float],
-) -> list[M]:
-    """What `measure` finds with a scratch folder, the figures given and a progress bar.
-
-    Ends the command if an export fails.
-    """
-    from export.exporter import ExportError
-
-    try:
-        with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
-            shown = bar.add_task("starting", total=1.0, detail="")
-            return measure(
-                Path(folder),
-                threads=threads,
-                runs=least[0],
-                seconds=least[1],
-                rule=rule,
-                tick=lambda step, share: bar.update(shown, description=step, completed=share),
-            )
-    except ExportError as error:
-        terminal.note(f"error: {error}", cause=error.__cause__)
-        raise typer.Exit(FAILED) from error
-
-
-def _protocol(preset: str) -> Protocol:
-    """The preset of this name.
-
-    Raises:
-        UserError: there is none.
-    """
-    from device_bench.protocol import PRESETS
-
-    if preset not in PRESETS:
-        raise UserError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[preset]
-
-
-def _least(rule: Protocol, runs: int | None, seconds: float | None) -> tuple[int, float]:
-    """How many runs and how many seconds are asked for; where nothing is, the preset's."""
-    return rule.runs if runs is None else runs, rule.seconds if seconds is None else seconds
-
-
-def _check_writable(file: Path) -> None:
-    from lvt.files import atomic_folder
-
-    with atomic_folder(file.parent):
-        pass
-    if file.is_dir():
-        raise UserError(f"{file} is a folder; give a file name")
+for subcommand in (baselines, serve, rewrites, arm):
+    app.command()(subcommand)
 
 
 def _write_html(file: Path, results: ResultFile) -> None:
@@ -478,13 +247,6 @@ def _contestants(paths: list[Path], backends: list[str]) -> list[Contestant]:
 
     names: list[str | None] = [*backends] or [None]
     return [contestant(path, name) for path in paths for name in names]
-
-
-def _default_artifact(terminal: Terminal, target: str) -> Path:
-    from device_bench.default_model import default_artifact
-
-    with terminal.steps() as progress:
-        return default_artifact(target, progress)
 
 
 def _profile(
