@@ -24,6 +24,7 @@ from quantization.graph import (
     inputs,
 )
 from quantization.ranges import LEVELS
+from quantization.rounding import fake_quantize
 
 decomposed = torch.ops.quantized_decomposed
 
@@ -187,9 +188,7 @@ class _Inserter:
         else:
             with graph.inserting_after(copy):
                 if simulate:
-                    quantized = graph.call_function(
-                        aten.fake_quantize_per_tensor_affine.default, (copy, *levels)
-                    )
+                    quantized = graph.call_function(fake_quantize, (copy, *levels))
                 else:
                     quantized = graph.call_function(
                         decomposed.quantize_per_tensor.default, (copy, *levels, scale.dtype)

@@ -32,6 +32,7 @@ from quantization.passes import (
     sigmoid_gelu,
     split_silu,
 )
+from quantization.rounding import fake_quantize
 
 SIZE = (8, 12)
 ONNX = ABILITIES["onnx"]
@@ -201,11 +202,7 @@ def test_relu_is_what_rounding_does(target: str, simulate: bool) -> None:
     """Quantized are the image, the ReLU's result and the output; not the convolution's."""
     module = quantized(Net(F.relu), simulate=simulate, target=target)
     assert not nodes(module, aten.relu.default)
-    rounds = (
-        aten.fake_quantize_per_tensor_affine.default
-        if simulate
-        else decomposed.quantize_per_tensor.default
-    )
+    rounds = fake_quantize if simulate else decomposed.quantize_per_tensor.default
     image, relu, result = nodes(module, rounds)
     assert isinstance(relu.args[0], fx.Node)
     assert relu.args[0].target is aten.conv2d.default
