@@ -16,7 +16,6 @@ from device_bench.options import (
     PresetName,
     Runs,
     Threads,
-    check_writable,
     chosen_protocol,
     least_of,
     made_default,
@@ -31,6 +30,7 @@ from lvt.console import (
     command,
     new_app,
 )
+from lvt.files import check_output
 
 if TYPE_CHECKING:
     from device_bench.backends import Contestant
@@ -126,15 +126,18 @@ def bench(
         from device_bench.results import to_json
         from device_bench.stored import parse_results
         from device_bench.tables import print_results
+        from export.artifact import manifest_path
         from lvt.files import write_text
         from lvt.visualisation import save_picture
 
         rule = chosen_protocol(preset)
         if profile_chart is not None:
             check_name(profile_chart)
+        models = artifacts or []
+        read = [*models, *map(manifest_path, models), *([] if picture is None else [picture])]
         for file in (json_file, html_file, profile_chart):
             if file is not None:
-                check_writable(file)  # better told now than after minutes of measuring
+                check_output(file, read)  # better told now than after minutes of measuring
         android = AndroidOptions(serial, tuple(runtime or ()), binary, cool_to, cool_seconds)
         android.check(backend or [])
         least_runs, least_seconds = least_of(rule, runs, min_seconds)
@@ -190,6 +193,8 @@ def report(file: ResultsFile, html_file: HtmlFile = None, verbose: Verbose = Fal
         from device_bench.stored import read_results
         from device_bench.tables import print_results
 
+        if html_file is not None:
+            check_output(html_file, [file])
         results = read_results(file)
         print_results(results, terminal)
         if html_file is not None:

@@ -42,20 +42,6 @@ def least_of(rule: Protocol, runs: int | None, seconds: float | None) -> tuple[i
     return rule.runs if runs is None else runs, rule.seconds if seconds is None else seconds
 
 
-def check_writable(file: Path) -> None:
-    """Refuses a place for results before anything is measured.
-
-    Raises:
-        UserError: nothing can be written there.
-    """
-    from lvt.files import atomic_folder
-
-    with atomic_folder(file.parent):
-        pass
-    if file.is_dir():
-        raise UserError(f"{file} is a folder; give a file name")
-
-
 def made_default(terminal: Terminal, target: str) -> Path:
     """The classifier that is timed where no file is given, exported once.
 

@@ -17,12 +17,12 @@ from device_bench.options import (
     PresetName,
     Runs,
     Threads,
-    check_writable,
     chosen_protocol,
     least_of,
 )
 from lvt.config import TASKS
 from lvt.console import FAILED, Terminal, Verbose, choice, command, parse_size
+from lvt.files import check_output
 
 if TYPE_CHECKING:
     from device_bench.protocol import Protocol
@@ -51,7 +51,7 @@ def baselines(
     with command(verbose) as terminal:
         rule = chosen_protocol(preset)
         if json_file is not None:
-            check_writable(json_file)
+            check_output(json_file)
         with terminal.steps() as progress:
             progress("loading transformers")
             from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
@@ -103,7 +103,7 @@ def rewrites(
     with command(verbose) as terminal:
         rule = chosen_protocol(preset)
         if json_file is not None:
-            check_writable(json_file)
+            check_output(json_file)
         with terminal.steps() as progress:
             progress("loading the model")
             from device_bench.rewrites import measure_rewrites, rewrites_json, rewrites_table

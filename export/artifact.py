@@ -135,6 +135,8 @@ def open_artifact(path: Path) -> Artifact:
     """
     if not path.exists():
         raise UserError(f"no artifact at {path}")
+    if path.suffix == ".json" and path.with_suffix("").exists():
+        raise UserError(f"{path.name} is a manifest; give its model file, {path.stem}")
     sidecar = manifest_path(path)
     if not sidecar.is_file():
         raise UserError(

@@ -213,7 +213,8 @@ _SHOWN_OPERATORS = 8
 
 def _headline(result: "ExportResult") -> str:
     placement = result.placement
-    partitions = "" if placement.partitions is None else f" in {placement.partitions} partitions"
+    count = placement.partitions
+    partitions = "" if count is None else f" in {count} partition{'s'[: count != 1]}"
     megabytes = result.manifest["file"]["bytes"] / 1e6
     gmacs = result.manifest["macs"]["artifact"] / 1e9
     lines = [

@@ -10,6 +10,7 @@ import typer
 
 from lvt.console import AsJson, RuntimeThreads, Verbose, command, new_app
 from lvt.errors import UserError
+from lvt.files import check_output
 
 app = new_app()
 
@@ -36,7 +37,7 @@ def run(
     How the picture is prepared comes from the artifact's manifest only.
     """
     with command(verbose) as terminal:
-        from export.artifact import open_artifact
+        from export.artifact import manifest_path, open_artifact
         from export.show import show_classes, show_panoptic, show_semantic, write_coco
         from export.targets import load_target
         from lvt.panoptic.fusion import PanopticMap
@@ -49,11 +50,14 @@ def run(
             raise UserError(f"--png is for panoptic models; {artifact.name} is {opened.spec.task}")
         if png is not None and png.suffix.lower() != ".png":
             raise UserError(f"--png {png}: the name must end in .png")
+        destination = out or Path(f"{image.stem}_overlay.png")
+        for file in (destination, png):
+            if file is not None and opened.spec.task != "classification":
+                check_output(file, [image, artifact, manifest_path(artifact)])
         picture = read_image(image)
         session = load_target(opened.target).open_session(artifact, threads=threads)
         outputs = session.run(opened.preprocessing(picture))
         answer = opened.answer(outputs, (picture.shape[0], picture.shape[1]))
-        destination = out or Path(f"{image.stem}_overlay.png")
         if isinstance(answer, list):
             shown = show_classes(answer[:top], opened.labels)
         elif isinstance(answer, PanopticMap):

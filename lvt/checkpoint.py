@@ -263,7 +263,7 @@ def identify(
     if task is not None and spec.task != task:
         raise UserError(
             f"{checkpoint.path.name} is a {spec.task} checkpoint, not {task}: "
-            f"give --task {spec.task} or another file"
+            f"ask for {spec.task} or give another file"
         )
     return spec
 

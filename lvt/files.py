@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -105,6 +105,24 @@ def publish_folder(source: Path, destination: Path) -> None:
         if replaced.exists():
             replaced.replace(destination)
         raise
+
+
+def check_output(file: Path, inputs: Iterable[Path] = ()) -> None:
+    """Refuses a place that cannot be written to, or that holds what is read, before any work.
+
+    Args:
+        file: to be written.
+        inputs: what the command reads.
+
+    Raises:
+        UserError: it is a folder, in a folder where nothing can be written, or one of the inputs.
+    """
+    if file.is_dir():
+        raise UserError(f"{file} is a folder; give a file name")
+    if file.resolve() in {path.resolve() for path in inputs}:
+        raise UserError(f"{file} is read by this command; give another name to write to")
+    with atomic_folder(file.parent):
+        pass
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C where Python's way with it is not enough.
+"""Ctrl-C where Python's way with it is not enough; `kill` and `timeout` are treated alike.
 
 Other libraries take it for an error of theirs, and some work must not be cut in two. Signals are
 the main thread's; in any other there is nothing to do.
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 _seen: list[int] = []
 
 
@@ -31,14 +32,15 @@ def noted() -> Iterator[None]:
         _seen.append(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in _STOPS}
     try:
         yield
     except Exception:
         check()
         raise
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         _seen.clear()
 
 
@@ -63,13 +65,18 @@ def held_back() -> Iterator[None]:
         yield
         return
     held: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: held.append(number))
+
+    def hold(number: int, frame: object) -> None:
+        held.append(number)
+
+    before = {number: signal.signal(number, hold) for number in _STOPS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if held:
-        signal.raise_signal(signal.SIGINT)  # whoever ignores it or handles it otherwise still does
+        signal.raise_signal(held[0])  # whoever ignores it or handles it otherwise still does
 
 
 def _raises() -> bool:

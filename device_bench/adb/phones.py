@@ -115,7 +115,7 @@ def entries(
         fitting = [name for name in runtimes if name in own] if runtimes else list(own[:1])
         if not fitting:
             which = ", ".join(runtimes) or "Android"
-            raise UserError(f"{artifact.path.name} is a {artifact.target} file, not for {which}")
+            raise UserError(f"{artifact.path.name} is for {artifact.target}, not for {which}")
         if binary is not None:
             tool_for(artifact)
             fitting = [target_info(artifact.target).runtime]

@@ -11,13 +11,13 @@ from device_bench.options import (
     MinSeconds,
     PresetName,
     Runs,
-    check_writable,
     chosen_protocol,
     least_of,
     made_default,
 )
 from lvt.console import Verbose, command
 from lvt.errors import UserError
+from lvt.files import check_output
 
 
 def serve(
@@ -58,7 +58,7 @@ def serve(
         if (cert is None) != (key is None):
             raise UserError("--cert and --key belong together: give both, or neither")
         if json_file is not None:
-            check_writable(json_file)
+            check_output(json_file)
         if setup:
             from device_bench.browser.runtime import fetch_runtime
 

@@ -17,13 +17,7 @@ if TYPE_CHECKING:
     from lvt.training.loop import StepReport
     from lvt.training.run import TrainResult
 
-app = new_app(
-    "Train a panoptic Lite Vision Transformer.\n\n"
-    "--demo trains the demonstration model on procedural scenes. --ckpt with --data fine-tunes a "
-    "checkpoint on a folder in COCO panoptic format: images/, panoptic/ and panoptic.json. "
-    "A training state is written beside the result every two minutes; --resume goes on from it. "
-    "Exit codes: 0 done, 2 something to put right."
-)
+app = new_app()
 
 
 @app.command()
@@ -51,12 +45,19 @@ def train(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Trains to the end, writes a float16 checkpoint, and measures it as written."""
+    """Train a panoptic model to the end, write a float16 checkpoint, and measure it as written.
+
+    --demo trains the demonstration model on generated scenes. --ckpt with --data fine-tunes a
+    panoptic checkpoint on a folder in COCO's panoptic format: images/, panoptic/ and panoptic.json.
+    A training state is written beside the result every two minutes; --resume goes on from it.
+    """
     with command(verbose) as terminal:
         if demo == (data is not None):
             raise UserError("give either --demo, or --ckpt and --data")
         if demo and (ckpt or val):
             raise UserError("--demo starts from scratch; leave out --ckpt and --val")
+        if out.suffix != ".safetensors":
+            raise UserError(f"--out {out}: the name of a checkpoint ends in .safetensors")
         if data is not None and ckpt is None:
             raise UserError("--data needs --ckpt, a checkpoint to start from")
         if learning_rate is not None and not 0 < learning_rate < 1:

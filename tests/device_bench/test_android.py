@@ -352,7 +352,7 @@ def test_app_refuses(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--backend", "android", "--runtime", "tflite"), "is a onnx file, not for tflite"),
+        (("--backend", "android", "--runtime", "tflite"), "is for onnx, not for tflite"),
         (("--backend", "android", "--runtime", "qnn"), "unknown runtime 'qnn'; choose one of"),
         (("--serial", "x"), "--serial is for devices: add --backend android"),
         (("--backend", "android", "--binary", "nowhere"), "no tool at nowhere"),

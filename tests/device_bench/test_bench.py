@@ -21,7 +21,7 @@ from device_bench.html_report import render
 from device_bench.protocol import Protocol
 from device_bench.stored import read_results
 from device_bench.warmup import WINDOW
-from export.artifact import manifest_path
+from export.artifact import manifest_path, open_artifact
 from export.capabilities import TARGETS, installed
 from export.exporter import ExportResult, export_artifact
 from export.request import ExportRequest
@@ -143,9 +143,12 @@ def test_default_model_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (["ARTIFACT", "--preset", "slow"], "choose one of quick, submission"),
         (["--backend", "cuda"], "choose one of onnxruntime, coreml"),
         (["ARTIFACT", "--html", "FOLDER"], "is a folder"),
+        (["ARTIFACT", "--html", "ARTIFACT"], "is read by this command"),
+        (["ARTIFACT", "--json", "MANIFEST"], "is read by this command"),
+        (["MANIFEST"], "is a manifest; give its model file"),
         (["ARTIFACT", "--picture", "absent.png"], "no image at absent.png"),
     ],
-    ids=["file", "backend", "preset", "no-artifact", "folder", "picture"],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_errors(
     arguments: list[str],
@@ -153,10 +156,12 @@ def test_errors(
     tiny_export: ExportResult,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    places = {"ARTIFACT": tiny_export.path, "FOLDER": tiny_export.path.parent}
+    path = tiny_export.path
+    places = {"ARTIFACT": path, "FOLDER": path.parent, "MANIFEST": manifest_path(path)}
     filled = [places.get(argument, argument) for argument in arguments]
     assert run(cli.app, *filled) == 2
     assert phrase in one_line_error(capfd)
+    open_artifact(path)  # file and manifest are what they were
 
 
 @pytest.mark.skipif(not installed(TARGETS["executorch"]), reason="needs lvt-mobile[executorch]")

@@ -291,4 +291,8 @@ def test_errors_leave_no_page(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     (tmp_path / "folder.html").mkdir()
     assert run(cli.app, "report", file, "--html", tmp_path / "folder.html") == 2
     assert "is a folder" in capfd.readouterr().err
+    before = file.read_text("utf-8")
+    assert run(cli.app, "report", file, "--html", file) == 2
+    assert "is read by this command" in one_line_error(capfd)
+    assert file.read_text("utf-8") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "folder.html"]

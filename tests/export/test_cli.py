@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,7 +111,7 @@ def one_line_error(capfd: pytest.CaptureFixture[str]) -> str:
     ("arguments", "phrase"),
     [
         (["--ckpt", "absent.pth"], "no checkpoint at absent.pth"),
-        (["--ckpt", "TINY", "--task", "classification"], "give --task semantic"),
+        (["--ckpt", "TINY", "--task", "classification"], "ask for semantic"),
         (["--ckpt", "TINY", "--task", "poetry"], "choose one of"),
         (["--ckpt", "TINY", "--size", "big"], "write HxW"),
         (["--ckpt", "TINY", "--size", "8x64"], "at least 25 pixels"),
@@ -154,7 +155,10 @@ def test_parity_failure_exits_with_1(
     assert "1923" in one_line_error(capfd)
 
 
-@pytest.mark.parametrize("case", ["no artifact", "no image", "not an image", "backbone", "suffix"])
+CASES = ["no artifact", "no image", "not an image", "backbone", "suffix", "folder", "the image"]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_run_errors(
     case: str, tiny_export: ExportResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,14 +172,19 @@ def test_run_errors(
         image.write_text("hello")
     elif case == "suffix":
         out = tmp_path / "o.docx"
+    elif case == "folder":
+        out = tmp_path
+    elif case == "the image":
+        out = image = Path(shutil.copy(PHOTO, tmp_path))
     else:
         model = tmp_path / "b.pth"
         torch.save(build_random(ModelSpec("backbone", LVT)).state_dict(), model)
         request = ExportRequest("onnx", out=tmp_path, checkpoint=model, size=(32, 32))
         artifact = export_artifact(request).path
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
     assert run(run_cli.app, artifact, image, "-o", out) == 2
     assert one_line_error(capfd)
-    assert not out.exists()
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.*")} == before
 
 
 def test_noise_is_held_back_unless_verbose(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +53,49 @@ def test_an_error_that_comes_of_it_is_none(
     assert capfd.readouterr().err == "interrupted\n"
     with pytest.raises(type(error)), interrupts.noted():
         raise error  # the one before is forgotten
+
+
+TERMINATED = """
+import sys, time
+from pathlib import Path
+from lvt.console import command
+from lvt.files import atomic_folder
+
+with command(verbose=False), atomic_folder(Path(sys.argv[1])):
+    print("working", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_kill_and_timeout_leave_nothing_behind(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", TERMINATED, tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        assert list(tmp_path.iterdir())
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert errors.startswith("interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kill_waits_for_what_must_not_be_cut_in_two() -> None:
+    done = []
+
+    def work() -> None:
+        with interrupts.noted(), interrupts.held_back():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("both renames")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["both renames"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_swallowed_one_ends_the_work_at_the_next_step() -> None:

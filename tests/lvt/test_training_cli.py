@@ -37,6 +37,12 @@ def test_one_line_and_exit_code(arguments: list[str], message: str, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_name_of_a_checkpoint(tmp_path: Path) -> None:
+    result = RUN.invoke(app, ["--out", str(tmp_path / "o.pth"), "--demo", "--verbose"])
+    assert result.exit_code == 2
+    assert result.output.endswith("the name of a checkpoint ends in .safetensors\n")
+
+
 def test_a_place_that_cannot_be_written_is_refused_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     out = tmp_path / "file" / "o.safetensors"
