@@ -7,6 +7,7 @@ of the Swift example nothing: there is no compiler for it here.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -15,13 +16,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from export.artifact import manifest_path
 from export.capabilities import TARGETS, installed
 from export.exporter import ExportResult, export_artifact
 from export.request import ExportRequest
-from lvt.preprocessing import packaged_photos
+from lvt.postprocessing import label_map
+from lvt.preprocessing import _STEPS, packaged_photos
 from tests.docs.pages import PAGES, ROOT, blocks, inline_code
 
 PACKAGES = ("lvt", "export", "quantization", "device_bench")
@@ -188,6 +191,26 @@ def test_python_examples_run(name: str, artifacts: Path, monkeypatch: pytest.Mon
             arrays = list(values.values() if isinstance(values, dict) else values)
             assert [tuple(array.shape) for array in arrays] == [(1, 3, 16, 24)]
     assert names["answer"].shape == names["picture"].shape[:2]
+
+
+def test_the_manifest_page(artifacts: Path) -> None:
+    """It names every field there is, and its way from logits to labels is ours."""
+    page = ROOT / "docs" / "manifest.md"
+    manifest = json.loads(manifest_path(artifacts / "model.tflite").read_text("utf-8"))
+    told = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", page.read_text("utf-8"), re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert told >= {*manifest, "quantization"}
+    assert told >= set(_STEPS)
+    names: dict[str, Any] = {}
+    ((_, text),) = blocks(page, "python")
+    exec(text, names)
+    logits = np.random.default_rng(0).normal(size=(1, 5, 16, 24)).astype(np.float32)
+    for content, picture in (((64, 96), (75, 113)), ((48, 96), (300, 600))):
+        found = names["labels_of"](logits, (64, 96), content, picture).numpy()
+        assert np.array_equal(found, label_map(logits, (64, 96), picture, content))
 
 
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
