@@ -27,6 +27,7 @@ from lvt.console import (
     DefaultCommand,
     Terminal,
     Verbose,
+    Version,
     command,
     new_app,
 )
@@ -110,6 +111,7 @@ def bench(
         float, typer.Option(min=0, metavar="SECONDS", help="android: wait no longer for that.")
     ] = 300.0,
     verbose: Verbose = False,
+    version: Version = False,
 ) -> None:
     """Time artifacts on this machine or on devices; this command is meant where none is named."""
     with command(verbose) as terminal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from export.answers import Answer, answer
 from export.capabilities import target_info
 from export.session import Outputs
-from lvt.checks import parse_json, whole_number
+from lvt.checks import json_text, parse_json, whole_number
 from lvt.errors import UserError
 from lvt.files import alone_in, file_sha256, publish, publish_folder
 from lvt.labels import Labels
@@ -83,7 +82,7 @@ def manifest_path(model: Path) -> Path:
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     """Writes a manifest, readable for people too."""
-    path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    path.write_text(json_text(manifest) + "\n", "utf-8")
 
 
 def _contents(model: Path) -> list[Path]:

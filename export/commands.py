@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -10,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from export.capabilities import TARGETS, TargetInfo
+from lvt.checks import json_text
 from lvt.config import PRESETS, TASKS
 from lvt.console import FAILED, MISUSED, Terminal
 from lvt.errors import UserError
@@ -113,4 +113,4 @@ def print_manifests(manifests: list[dict[str, Any]], targets: tuple[TargetInfo, 
     """As JSON: a list, or where there is one target only its own."""
     if manifests:
         shown = manifests if len(targets) > 1 else manifests[0]
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        typer.echo(json_text(shown))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import AsJson, RuntimeThreads, Verbose, command, new_app, parse_size
+from lvt.console import AsJson, RuntimeThreads, Verbose, Version, command, new_app, parse_size
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def evaluate(
     threads: RuntimeThreads = 0,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    version: Version = False,
 ) -> None:
     """Panoptic quality, mean IoU, or top-1 and top-5 of an artifact or of the reference."""
     with command(verbose) as terminal:

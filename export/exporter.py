@@ -221,6 +221,7 @@ def _parity(
     def file_outputs(names: list[str]) -> Outputs:
         return target.module_outputs(file, image, names)
 
+    assert parity.tolerance is not None  # or it would have passed
     least = parity.tolerance.sqnr_db
     start = first_deviation(job.source.model, exported, info.recipe, file_outputs, image, least)
     where = str(start) if start else "no single module could be made out where it starts"

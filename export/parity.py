@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,13 +82,15 @@ class ParityReport:
     """Of both sides together."""
     unpaired_detections: int | None
     """Detections of one side without a partner on the other; None for other tasks."""
-    tolerance: Tolerance
+    tolerance: Tolerance | None
+    """None: measured only, and judged by something else (int8: its budget)."""
 
     @property
     def failures(self) -> list[str]:
         """What is out of tolerance, one phrase each; empty when all is well."""
-        limit = self.tolerance
-        found = []
+        limit, found = self.tolerance, list[str]()
+        if limit is None:
+            return found
         for output in self.outputs:
             if not output.relative_error <= limit.relative_error:
                 found.append(
@@ -117,7 +119,10 @@ class ParityReport:
         return not self.failures
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in manifests; an infinite SQNR (identical outputs) becomes null."""
+        """As it stands in manifests; an infinite SQNR (identical outputs) becomes null.
+
+        So do tolerance and verdict where nothing was asked.
+        """
         return {
             "images": self.images,
             "outputs": [
@@ -133,13 +138,8 @@ class ParityReport:
             "agreement": {"measure": self.agreement_measure, "value": self.agreement},
             "detections": self.detections,
             "unpaired_detections": self.unpaired_detections,
-            "tolerance": {
-                "relative_error": self.tolerance.relative_error,
-                "sqnr_db": self.tolerance.sqnr_db,
-                "agreement": self.tolerance.agreement,
-                "unpaired": self.tolerance.unpaired,
-            },
-            "passed": self.passed,
+            "tolerance": asdict(self.tolerance) if self.tolerance else None,
+            "passed": self.passed if self.tolerance else None,
         }
 
 
@@ -205,9 +205,11 @@ def compare(
     candidate: Session,
     images: Iterable[NDArray[np.float32]],
     spec: ModelSpec,
-    tolerance: Tolerance,
+    tolerance: Tolerance | None,
 ) -> ParityReport:
     """Runs both sessions on preprocessed images (1, 3, H, W) and measures the difference.
+
+    Without a tolerance nothing is asked of it.
 
     Detections are paired by class and overlap first; see `export.panoptic.align`.
 

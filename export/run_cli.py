@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lvt.console import AsJson, RuntimeThreads, Verbose, command, new_app
+from lvt.console import AsJson, RuntimeThreads, Verbose, Version, command, new_app
 from lvt.errors import UserError
 from lvt.files import check_output
 
@@ -31,6 +31,7 @@ def run(
     threads: RuntimeThreads = 0,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    version: Version = False,
 ) -> None:
     """Run an artifact on a picture: best classes, or a segmentation overlay.
 

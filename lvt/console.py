@@ -30,11 +30,28 @@ FAILED = 1
 MISUSED = 2
 """Exit code: something the user can put right."""
 INTERRUPTED = 130
+MOST_PIXELS = 4096 * 4096
 WIDTH_OF_FILES = 120
 """Columns of tables that go to a file or a pipe."""
 
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what other libraries say.")]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"lvt-mobile {version('lvt-mobile')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", is_eager=True, callback=_tell_version, help="Tell the version and stop."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 RuntimeThreads = Annotated[int, typer.Option(min=0, help="0: the runtime's choice.")]
 
@@ -67,7 +84,7 @@ class DefaultCommand(TyperGroup):
 
 def new_app(help_text: str | None = None, *, group: type[TyperGroup] | None = None) -> typer.Typer:
     """A Typer application in the house style; a help text is for several subcommands."""
-    return typer.Typer(
+    app = typer.Typer(
         cls=group,
         help=help_text,
         no_args_is_help=help_text is not None,
@@ -76,18 +93,28 @@ def new_app(help_text: str | None = None, *, group: type[TyperGroup] | None = No
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
+    if help_text is not None and group is None:
+
+        @app.callback()
+        def of_all(version: Version = False) -> None:
+            pass
+
+    return app
 
 
 def parse_size(text: str) -> tuple[int, int]:
     """`HxW`, or one number for a square.
 
     Raises:
-        UserError: anything else.
+        UserError: anything else, or more pixels than any model here could be exported for.
     """
     match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip())
     if not match or int(match[1]) < 1 or (match[2] and int(match[2]) < 1):
         raise UserError(f"--size {text!r} is not a size: write HxW in pixels, such as 352x480")
-    return int(match[1]), int(match[2] or match[1])
+    height, width = int(match[1]), int(match[2] or match[1])
+    if height * width > MOST_PIXELS:
+        raise UserError(f"--size {text}: at most {MOST_PIXELS} pixels, such as 4096x4096")
+    return height, width
 
 
 def choice(value: str | None, known: tuple[T, ...], what: str) -> T | None:

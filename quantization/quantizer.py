@@ -24,7 +24,7 @@ from export.exporter import (
     failing_as_conversion,
 )
 from export.manifest import make_manifest
-from export.parity import ParityReport, Tolerance, compare
+from export.parity import ParityReport, compare
 from export.placement import Placement
 from export.reference import reference_session
 from export.request import ExportRequest, Job, prepare
@@ -48,9 +48,6 @@ from quantization.graph_report import GraphReport, graph_report
 from quantization.methods import Method
 from quantization.sensitivity import BlockSensitivity, by_sensitivity, fewest_in_float, measure
 from quantization.study import CHECKED_IMAGES, Study, make_study
-
-ANY = Tolerance(relative_error=float("inf"), sqnr_db=-float("inf"), agreement=0.0, unpaired=1.0)
-"""Against float, an int8 artifact answers to its budget, not to a tolerance of single values."""
 
 _FEW = 2
 """Blocks that go back to float at a time, where the file loses more than was simulated."""
@@ -241,7 +238,7 @@ class Quantizer:
                 result.session,
                 self._compared_images(),
                 job.spec,
-                ANY,
+                None,  # it answers to its budget
             )
             placement = target.placement(file)
             report = graph_report(study.module, study.plan(kept))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lvt.checks import json_text
 from lvt.console import FAILED, AsJson, Terminal, Verbose, command
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def arm(
             ]
         if as_json:
             data = {"schema": 1, "artifacts": [result.to_dict() for result in results]}
-            typer.echo(json.dumps(data, indent=2))
+            typer.echo(json_text(data))
         else:
             for result in results:
                 terminal.out.print(arm_table(result))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import AsJson, Verbose, command, new_app, parse_size
+from lvt.console import AsJson, Verbose, Version, command, new_app, parse_size
 from lvt.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def train(
     ] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    version: Version = False,
 ) -> None:
     """Train a panoptic model to the end, write a float16 checkpoint, and measure it as written.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,7 @@ def one_line_error(capfd: pytest.CaptureFixture[str]) -> str:
         (["--ckpt", "TINY", "--task", "poetry"], "choose one of"),
         (["--ckpt", "TINY", "--size", "big"], "write HxW"),
         (["--ckpt", "TINY", "--size", "8x64"], "at least 25 pixels"),
+        (["--ckpt", "TINY", "--size", "99999x99999"], "at most 16777216 pixels"),
         (["--ckpt", "TINY", "--images", "absent"], "not a folder of images"),
         (["--ckpt", "TEXT"], "not a PyTorch or safetensors checkpoint"),
         (["--preset", "lvt_r9", "--task", "semantic", "--size", "64"], "unknown preset"),
@@ -199,10 +202,23 @@ def test_noise_is_held_back_unless_verbose(
     assert quiet.stderr.strip() == ""
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["export.cli", "export.run_cli", "export.eval_cli", "lvt.training.cli", "device_bench.cli"],
-)
+COMMANDS = [
+    "export.cli",
+    "export.run_cli",
+    "export.eval_cli",
+    "lvt.training.cli",
+    "quantization.cli",
+    "device_bench.cli",
+]
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_every_command_tells_its_version(module: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(importlib.import_module(module).app, "--version") == 0
+    assert capfd.readouterr().out == f"lvt-mobile {version('lvt-mobile')}\n"
+
+
+@pytest.mark.parametrize("module", COMMANDS)
 def test_help_imports_nothing_heavy(module: str) -> None:
     """--help must answer at once; importing torch alone takes seconds."""
     code = (
