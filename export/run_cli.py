@@ -25,7 +25,10 @@ def run(
     ] = None,
     png: Annotated[
         Path | None,
-        typer.Option(help="Panoptic: write the map as COCO's PNG, and a JSON beside it."),
+        typer.Option(
+            help="Write the map: semantic: each pixel its class; panoptic: COCO's PNG, and a JSON "
+            "beside it."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Classification: classes to show.")] = 5,
     threads: RuntimeThreads = 0,
@@ -39,7 +42,13 @@ def run(
     """
     with command(verbose) as terminal:
         from export.artifact import manifest_path, open_artifact
-        from export.show import show_classes, show_panoptic, show_semantic, write_coco
+        from export.show import (
+            show_classes,
+            show_panoptic,
+            show_semantic,
+            write_coco,
+            write_labels,
+        )
         from export.targets import load_target
         from lvt.panoptic.fusion import PanopticMap
         from lvt.preprocessing import read_image
@@ -47,8 +56,8 @@ def run(
         opened = open_artifact(artifact)
         if opened.labels is None:
             raise UserError(f"{artifact.name} is a bare backbone; there is nothing to show of it")
-        if png is not None and opened.spec.panoptic is None:
-            raise UserError(f"--png is for panoptic models; {artifact.name} is {opened.spec.task}")
+        if png is not None and opened.spec.task == "classification":
+            raise UserError(f"--png is for maps, and {artifact.name} classifies")
         if png is not None and png.suffix.lower() != ".png":
             raise UserError(f"--png {png}: the name must end in .png")
         destination = out or Path(f"{image.stem}_overlay.png")
@@ -70,6 +79,8 @@ def run(
         else:
             assert answer is not None
             shown = show_semantic(picture, answer, opened.labels, destination)
+            if png is not None:
+                shown.data["png"] = write_labels(answer, png)
         if as_json:
             typer.echo(json.dumps({"artifact": str(artifact), "image": str(image), **shown.data}))
         else:

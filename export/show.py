@@ -84,6 +84,13 @@ def _category_ids(labels: Labels) -> list[int]:
     return list(range(1, len(labels.names) + 1))
 
 
+def write_labels(labels: NDArray[np.int64], destination: Path) -> str:
+    """Writes class indices (H, W) as a grey PNG, of 16 bits where there are more than 256."""
+    kind = np.uint8 if labels.max() < 256 else np.uint16
+    save_picture(Image.fromarray(labels.astype(kind)), destination)
+    return str(destination)
+
+
 def write_coco(
     answer: PanopticMap, labels: Labels, things: int, image: Path, destination: Path
 ) -> str:

@@ -19,13 +19,16 @@ import typer
 from PIL import Image
 
 from export import cli, exporter, run_cli
+from export.artifact import open_artifact
 from export.exporter import ExportResult, ParityError, export_artifact
 from export.request import ExportRequest
+from export.show import write_labels
+from export.targets import load_target
 from lvt.config import LVT
 from lvt.console import command
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
-from lvt.preprocessing import packaged_photos
+from lvt.preprocessing import packaged_photos, read_image
 
 PHOTO = packaged_photos()[0]
 
@@ -76,6 +79,26 @@ def test_run_json(
     result = json.loads(capfd.readouterr().out)
     assert sum(result["shares"].values()) == pytest.approx(1)
     assert result["shares"].keys() <= {"red", "green", "blue"}
+
+
+def test_run_writes_the_labels(tiny_export: ExportResult, tmp_path: Path) -> None:
+    """Each pixel's class, as the documented steps give it."""
+    labels = tmp_path / "labels.png"
+    given = (tiny_export.path, PHOTO, "-o", tmp_path / "o.png", "--png", labels)
+    assert run(run_cli.app, *given) == 0
+    artifact, picture = open_artifact(tiny_export.path), read_image(PHOTO)
+    outputs = load_target("onnx").open_session(artifact.path).run(artifact.preprocessing(picture))
+    with Image.open(labels) as written:
+        found = np.asarray(written)
+    assert np.array_equal(found, artifact.answer(outputs, picture.shape[:2]))
+
+
+@pytest.mark.parametrize("classes", [256, 300])
+def test_labels_of_many_classes(classes: int, tmp_path: Path) -> None:
+    labels = np.arange(classes).reshape(2, -1)
+    write_labels(labels, tmp_path / "labels.png")
+    with Image.open(tmp_path / "labels.png") as written:
+        assert np.array_equal(np.asarray(written), labels)
 
 
 def test_classification_lists_the_best_classes(
