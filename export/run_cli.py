@@ -61,8 +61,9 @@ def run(
         if png is not None and png.suffix.lower() != ".png":
             raise UserError(f"--png {png}: the name must end in .png")
         destination = out or Path(f"{image.stem}_overlay.png")
-        for file in (destination, png):
-            if file is not None and opened.spec.task != "classification":
+        written = [destination] if png is None else [destination, png, png.with_suffix(".json")]
+        if opened.spec.task != "classification":
+            for file in written:
                 check_output(file, [image, artifact, manifest_path(artifact)])
         picture = read_image(image)
         session = load_target(opened.target).open_session(artifact, threads=threads)

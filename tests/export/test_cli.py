@@ -181,7 +181,16 @@ def test_parity_failure_exits_with_1(
     assert "1923" in one_line_error(capfd)
 
 
-CASES = ["no artifact", "no image", "not an image", "backbone", "suffix", "folder", "the image"]
+CASES = [
+    "no artifact",
+    "no image",
+    "not an image",
+    "backbone",
+    "suffix",
+    "folder",
+    "the image",
+    "the manifest",
+]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -202,14 +211,18 @@ def test_run_errors(
         out = tmp_path
     elif case == "the image":
         out = image = Path(shutil.copy(PHOTO, tmp_path))
-    else:
+    elif case == "backbone":
         model = tmp_path / "b.pth"
         torch.save(build_random(ModelSpec("backbone", LVT)).state_dict(), model)
         request = ExportRequest("onnx", out=tmp_path, checkpoint=model, size=(32, 32))
         artifact = export_artifact(request).path
+    more: tuple[object, ...] = ()
+    if case == "the manifest":  # where the JSON beside the PNG would be
+        more = ("--png", artifact.with_name(f"{artifact.name}.png"))
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
-    assert run(run_cli.app, artifact, image, "-o", out) == 2
-    assert one_line_error(capfd)
+    assert run(run_cli.app, artifact, image, "-o", out, *more) == 2
+    said = one_line_error(capfd)
+    assert case not in ("the image", "the manifest") or "is read by this command" in said
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.*")} == before
 
 

@@ -37,6 +37,16 @@ def test_one_line_and_exit_code(arguments: list[str], message: str, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_checkpoint_to_start_from_stays(tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    start.write_bytes(b"weights")
+    given = ["--ckpt", str(start), "--data", "x", "--out", str(start), "--verbose"]
+    result = RUN.invoke(app, given)
+    assert result.exit_code == 2
+    assert "is read by this command" in result.output
+    assert start.read_bytes() == b"weights"
+
+
 def test_the_name_of_a_checkpoint(tmp_path: Path) -> None:
     result = RUN.invoke(app, ["--out", str(tmp_path / "o.pth"), "--demo", "--verbose"])
     assert result.exit_code == 2
