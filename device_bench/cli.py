@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +30,7 @@ from lvt.console import (
     command,
     new_app,
 )
-from lvt.files import check_output
+from lvt.files import check_output, write_text
 
 if TYPE_CHECKING:
     from device_bench.backends import Contestant
@@ -125,11 +124,10 @@ def bench(
         from device_bench.backends import default_target
         from device_bench.profile.chart import check_name, draw_chart
         from device_bench.profile.run import check_profilable
-        from device_bench.results import to_json
+        from device_bench.results import to_json, write_results
         from device_bench.stored import parse_results
         from device_bench.tables import print_results
         from export.artifact import manifest_path
-        from lvt.files import write_text
         from lvt.visualisation import save_picture
 
         rule = chosen_protocol(preset)
@@ -176,7 +174,7 @@ def bench(
             bars = [(measurements[n - 1].contestant.label, p) for n, p in profiles.items()]
             save_picture(draw_chart(bars), profile_chart)
         if json_file is not None:
-            write_text(json_file, json.dumps(data, indent=1) + "\n")
+            write_results(json_file, data)
         if html_file is not None:
             if data["results"]:
                 _write_html(html_file, parse_results(data, "the measurement"))
@@ -243,7 +241,6 @@ for subcommand in (baselines, serve, rewrites, arm):
 
 def _write_html(file: Path, results: ResultFile) -> None:
     from device_bench.html_report import render
-    from lvt.files import write_text
 
     write_text(file, render(results))
 

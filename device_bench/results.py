@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from device_bench.accuracy import known_figures
@@ -16,6 +18,7 @@ from device_bench.host import Measurement
 from device_bench.protocol import Protocol
 from device_bench.statistics import CONFIDENCE
 from device_bench.stored import SCHEMA
+from lvt.files import write_text
 
 
 def head(*, schema: int, threads: int, rule: Protocol) -> dict[str, Any]:
@@ -26,6 +29,15 @@ def head(*, schema: int, threads: int, rule: Protocol) -> dict[str, Any]:
         "environment": describe(),
         "protocol": {**asdict(rule), "threads": threads, "confidence": CONFIDENCE},
     }
+
+
+def write_results(file: Path, data: dict[str, Any]) -> None:
+    """Writes a file of figures, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    write_text(file, json.dumps(data, indent=1) + "\n")
 
 
 def to_json(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -56,7 +55,7 @@ def baselines(
             progress("loading transformers")
             from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
             from device_bench.baselines import BASELINES, SIZES, check_transformers
-            from lvt.files import write_text
+            from device_bench.results import write_results
 
             known = tuple(SIZES)
             chosen = {choice(name, known, "task") for name in task or known}
@@ -79,7 +78,7 @@ def baselines(
                 terminal.note(f"not valid: {result.baseline.name}: {reasons}")
         if json_file is not None:
             data = baselines_json(results, threads=threads, rule=rule)
-            write_text(json_file, json.dumps(data, indent=1) + "\n")
+            write_results(json_file, data)
 
 
 def rewrites(
@@ -106,9 +105,9 @@ def rewrites(
             check_output(json_file)
         with terminal.steps() as progress:
             progress("loading the model")
+            from device_bench.results import write_results
             from device_bench.rewrites import measure_rewrites, rewrites_json, rewrites_table
             from export.request import ExportRequest, prepare
-            from lvt.files import write_text
 
             job = prepare(
                 ExportRequest(
@@ -131,7 +130,7 @@ def rewrites(
                 terminal.note(f"not valid: {step.name}: {'; '.join(step.timing.reasons)}")
         if json_file is not None:
             data = rewrites_json(steps, threads=threads, rule=rule)
-            write_text(json_file, json.dumps(data, indent=1) + "\n")
+            write_results(json_file, data)
 
 
 def _measured(

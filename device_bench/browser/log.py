@@ -8,11 +8,10 @@ from typing import Any
 
 from device_bench.host import Measurement
 from device_bench.protocol import Protocol
-from device_bench.results import to_json
+from device_bench.results import to_json, write_results
 from device_bench.statistics import latency_ratio
 from device_bench.stored import ResultFile, parse_results, read_results
 from lvt.errors import UserError
-from lvt.files import write_text
 
 
 class ResultLog:
@@ -62,5 +61,5 @@ class ResultLog:
         whole = parse_results(data, "the results")
         self._data = data
         if self._file is not None:
-            write_text(self._file, json.dumps(data, indent=1) + "\n")
+            write_results(self._file, data)
         return added, whole

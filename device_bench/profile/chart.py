@@ -27,8 +27,6 @@ def check_name(path: Path) -> None:
     """
     if path.suffix.lower() != _SUFFIX:
         raise UserError(f"--profile-chart writes PNG pictures: {path.name} should end in {_SUFFIX}")
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give a file name")
 
 
 def draw_chart(profiles: list[tuple[str, Profile]]) -> Image.Image:

@@ -10,7 +10,6 @@ import typer
 
 from lvt.console import AsJson, Verbose, Version, command, new_app, parse_size
 from lvt.errors import UserError
-from lvt.files import check_output
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,7 +59,6 @@ def train(
             raise UserError("--demo starts from scratch; leave out --ckpt and --val")
         if out.suffix != ".safetensors":
             raise UserError(f"--out {out}: the name of a checkpoint ends in .safetensors")
-        check_output(out, [] if ckpt is None else [ckpt])
         if data is not None and ckpt is None:
             raise UserError("--data needs --ckpt, a checkpoint to start from")
         if learning_rate is not None and not 0 < learning_rate < 1:

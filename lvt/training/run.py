@@ -16,7 +16,7 @@ from lvt.checkpoint import CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.demo import DEMO_BACKBONE, DEMO_PANOPTIC, DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.palette import CLASSES, PALETTE
 from lvt.errors import UserError
-from lvt.files import atomic_folder
+from lvt.files import check_output
 from lvt.models import ModelSpec, build_random
 from lvt.panoptic.config import ProposalConfig
 from lvt.panoptic.model import LVTPanoptic
@@ -134,13 +134,13 @@ def train(request: TrainRequest, report: Callable[[StepReport, int], None]) -> T
     Raises:
         UserError: something the user can put right.
     """
+    # What cannot be written is refused now, not after an hour of training.
+    check_output(request.out, [] if request.checkpoint is None else [request.checkpoint])
     job = _demo_job(request) if request.data is None else _tuning_job(request)
     state = request.out.with_name(request.out.name + ".state")
     trainer = Trainer(job.model, job.source, job.config)
     if request.resume:
         trainer.resume(state)
-    with atomic_folder(request.out.parent):
-        pass  # what cannot be written is refused now, not after an hour of training
     begin = last = time.monotonic()
 
     def after(step: StepReport) -> None:
