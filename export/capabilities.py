@@ -20,7 +20,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 StoredPrecision = Literal["fp32", "fp16", "int8", "int8-weights"]
 """What a file can be in; those that `lvt-quantize` writes too, which take calibration."""
 
-Recipe = Literal["onnxruntime", "onnxruntime_int8", "xnnpack", "neural_engine"]
+Recipe = Literal["onnxruntime", "onnxruntime_int8", "xnnpack", "xnnpack_int8", "neural_engine"]
 """What a rewrite is made for; see `export.rewrite.registry`."""
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 

@@ -25,8 +25,8 @@ ABILITIES: dict[str, Abilities] = {
 
 RECIPES: dict[str, Recipe] = {
     "onnx": "onnxruntime_int8",
-    "executorch": "xnnpack",
-    "tflite": "xnnpack",
+    "executorch": "xnnpack_int8",
+    "tflite": "xnnpack_int8",
     "coreml": "neural_engine",
 }
 """By target name: what the model is rewritten for before it is quantized."""

@@ -51,7 +51,7 @@ class ClusterNMS(nn.Module):
     def __init__(self, count: int, threshold: float, sweeps: int = SWEEPS):
         super().__init__()
         self.threshold, self.sweeps = threshold, sweeps
-        self.register_buffer("before", torch.ones(count, count).triu(1), persistent=False)
+        self.register_buffer("after", torch.ones(count, count).tril(-1), persistent=False)
 
     def forward(self, boxes: Tensor, valid: Tensor) -> Tensor:
         """Survivors (N,) as 0.0 and 1.0.
@@ -60,14 +60,13 @@ class ClusterNMS(nn.Module):
             boxes: (N, 4), in falling score.
             valid: (N,) of 0.0 and 1.0; the others neither survive nor suppress.
         """
-        before = self.get_buffer("before").to(boxes.dtype)
-        # [i, j]: i drops j
-        suppresses = (overlap_exceeds(boxes, self.threshold) * before).reshape(1, *before.shape)
-        exists = valid.reshape(1, 1, -1)
+        after = self.get_buffer("after").to(boxes.dtype)
+        # [i, j]: j drops i. As the left operand, which XNNPACK does not copy in each sweep.
+        suppressed = (overlap_exceeds(boxes, self.threshold) * after).reshape(1, *after.shape)
+        exists = valid.reshape(1, -1, 1)
         alive = exists
         for _ in range(self.sweeps):
-            dropped_by = torch.bmm(alive, suppresses)  # how many living boxes drop each
-            alive = exists * (1.0 - dropped_by.clamp(max=1.0))
+            alive = F.relu(exists - torch.bmm(suppressed, alive))  # by how many living boxes
         return alive.reshape(-1)
 
 

@@ -3,51 +3,25 @@
 Outlook Attention likewise, with one matrix where CSA has one a tap.
 
 At stride 2, input tap (ky, kx) of all windows is every second pixel of the map, so it is a 1x1
-convolution with stride 2; taps that look at the same pixels share one. What differs between
-runtimes is the small product of attention and values, and how four maps are interleaved; each form
-is a function of its own.
+convolution with stride 2. What differs between runtimes is whether taps that look at the same
+pixels share one, the small product of attention and values, and how four maps are interleaved:
+each form is a class of its own.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.capabilities import Recipe
+from export.joins import join
 from export.rewrite.linear import frozen, pointwise
 from export.rewrite.registry import register
 from export.rewrite.windows import extend_far, interleave_parities, overlap_add
 from lvt.attention import CSA, OutlookAttention, WindowAttention
 
-Mix = Callable[[Tensor, list[Tensor], int], list[Tensor]]
-"""(logits (B, heads*81, h, w), nine value maps (B, C, h, w), heads) -> nine output maps."""
-Interleave = Callable[[Tensor], Tensor]
-"""Maps of the four parities, (B, 4*C, h, w) -> (B, C, 2h, 2w)."""
-
 TAPS = WindowAttention.TAPS
-
-
-def mix_in_batches(logits: Tensor, values: list[Tensor], heads: int) -> list[Tensor]:
-    """Eq. (4) as one batched product of a 9x9 matrix a window and head."""
-    batch, _, rows, columns = logits.shape
-    dim = values[0].shape[1]
-    windows = batch * rows * columns
-    alpha = logits.permute(0, 2, 3, 1).reshape(windows * heads, TAPS, TAPS).softmax(dim=-1)
-    # In two steps: XNNPACK joins five tensors at most.
-    rows_of_taps = [
-        torch.cat(values[first : first + 3], dim=1)
-        .permute(0, 2, 3, 1)
-        .reshape(windows, 3, heads, dim // heads)
-        for first in range(0, TAPS, 3)
-    ]
-    value = torch.cat(rows_of_taps, dim=1).permute(0, 2, 1, 3)
-    value = value.reshape(windows * heads, TAPS, dim // heads)
-    out = torch.bmm(alpha, value).reshape(windows, heads, TAPS, dim // heads)
-    out = out.permute(0, 2, 1, 3).reshape(batch, rows, columns, TAPS * dim).permute(0, 3, 1, 2)
-    return [out[:, tap * dim : (tap + 1) * dim] for tap in range(TAPS)]
 
 
 def mix_map_by_map(logits: Tensor, values: list[Tensor], heads: int) -> list[Tensor]:
@@ -64,14 +38,6 @@ def mix_map_by_map(logits: Tensor, values: list[Tensor], heads: int) -> list[Ten
                 first = first + other
             outs[tap].append(first)
     return [torch.cat(parts, dim=1) for parts in outs]
-
-
-def interleave_rows(maps: Tensor) -> Tensor:
-    """By joining rows in channel-last order."""
-    channels = maps.shape[1]
-    pixels = maps.permute(0, 2, 3, 1)
-    joined = interleave_parities(pixels[..., : channels // 2], pixels[..., channels // 2 :])
-    return joined.permute(0, 3, 1, 2)
 
 
 class InterleavingConvolution(nn.Module):
@@ -122,29 +88,20 @@ class ChannelsFirstCSA(nn.Module):
 
     Args:
         reference: the trained module.
-        mix: the form of the product.
-        interleave: the form of the interleaving.
     """
 
-    def __init__(self, reference: WindowAttention, mix: Mix, interleave: Interleave):
+    def __init__(self, reference: WindowAttention):
         super().__init__()
-        self.heads, self.mix, self.interleave = reference.heads, mix, interleave
+        self.heads = reference.heads
         scale = reference.scale
         self.attn = pointwise(reference.attn.weight * scale, reference.attn.bias * scale)
-        # By the parity of row and column they look at. Odd ones are looked at from both sides.
-        self.even_even = tap_weight(reference, 4)
-        self.even_odd = tap_weight(reference, 3, 5)
-        self.odd_even = tap_weight(reference, 1, 7)
-        self.odd_odd = tap_weight(reference, 0, 2, 6, 8)
         self.proj = pointwise(reference.proj.weight, reference.proj.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        rows, columns = -(-height // 2), -(-width // 2)
         logits = self.attn(F.avg_pool2d(extend_far(x, row_axis=2), 2))
-        outs = self.mix(logits, self.values(x), self.heads)
-        maps = self.interleave(torch.cat(overlap_add(outs, row_axis=2), dim=1))
-        if (2 * rows, 2 * columns) != (height, width):
+        maps = self.mix(logits, self.values(x))
+        if maps.shape[-2:] != (height, width):
             maps = maps[:, :, :height, :width]
         return self.proj(maps)
 
@@ -154,6 +111,35 @@ class ChannelsFirstCSA(nn.Module):
         The zero padding puts a pixel before the first and one after the last: what the near side
         of a window sees is the far side's map, one window on.
         """
+        raise NotImplementedError
+
+    def mix(self, logits: Tensor, values: list[Tensor]) -> Tensor:
+        """Attention times values, windows added where they overlap.
+
+        Args:
+            logits: (B, heads*81, h, w).
+            values: from `values`.
+
+        Returns:
+            (B, C, 2h, 2w).
+        """
+        raise NotImplementedError
+
+
+class NeuralEngineCSA(ChannelsFirstCSA):
+    """Sums of maps and a transposed convolution: nothing changes place."""
+
+    def __init__(self, reference: WindowAttention):
+        super().__init__(reference)
+        # By the parity of row and column they look at. Odd ones are looked at from both sides.
+        self.even_even = tap_weight(reference, 4)
+        self.even_odd = tap_weight(reference, 3, 5)
+        self.odd_even = tap_weight(reference, 1, 7)
+        self.odd_odd = tap_weight(reference, 0, 2, 6, 8)
+        self.interleave = InterleavingConvolution(reference.proj.weight)
+
+    def values(self, x: Tensor) -> list[Tensor]:
+        """One convolution for all taps that look at the same pixels."""
         dim = x.shape[1]
         even_even = F.conv2d(x, self.even_even, stride=2)
         left_right = F.conv2d(x, self.even_odd, stride=2, padding=(0, 1))
@@ -178,13 +164,96 @@ class ChannelsFirstCSA(nn.Module):
             tap(corners, 3)[:, :, far_row, far_column],
         ]
 
+    def mix(self, logits: Tensor, values: list[Tensor]) -> Tensor:
+        outs = mix_map_by_map(logits, values, self.heads)
+        return self.interleave(torch.cat(overlap_add(outs, row_axis=2), dim=1))
+
+
+class XnnpackCSA(ChannelsFirstCSA):
+    """One batched product of a 9x9 matrix a window and head, between maps with channels last.
+
+    Softmax as it is, which int8 files need: `quantization` knows another form where ranges are
+    known.
+    """
+
+    def __init__(self, reference: WindowAttention):
+        super().__init__(reference)
+        matrices = value_matrices(reference)[:, :, :, None, None]
+        self.taps = nn.ParameterList(frozen(matrix) for matrix in matrices)
+
+    def values(self, x: Tensor) -> list[Tensor]:
+        """One convolution a tap: none is cut out of another's channels, which would be a copy."""
+        rows, columns = (-(-side // 2) for side in x.shape[-2:])
+        maps: dict[tuple[tuple[int, int], int], Tensor] = {}
+        values = []
+        for tap in range(TAPS):
+            row, column = divmod(tap, 3)
+            odd = (int(row != 1), int(column != 1))
+            matrix = tap % len(self.taps)
+            if (odd, matrix) not in maps:
+                maps[odd, matrix] = F.conv2d(x, self.taps[matrix], stride=2, padding=odd)
+            value = maps[odd, matrix]
+            if odd[0]:
+                first = int(row == 2)
+                value = value[:, :, first : first + rows]
+            if odd[1]:
+                first = int(column == 2)
+                value = value[:, :, :, first : first + columns]
+            values.append(value)
+        return values
+
+    def alpha(self, logits: Tensor) -> Tensor:
+        """The attention, (B*h*w*heads, 9, 9)."""
+        return logits.permute(0, 2, 3, 1).reshape(-1, TAPS, TAPS).softmax(dim=-1)
+
+    def mix(self, logits: Tensor, values: list[Tensor]) -> Tensor:
+        batch, dim, rows, columns = values[0].shape
+        windows, width = batch * rows * columns, dim // self.heads
+        # Taps outermost: so they are joined and taken apart as whole pieces of memory.
+        shape = (1, windows, self.heads, width)
+        value = join([value.permute(0, 2, 3, 1).reshape(shape) for value in values], axis=0)
+        value = value.permute(1, 2, 0, 3).reshape(windows * self.heads, TAPS, width)
+        out = torch.bmm(self.alpha(logits), value).reshape(windows, self.heads, TAPS, width)
+        out = out.permute(2, 0, 1, 3)
+        outs = [out[tap : tap + 1].reshape(batch, rows, columns, dim) for tap in range(TAPS)]
+        even_even, even_odd, odd_even, odd_odd = overlap_add(outs, row_axis=1)
+        even = torch.cat([even_even, even_odd], dim=-1)
+        odd = torch.cat([odd_even, odd_odd], dim=-1)
+        return interleave_parities(even, odd).permute(0, 3, 1, 2)
+
+
+class PoolingCSA(XnnpackCSA):
+    """Softmax by pooling over taps: XNNPACK's own takes longer to begin a row than nine numbers.
+
+    Logits come with the input tap outermost, so that each pooling window is a row of pixels.
+    """
+
+    def __init__(self, reference: WindowAttention):
+        super().__init__(reference)
+        channels = torch.arange(self.heads * TAPS * TAPS).reshape(self.heads, TAPS, TAPS)
+        order = channels.permute(2, 0, 1).flatten()
+        assert self.attn.bias is not None
+        self.attn = pointwise(self.attn.weight.flatten(1)[order], self.attn.bias[order])
+
+    def alpha(self, logits: Tensor) -> Tensor:
+        logits = logits.permute(0, 2, 3, 1).reshape(1, -1, TAPS, self.heads * TAPS)
+        logits = logits.permute(0, 3, 1, 2)  # (1, heads*i, B*h*w, j)
+        weights = (logits - F.max_pool2d(logits, (1, TAPS))).exp()
+        # A whole number would be cast anew in each run, outside of XNNPACK.
+        alpha = weights / (F.avg_pool2d(weights, (1, TAPS)) * float(TAPS))
+        return alpha.permute(0, 2, 1, 3).reshape(-1, TAPS, TAPS)
+
 
 @register((CSA, OutlookAttention), "xnnpack")
 def rewrite_csa_for_xnnpack(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
-    return ChannelsFirstCSA(reference, mix_in_batches, interleave_rows)
+    return PoolingCSA(reference)
+
+
+@register((CSA, OutlookAttention), "xnnpack_int8")
+def rewrite_csa_for_xnnpack_int8(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
+    return XnnpackCSA(reference)
 
 
 @register((CSA, OutlookAttention), "neural_engine")
 def rewrite_csa_for_neural_engine(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
-    interleave = InterleavingConvolution(reference.proj.weight)
-    return ChannelsFirstCSA(reference, mix_map_by_map, interleave)
+    return NeuralEngineCSA(reference)

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.capabilities import Recipe
-from export.rewrite.csa_channels_first import interleave_rows
 from export.rewrite.linear import frozen
 from export.rewrite.registry import CHANNELS_FIRST, register, rewrite
+from export.rewrite.windows import interleave_parities
 from lvt.panoptic.fpn import FPN
 from lvt.panoptic.semantic_head import SEMANTIC_LEVELS, SemanticHead
 
@@ -33,7 +33,9 @@ class StaticFPN(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         merged = [conv(x) for conv, x in zip(self.lateral_convs, maps, strict=True)]
         for level in reversed(range(len(merged) - 1)):
-            doubled = interleave_rows(torch.cat([merged[level + 1]] * 4, dim=1))
+            pixels = merged[level + 1].permute(0, 2, 3, 1)
+            pairs = torch.cat([pixels, pixels], dim=-1)
+            doubled = interleave_parities(pairs, pairs).permute(0, 3, 1, 2)
             merged[level] = merged[level] + doubled
         levels = [conv(x) for conv, x in zip(self.fpn_convs, merged, strict=True)]
         last = levels[-1]

@@ -10,13 +10,13 @@ from torch import nn
 
 from export.capabilities import RECIPES, Recipe
 
-CHANNELS_FIRST: tuple[Recipe, ...] = ("xnnpack", "neural_engine")
+CHANNELS_FIRST: tuple[Recipe, ...] = ("xnnpack", "xnnpack_int8", "neural_engine")
 """Recipes with channels on axis 1 throughout (NCHW), also where the reference has them last.
 
 In the others every replacement takes and returns what the original does.
 """
 
-_LIKE: dict[Recipe, Recipe] = {"onnxruntime_int8": "onnxruntime"}
+_LIKE: dict[Recipe, Recipe] = {"onnxruntime_int8": "onnxruntime", "xnnpack_int8": "xnnpack"}
 """Where the rest of a recipe is taken from that names only what is different in it."""
 
 M = TypeVar("M", bound=nn.Module)
