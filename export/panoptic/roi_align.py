@@ -91,5 +91,7 @@ def _pieces(feature: Tensor, rows: int) -> list[Tensor]:
             break
     else:
         count = channels
+    if count == 1:
+        return [feature]  # a slice of everything would leave ExecuTorch's fast path
     width = channels // count
     return [feature[:, first : first + width] for first in range(0, channels, width)]

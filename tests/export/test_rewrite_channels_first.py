@@ -58,6 +58,17 @@ def test_csa(
     assert_exact(lambda: window(dim, heads), (batch, height, width, dim), seed, recipe, to_nchw)
 
 
+@pytest.mark.parametrize("recipe", CHANNELS_FIRST)
+def test_csa_with_logits_of_hundreds(recipe: Recipe) -> None:
+    """exp() of them is no float32 number: a row's greatest has to be taken off first."""
+    module = randomise(CSA(8, 2), 5)
+    with torch.no_grad():
+        module.attn.bias += torch.linspace(-300, 300, len(module.attn.bias))
+    x = torch.randn(1, 6, 5, 8)
+    expected, actual = to_nchw(module(x)), rewrite(module, recipe)(to_nchw(x))
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
+
+
 @EXAMPLES
 @given(
     RECIPE,
