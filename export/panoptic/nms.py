@@ -66,7 +66,8 @@ class ClusterNMS(nn.Module):
         exists = valid.reshape(1, -1, 1)
         alive = exists
         for _ in range(self.sweeps):
-            alive = F.relu(exists - torch.bmm(suppressed, alive))  # by how many living boxes
+            dropped_by = torch.bmm(suppressed, alive)  # how many living boxes drop each
+            alive = F.relu(exists - dropped_by)
         return alive.reshape(-1)
 
 

@@ -86,11 +86,9 @@ def separable_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) 
 def _pieces(feature: Tensor, rows: int) -> list[Tensor]:
     """The channels (1, C, H, W) in as few equal parts as `_PIECE` allows for `rows` of (C, H)."""
     channels, height = feature.shape[1:3]
-    for count in range(1, channels):
-        if channels % count == 0 and rows * channels * height <= count * _PIECE:
-            break
-    else:
-        count = channels
+    divisors = (count for count in range(1, channels) if channels % count == 0)
+    small = (count for count in divisors if rows * channels * height <= count * _PIECE)
+    count = next(small, channels)
     if count == 1:
         return [feature]  # a slice of everything would leave ExecuTorch's fast path
     width = channels // count

@@ -18,7 +18,7 @@ from export.capabilities import Recipe
 from export.joins import join
 from export.rewrite.linear import frozen, pointwise
 from export.rewrite.registry import register
-from export.rewrite.windows import extend_far, interleave_parities, overlap_add
+from export.rewrite.windows import extend_far, fold_taps, overlap_add
 from lvt.attention import CSA, OutlookAttention, WindowAttention
 
 TAPS = WindowAttention.TAPS
@@ -216,10 +216,7 @@ class XnnpackCSA(ChannelsFirstCSA):
         out = torch.bmm(self.alpha(logits), value).reshape(windows, self.heads, TAPS, width)
         out = out.permute(2, 0, 1, 3)
         outs = [out[tap : tap + 1].reshape(batch, rows, columns, dim) for tap in range(TAPS)]
-        even_even, even_odd, odd_even, odd_odd = overlap_add(outs, row_axis=1)
-        even = torch.cat([even_even, even_odd], dim=-1)
-        odd = torch.cat([odd_even, odd_odd], dim=-1)
-        return interleave_parities(even, odd).permute(0, 3, 1, 2)
+        return fold_taps(outs).permute(0, 3, 1, 2)
 
 
 class PoolingCSA(XnnpackCSA):

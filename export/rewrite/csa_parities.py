@@ -15,7 +15,7 @@ from export.capabilities import Recipe
 from export.rewrite.csa_channels_first import TAPS, tap_weight, values_of_tap
 from export.rewrite.linear import pointwise
 from export.rewrite.registry import register
-from export.rewrite.windows import extend_far, interleave_parities, overlap_add
+from export.rewrite.windows import extend_far, fold_taps
 from lvt.attention import CSA, OutlookAttention, WindowAttention
 from lvt.layers import to_nchw, to_nhwc
 
@@ -52,10 +52,7 @@ class ParityCSA(nn.Module):
         value = torch.cat([v.reshape(windows, heads, 1, dim // heads) for v in values], dim=2)
         out = alpha @ value  # (B*L, heads, i, d)
         outs = [out[:, :, tap : tap + 1].reshape(batch, rows, columns, dim) for tap in range(TAPS)]
-        even_even, even_odd, odd_even, odd_odd = overlap_add(outs, row_axis=1)
-        even = torch.cat([even_even, even_odd], dim=-1)
-        odd = torch.cat([odd_even, odd_odd], dim=-1)
-        merged = interleave_parities(even, odd)
+        merged = fold_taps(outs)
         if (2 * rows, 2 * columns) != (height, width):
             merged = merged[:, :height, :width]
         return to_nhwc(self.proj(to_nchw(merged)))

@@ -65,6 +65,14 @@ def interleave_parities(even: Tensor, odd: Tensor) -> Tensor:
     return torch.cat(halves, dim=1).reshape(batch, 2 * rows, 2 * columns, channels // 2)
 
 
+def fold_taps(taps: Sequence[Tensor]) -> Tensor:
+    """Nine window outputs (B, h, w, C) as one map (B, 2h, 2w, C), added where windows overlap."""
+    even_even, even_odd, odd_even, odd_odd = overlap_add(taps, row_axis=1)
+    even = torch.cat([even_even, even_odd], dim=-1)
+    odd = torch.cat([odd_even, odd_odd], dim=-1)
+    return interleave_parities(even, odd)
+
+
 def _from_next(x: Tensor, axis: int) -> Tensor:
     """What the next window on an axis has; zero for the last."""
     return F.pad(x.narrow(axis, 1, x.shape[axis] - 1), [0, 0] * (x.ndim - 1 - axis) + [0, 1])
