@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from device_bench.baselines import SIZES, Baseline
+from device_bench.baselines import SIZES, Baseline, PaperFigures
 from device_bench.onnx_entrant import onnx_entrant
 from device_bench.protocol import Protocol
 from device_bench.results import head
@@ -20,7 +20,7 @@ from device_bench.timing import Entrant, Tick, Timing, time_in_turn
 from export.manifest import reference_macs
 from lvt.complexity import count_parameters
 from lvt.models import default_spec
-from lvt.preprocessing import fixed_size, packaged_photos, read_image
+from lvt.preprocessing import Size, fixed_size, packaged_photos, read_image
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,19 +33,28 @@ class BaselineResult:
     """One model, measured.
 
     Attributes:
+        size: of the input.
         macs: of the model as its library has it, before any rewrite.
     """
 
     baseline: Baseline
+    size: Size
     parameters: int
     macs: int
     timing: Timing
+
+    @property
+    def paper(self) -> PaperFigures:
+        """The paper's figures, without those that hold at its own size only."""
+        paper = self.baseline.paper
+        return paper if self.size == SIZES[self.baseline.task] else PaperFigures(paper.parameters)
 
 
 def run_baselines(
     baselines: Sequence[Baseline],
     folder: Path,
     *,
+    size: Size | None = None,
     threads: int,
     runs: int,
     seconds: float,
@@ -57,6 +66,7 @@ def run_baselines(
     Args:
         baselines: what to measure.
         folder: a scratch folder for the exported files.
+        size: of the input, instead of those the paper counts at.
         threads: of ONNX Runtime.
         runs: least number of rounds.
         seconds: least time each model's inferences take together.
@@ -71,13 +81,14 @@ def run_baselines(
     results = []
     for task in dict.fromkeys(baseline.task for baseline in baselines):
         group = [baseline for baseline in baselines if baseline.task == task]
+        own_size = size or SIZES[task]
         counts, entrants = [], []
         for baseline in group:
             tick(f"exporting {baseline.name}", 0.0)
             model = baseline.build()
-            macs = reference_macs(model, default_spec(task), SIZES[task])
+            macs = reference_macs(model, default_spec(task), own_size)
             counts.append((count_parameters(model), macs))
-            entrants.append(_entrant(baseline, model, folder, threads))
+            entrants.append(_entrant(baseline, model, own_size, folder, threads))
         timings = time_in_turn(
             entrants,
             threads=threads,
@@ -88,18 +99,21 @@ def run_baselines(
             tick=tick,
         )
         results += [
-            BaselineResult(baseline, parameters, macs, timing)
+            BaselineResult(baseline, own_size, parameters, macs, timing)
             for baseline, (parameters, macs), timing in zip(group, counts, timings, strict=True)
         ]
     return results
 
 
-def _entrant(baseline: Baseline, model: nn.Module, folder: Path, threads: int) -> Entrant:
+def _entrant(
+    baseline: Baseline, model: nn.Module, size: Size, folder: Path, threads: int
+) -> Entrant:
     # For the outputs' names, which all models of a task share.
     spec = default_spec(baseline.task)
-    image = fixed_size(baseline.task, SIZES[baseline.task])(read_image(packaged_photos()[0]))
+    image = fixed_size(baseline.task, size)(read_image(packaged_photos()[0]))
     file = folder / f"{baseline.name}.onnx"
-    return onnx_entrant(baseline.name, baseline.prepare(model), model, spec, image, file, threads)
+    prepared = baseline.prepare(model, size)
+    return onnx_entrant(baseline.name, prepared, model, spec, image, file, threads)
 
 
 def baselines_json(
@@ -112,10 +126,10 @@ def baselines_json(
             {
                 "name": result.baseline.name,
                 "task": result.baseline.task,
-                "size": list(SIZES[result.baseline.task]),
+                "size": list(result.size),
                 "parameters": result.parameters,
                 "macs": result.macs,
-                "paper": asdict(result.baseline.paper),
+                "paper": asdict(result.paper),
                 "remark": result.baseline.remark,
                 "valid": not result.timing.reasons,
                 "reasons": list(result.timing.reasons),
@@ -145,7 +159,7 @@ def _table(results: Sequence[BaselineResult], threads: int) -> Table:
     from rich.table import Table
 
     task = results[0].baseline.task
-    height, width = SIZES[task]
+    height, width = results[0].size
     title = f"{task} {height}x{width}, ONNX Runtime, {threads} thread{'s' if threads > 1 else ''}"
     table = Table(title=f"{title}; (paper)", title_justify="left")
     table.add_column("model")
@@ -159,7 +173,7 @@ def _table(results: Sequence[BaselineResult], threads: int) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("valid")
     for result in results:
-        paper, timing = result.baseline.paper, result.timing
+        paper, timing = result.paper, result.timing
         median, ratio = timing.summary.median, timing.ratio
         table.add_row(
             result.baseline.name + ("*" if result.baseline.remark else ""),

@@ -58,7 +58,7 @@ class Baseline:
         task: a backbone gives maps at strides 4, 8, 16 and 32, a segmenter class scores.
         build: makes it, with random weights, in evaluation mode.
         remark: in what it is not the paper's model; None if it is.
-        prepare: what is done to it before the export.
+        prepare: what is done to it before the export at a size.
     """
 
     name: str
@@ -66,7 +66,21 @@ class Baseline:
     build: Callable[[], nn.Module]
     paper: PaperFigures
     remark: str | None = None
-    prepare: Callable[[nn.Module], nn.Module] = lambda model: model
+    prepare: Callable[[nn.Module, Size], nn.Module] = lambda model, _size: model
+
+
+_COARSEST = 32
+"""The greatest stride of a map, which a neck doubles back from: sides are multiples of it."""
+
+
+def check_size(size: Size | None) -> None:
+    """Looks at a size before anything is made.
+
+    Raises:
+        UserError: not all models could take it.
+    """
+    if size is not None and any(side % _COARSEST for side in size):
+        raise UserError(f"--size {size[0]}x{size[1]}: sides have to be multiples of {_COARSEST}")
 
 
 def check_transformers() -> None:
@@ -126,7 +140,7 @@ def _lvt(task: Task) -> Callable[[], nn.Module]:
     return lambda: build_random(default_spec(task))
 
 
-def _rewritten(model: nn.Module) -> nn.Module:
+def _rewritten(model: nn.Module, _size: Size) -> nn.Module:
     return rewrite(model, "onnxruntime")
 
 
@@ -197,13 +211,13 @@ def _panoptic_on(backbone: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     return build
 
 
-def _panoptic_graph(model: nn.Module) -> nn.Module:
+def _panoptic_graph(model: nn.Module, size: Size) -> nn.Module:
     """As every panoptic export: graph of fixed shapes, heads rewritten, and the backbone if LVT."""
     assert isinstance(model, LVTPanoptic)
     rewritten = rewrite(model, "onnxruntime")
     if not isinstance(model.backbone, LVT):
         rewritten.backbone = model.backbone  # as `transformers` has it
-    return PanopticGraph(rewritten, model.config, SIZES["panoptic"], load_target("onnx").roi_align)
+    return PanopticGraph(rewritten, model.config, size, load_target("onnx").roi_align)
 
 
 _COUNTED = "our Panoptic FPN on it; the paper does not tell how it counts multiply-accumulates"

@@ -34,6 +34,10 @@ def baselines(
         list[str] | None,
         typer.Option(help="backbone, semantic or panoptic; may be repeated. [default: all]"),
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Input, HEIGHTxWIDTH. [default: what the paper counts at]"),
+    ] = None,
     threads: Threads = 1,
     preset: PresetName = "quick",
     runs: Runs = None,
@@ -49,21 +53,23 @@ def baselines(
     """
     with command(verbose) as terminal:
         rule = chosen_protocol(preset)
+        given_size = parse_size(size) if size else None
         if json_file is not None:
             check_output(json_file)
         with terminal.steps() as progress:
             progress("loading transformers")
             from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
-            from device_bench.baselines import BASELINES, SIZES, check_transformers
+            from device_bench.baselines import BASELINES, SIZES, check_size, check_transformers
             from device_bench.results import write_results
 
             known = tuple(SIZES)
             chosen = {choice(name, known, "task") for name in task or known}
+            check_size(given_size)
             check_transformers()
         entries = [entry for entry in BASELINES if entry.task in chosen]
         results = _measured(
             terminal,
-            partial(run_baselines, entries),
+            partial(run_baselines, entries, size=given_size),
             threads=threads,
             rule=rule,
             least=least_of(rule, runs, min_seconds),

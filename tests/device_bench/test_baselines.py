@@ -53,9 +53,11 @@ def pyramid() -> nn.Module:
 SMALL = Baseline("small", "backbone", pyramid, PaperFigures(0.1))
 
 
-def measured(folder: Path, *entries: Baseline) -> list[BaselineResult]:
+def measured(
+    folder: Path, *entries: Baseline, size: tuple[int, int] | None = None
+) -> list[BaselineResult]:
     return run_baselines(
-        entries, folder, threads=1, runs=4, seconds=0.0, rule=RULE, tick=lambda *_: None
+        entries, folder, size=size, threads=1, runs=4, seconds=0.0, rule=RULE, tick=lambda *_: None
     )
 
 
@@ -79,10 +81,31 @@ def test_what_is_counted_timed_and_written(tmp_path: Path) -> None:
     assert table.row_count == 2
 
 
+def test_at_another_size_the_paper_s_counts_are_left_out(tmp_path: Path) -> None:
+    entry = replace(SMALL, paper=PaperFigures(0.1, 0.2, 30.0))
+    counts = []
+    for size, paper in (((64, 96), PaperFigures(0.1)), (SIZES["backbone"], entry.paper)):
+        (result,) = measured(tmp_path, entry, size=size)
+        assert result.macs == count_macs(pyramid(), size)
+        (model,) = baselines_json([result], threads=1, rule=RULE)["models"]
+        assert model["size"] == list(size)
+        assert PaperFigures(**model["paper"]) == paper
+        (table,) = baseline_tables([result], threads=1)
+        assert f"{size[0]}x{size[1]}" in str(table.title)
+        counts.append(result.macs)
+    assert counts[0] < counts[1]
+
+
+@pytest.mark.parametrize("size", ["500x512", "512x40"])
+def test_sizes_that_not_every_model_takes(size: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(cli.app, "baselines", "--task", "backbone", "--size", size) == 2
+    assert "multiples of 32" in one_line_error(capfd)
+
+
 def test_a_file_that_computes_something_else_is_not_timed(tmp_path: Path) -> None:
     """A baseline that is fast because it is wrong would make LVT look slow."""
 
-    def spoil(model: nn.Module) -> nn.Module:
+    def spoil(model: nn.Module, _size: tuple[int, int]) -> nn.Module:
         spoilt = Pyramid().eval()
         spoilt.load_state_dict({k: 1.01 * v for k, v in model.state_dict().items()})
         return spoilt
@@ -126,16 +149,13 @@ def test_a_model_of_transformers_goes_the_road(tmp_path: Path) -> None:
 
 
 @needs_transformers
-def test_the_panoptic_graph_on_another_backbone_is_its_model(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_panoptic_graph_on_another_backbone_is_its_model() -> None:
     """What is exported; rewriting for LVT must leave another's backbone as it is."""
-    monkeypatch.setitem(SIZES, "panoptic", (64, 96))
     entry = next(entry for entry in BASELINES if entry.name == "Panoptic FPN, MobileNetV2")
     model, image = entry.build(), torch.randn(1, 3, 64, 96)
     spec = default_spec("panoptic")
     with torch.inference_mode():
-        *_, semantic = entry.prepare(model)(image)
+        *_, semantic = entry.prepare(model, (64, 96))(image)
     expected = reference_session(model, spec).run(image.numpy())["semantic"]
     assert torch.allclose(semantic, torch.from_numpy(expected), atol=1e-4 * expected.std())
 
