@@ -22,6 +22,7 @@ from export.placement import Placement
 from export.pte import METHOD, OUTPUTS, constant, program_placement, write_program
 from export.session import Outputs
 from export.targets import Conversion
+from export.xnnpack_graph import simplified_delegates
 from lvt.errors import UserError
 
 roi_align = separable_roi_align
@@ -29,7 +30,8 @@ roi_align = separable_roi_align
 
 def write(conversion: Conversion, path: Path) -> None:
     """See `Target.write`."""
-    write_program(conversion, XnnpackPartitioner(), path)
+    with simplified_delegates():
+        write_program(conversion, XnnpackPartitioner(), path)
 
 
 class ExecuTorchSession:
