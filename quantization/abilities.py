@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from export.capabilities import Recipe
 from quantization.graph import ARITHMETIC, MOVES, Abilities, aten
 
@@ -18,10 +20,17 @@ ABILITIES: dict[str, Abilities] = {
         channels_last=True,
     ),
     "executorch": _XNNPACK,
-    "tflite": _XNNPACK,
+    # Of its int8 GELU XNNPACK takes nothing.
+    "tflite": replace(_XNNPACK, operators=_XNNPACK.operators - {aten.gelu.default}),
     "coreml": Abilities(MOVES | _LAYERS | ARITHMETIC),
 }
 """By target name."""
+
+
+def for_weights_only(abilities: Abilities) -> Abilities:
+    """Those of a runtime that computes in float: it has every activation as it is."""
+    return replace(abilities, operators=abilities.operators | ARITHMETIC)
+
 
 RECIPES: dict[str, Recipe] = {
     "onnx": "onnxruntime_int8",

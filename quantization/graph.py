@@ -63,9 +63,6 @@ REARRANGEMENTS = MOVES - {aten.upsample_bilinear2d.vec, aten.avg_pool2d.default}
 KEPT = "lvt_kept_float"
 """Entry of a node's meta: why it stays float, where whoever put it into the graph knows."""
 
-FACTOR = "lvt_factor"
-"""Entry of a node's meta: its input times this constant. Its integers can be the input's."""
-
 _NORMS = (ConvLayerNorm, MeanLayerNorm, PooledGroupNorm, nn.LayerNorm, nn.GroupNorm)
 _NORM_NAMES = frozenset(f"{kind.__module__}.{kind.__qualname__}" for kind in _NORMS)
 
@@ -97,6 +94,14 @@ def block_name(node: fx.Node) -> str:
 
 def _in_norm(node: fx.Node) -> bool:
     return any(kind in _NORM_NAMES for _, kind in (node.meta.get("nn_module_stack") or {}).values())
+
+
+def _is_mean(node: fx.Node) -> bool:
+    """Whether a norm's node is a layer over its input: that gives the mean, which is then centred.
+
+    Rounded, it is off by far less than a step of the values themselves.
+    """
+    return is_layer(node) and not any(map(_in_norm, inputs(node)))
 
 
 def inputs(node: fx.Node) -> list[fx.Node]:
@@ -157,13 +162,11 @@ class Plan:
     Attributes:
         nodes: computed on int8 values.
         scales: every int8 value to the representative of those that share its scale.
-        multiples: nodes with a `FACTOR` of which only int8 operators read: they are not computed.
         floats: why what has a weight or is an activation stays float: block to reason.
     """
 
     nodes: frozenset[fx.Node]
     scales: Mapping[fx.Node, fx.Node]
-    multiples: frozenset[fx.Node]
     floats: Mapping[str, str]
 
 
@@ -198,14 +201,8 @@ def make_plan(graph: fx.Graph, abilities: Abilities, *, keep_float: Collection[s
                 if before or after:
                     int8.add(node)
                     growing = True
-    multiples = frozenset(
-        node
-        for node in graph.nodes
-        if FACTOR in node.meta
-        and all(user in int8 and user.target in ARITHMETIC for user in node.users)
-    )
-    scales = _shared_scales(graph, int8, multiples)
-    return Plan(frozenset(int8), scales, multiples, floats)
+    scales = _shared_scales(graph, int8)
+    return Plan(frozenset(int8), scales, floats)
 
 
 def _reason_for_float(
@@ -215,7 +212,7 @@ def _reason_for_float(
     weighted = node.target in WEIGHTED
     if not _is_float(node) or KEPT in node.meta:
         return node.meta.get(KEPT, "")
-    if _in_norm(node):
+    if _in_norm(node) and not _is_mean(node):
         return "normalisation: its variance needs more than 8 bits"
     if weighted and not is_layer(node):
         return ""  # a product of two activations
@@ -290,9 +287,7 @@ def behind_boxes(graph: fx.Graph) -> set[fx.Node]:
     return found
 
 
-def _shared_scales(
-    graph: fx.Graph, int8: Collection[fx.Node], multiples: Collection[fx.Node]
-) -> dict[fx.Node, fx.Node]:
+def _shared_scales(graph: fx.Graph, int8: Collection[fx.Node]) -> dict[fx.Node, fx.Node]:
     """Every int8 value with the representative of its group: moves join what they move."""
     parent: dict[fx.Node, fx.Node] = {}
 
@@ -306,10 +301,9 @@ def _shared_scales(
         if node in int8:
             root(node)
             for source in inputs(node):
-                (held,) = inputs(source) if source in multiples else (source,)
-                root(held)
+                root(source)
                 if node.target in MOVES:
-                    parent[root(held)] = root(node)
+                    parent[root(source)] = root(node)
     return {node: root(node) for node in parent}
 
 

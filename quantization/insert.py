@@ -14,7 +14,6 @@ import torch.ao.quantization.fx._decomposed  # registers the operators below
 from torch import Tensor, fx
 
 from quantization.graph import (
-    FACTOR,
     REARRANGEMENTS,
     WEIGHTED,
     Abilities,
@@ -198,34 +197,22 @@ class _Inserter:
             if simulate:
                 if self._reads_integers(node, user):
                     reader.replace_input_with(copy, quantized)
-            elif user in self.plan.multiples:
-                for end in user.users:
-                    self._dequantize(quantized, scale, self.copies[end], reader, user.meta[FACTOR])
-                graph.erase_node(reader)
             elif on_integers and self._moves(user):
                 reader.replace_input_with(copy, quantized)
             elif self._reads_integers(node, user):
                 self._dequantize(quantized, scale, reader, copy)
 
     def _reads_integers(self, node: fx.Node, user: fx.Node) -> bool:
-        return node in self.plan.nodes or user in self.plan.nodes or user in self.plan.multiples
+        return node in self.plan.nodes or user in self.plan.nodes
 
     def _moves(self, node: fx.Node) -> bool:
         return node in self.plan.nodes and node.target in REARRANGEMENTS
 
     def _dequantize(
-        self,
-        quantized: fx.Node,
-        scale: Scale,
-        reader: fx.Node,
-        instead_of: fx.Node,
-        factor: float = 1.0,
+        self, quantized: fx.Node, scale: Scale, reader: fx.Node, instead_of: fx.Node
     ) -> None:
-        """Gives `reader` the value; one for each, since partitioners take an operator with its own.
-
-        `factor` times the value, to be exact.
-        """
-        levels = (scale.step * factor, scale.zero_point, scale.least, scale.greatest, scale.dtype)
+        """Gives `reader` the value; each its own, as partitioners take an operator with it."""
+        levels = (scale.step, scale.zero_point, scale.least, scale.greatest, scale.dtype)
         with self.module.graph.inserting_before(reader):
             value = self.module.graph.call_function(
                 decomposed.dequantize_per_tensor.default, (quantized, *levels)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, fx
 
-from quantization.graph import FACTOR, KEPT, MOVES, Abilities, aten, inputs, shape
+from quantization.graph import KEPT, MOVES, Abilities, aten, constant, inputs, is_layer, shape
 from quantization.insert import Range
 from quantization.observe import Statistics
 
@@ -40,22 +40,57 @@ def sigmoid_gelu(module: fx.GraphModule) -> None:
     """GELU as x * sigmoid(1.702 * x), for runtimes whose int8 forms are those of the two.
 
     An approximation: it is off by 0.0203 at most, at x = 2.27 and -2.27. What trained models do to
-    their int8 outputs with it is measured with everything else.
+    their int8 outputs with it is measured with everything else. Between two layers the factor goes
+    into the weights of the first, and is taken out again by those of the second.
     """
     graph = module.graph
+    weights = _ScaledWeights(module)
     for node in list(graph.nodes):
         if node.target is not aten.gelu.default:
             continue
+        (x,) = inputs(node)
+        readers = list(node.users)
         with graph.inserting_before(node):
-            steeper = graph.call_function(aten.mul.Tensor, (node.args[0], GELU_SLOPE))
+            steeper = x
+            if is_layer(x) and len(x.users) == 1 and all(map(is_layer, readers)):
+                weights.multiply(x, GELU_SLOPE, places=(1, 2))
+                for reader in readers:
+                    weights.multiply(reader, 1 / GELU_SLOPE, places=(1,))
+            else:
+                steeper = graph.call_function(aten.mul.Tensor, (x, GELU_SLOPE))
             gate = graph.call_function(aten.sigmoid.default, (steeper,))
-            product = graph.call_function(aten.mul.Tensor, (node.args[0], gate))
-        for made in (steeper, gate, product):
+            product = graph.call_function(aten.mul.Tensor, (x, gate))
+        for made in {steeper, gate, product} - {x}:
             made.meta = dict(node.meta)
-        steeper.meta[FACTOR] = GELU_SLOPE
         node.replace_all_uses_with(product)
         graph.erase_node(node)
+    graph.eliminate_dead_code()
     module.recompile()
+
+
+class _ScaledWeights:
+    """Constants times a factor; layers that share one share the other too."""
+
+    def __init__(self, module: fx.GraphModule):
+        self.module = module
+        self.made: dict[tuple[fx.Node, float], fx.Node] = {}
+
+    def multiply(self, layer: fx.Node, factor: float, places: tuple[int, ...]) -> None:
+        """Gives a layer other constants at some places of its arguments, where it has any."""
+        for place in places:
+            given = layer.args[place] if place < len(layer.args) else None
+            if isinstance(given, fx.Node):
+                layer.update_arg(place, self.scaled(given, factor))
+
+    def scaled(self, given: fx.Node, factor: float) -> fx.Node:
+        if (given, factor) not in self.made:
+            name = f"scaled_{len(self.made)}"
+            self.module.register_buffer(name, constant(self.module, given) * factor)
+            with self.module.graph.inserting_after(given):
+                node = self.module.graph.get_attr(name)
+            node.meta = dict(given.meta)
+            self.made[given, factor] = node
+        return self.made[given, factor]
 
 
 def drop_probability_floors(module: fx.GraphModule, spreads: Mapping[fx.Node, float]) -> None:

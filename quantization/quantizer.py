@@ -32,7 +32,7 @@ from export.session import Session, TorchSession
 from export.targets import Conversion, Target, load_target
 from lvt.errors import UserError
 from lvt.files import atomic_folder
-from quantization.abilities import ABILITIES, RECIPES
+from quantization.abilities import ABILITIES, RECIPES, for_weights_only
 from quantization.accuracy import (
     Budget,
     LabelledJudge,
@@ -187,6 +187,8 @@ class Quantizer:
     ) -> tuple[Study, tuple[BlockSensitivity, ...]]:
         """The calibrated model for a target, and its blocks' sensitivities."""
         abilities = ABILITIES[info.name]
+        if self.request.weights_only:
+            abilities = for_weights_only(abilities)
         key = RECIPES[info.name], abilities
         if key not in self._studies:
             images, size = self.calibration.images, self.job.size

@@ -99,11 +99,15 @@ class ChannelsFirstCSA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        logits = self.attn(F.avg_pool2d(extend_far(x, row_axis=2), 2))
+        logits = self.attn(self.average(extend_far(x, row_axis=2)))
         maps = self.mix(logits, self.values(x))
         if maps.shape[-2:] != (height, width):
             maps = maps[:, :, :height, :width]
         return self.proj(maps)
+
+    def average(self, x: Tensor) -> Tensor:
+        """The means over 2x2 pixels of a map of even sides."""
+        return F.avg_pool2d(x, 2)
 
     def values(self, x: Tensor) -> list[Tensor]:
         """W_j x_j for the nine taps, each (B, C, h, w).
@@ -170,11 +174,7 @@ class NeuralEngineCSA(ChannelsFirstCSA):
 
 
 class XnnpackCSA(ChannelsFirstCSA):
-    """One batched product of a 9x9 matrix a window and head, between maps with channels last.
-
-    Softmax as it is, which int8 files need: `quantization` knows another form where ranges are
-    known.
-    """
+    """One batched product of a 9x9 matrix a window and head, between maps with channels last."""
 
     def __init__(self, reference: WindowAttention):
         super().__init__(reference)
@@ -219,6 +219,22 @@ class XnnpackCSA(ChannelsFirstCSA):
         return fold_taps(outs).permute(0, 3, 1, 2)
 
 
+class XnnpackInt8CSA(XnnpackCSA):
+    """Softmax as it is: `quantization` knows another form where ranges are known.
+
+    The means are a depthwise convolution, since XNNPACK leaves TFLite's int8 pooling to plain
+    kernels.
+    """
+
+    def __init__(self, reference: WindowAttention):
+        super().__init__(reference)
+        dim, like = reference.proj.in_features, reference.proj.weight
+        self.quarter = frozen(like.new_full((dim, 1, 2, 2), 0.25))
+
+    def average(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.quarter, stride=2, groups=x.shape[1])
+
+
 class PoolingCSA(XnnpackCSA):
     """Softmax by pooling over taps: XNNPACK's own takes longer to begin a row than nine numbers.
 
@@ -248,7 +264,7 @@ def rewrite_csa_for_xnnpack(reference: WindowAttention, _recipe: Recipe) -> nn.M
 
 @register((CSA, OutlookAttention), "xnnpack_int8")
 def rewrite_csa_for_xnnpack_int8(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
-    return XnnpackCSA(reference)
+    return XnnpackInt8CSA(reference)
 
 
 @register((CSA, OutlookAttention), "neural_engine")

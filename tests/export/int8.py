@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from lvt.models import ModelSpec
-from quantization.abilities import ABILITIES
+from quantization.abilities import ABILITIES, for_weights_only
 from quantization.study import make_study
 from tests.conftest import TINY
 
@@ -51,5 +51,6 @@ def in_int8(model: nn.Module, image: Tensor, *, activations: bool = True) -> fx.
         activations: whether they are int8 too.
     """
     size = (image.shape[2], image.shape[3])
-    study = make_study(model, size, ABILITIES["tflite"], [image.numpy()], "minmax")
+    abilities = ABILITIES["tflite"] if activations else for_weights_only(ABILITIES["tflite"])
+    study = make_study(model, size, abilities, [image.numpy()], "minmax")
     return study.program() if activations else study.weights_only()

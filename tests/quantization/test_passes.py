@@ -6,7 +6,6 @@ ONNX Runtime compute the same.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -259,18 +258,58 @@ def test_moves_are_done_on_integers() -> None:
     assert pad.args[3] == pad.args[0].args[2], "what stands for zero"
 
 
-def test_a_constant_factor_is_another_step_of_the_same_integers() -> None:
-    module = quantized(Net(F.gelu), simulate=False)
-    (gate,) = nodes(module, aten.sigmoid.default)
+def with_sigmoid_gelu(model: nn.Module) -> np.ndarray:
+    """What a model computes whose GELUs are the approximation and nothing else is changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(F, "gelu", lambda x: x * torch.sigmoid(1.702 * x))
+        return outputs(model)
+
+
+def test_the_factor_of_gelu_goes_into_the_layers_beside_it() -> None:
+    model = Net(lambda x: F.gelu(x)).eval()
+    module = trace(model, SIZE)
+    sigmoid_gelu(module)
     (product,) = nodes(module, aten.mul.Tensor)
-    steeper, plain = gate.args[0], product.args[0]
-    assert isinstance(steeper, fx.Node)
-    assert isinstance(plain, fx.Node)
-    assert steeper.args[0] is plain.args[0]
-    assert math.isclose(steeper.args[1], 1.702 * plain.args[1])  # type: ignore[arg-type,operator]
+    (gate,) = nodes(module, aten.sigmoid.default)
+    first, last = nodes(module, aten.conv2d.default)
+    assert (gate.args[0], product.args, last.args[0]) == (first, (first, gate), product)
+    np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("target", ["onnx", "executorch"])
+def test_layers_that_share_weights_share_those_with_the_factor() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.block = nn.Sequential(nn.Conv2d(3, 3, 1), Middle(lambda x: F.gelu(x)))
+            self.block.append(nn.Conv2d(3, 3, 1))
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.block(image + self.block(image))
+
+    model = Twice().eval()
+    module = trace(model, SIZE)
+    sigmoid_gelu(module)
+    assert len([node for node in module.graph.nodes if node.op == "get_attr"]) == 4
+    np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [lambda x: F.gelu(x) + x, lambda x: F.gelu(x + 1), lambda x: F.gelu(x).exp()],
+    ids=["two readers", "no layer before", "no layer after"],
+)
+def test_gelu_beside_something_else_keeps_its_factor(
+    between: Callable[[Tensor], Tensor],
+) -> None:
+    model = Net(between).eval()
+    module = trace(model, SIZE)
+    sigmoid_gelu(module)
+    assert len(nodes(module, aten.mul.Tensor)) == 2
+    np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", ["onnx", "executorch", "tflite"])
 @pytest.mark.parametrize("name", MIDDLES)
 def test_simulation_and_program_agree(name: str, target: str) -> None:
     """Up to rounding of biases, and values between two levels that fall to either."""
