@@ -154,12 +154,14 @@ def test_what_only_looks_alike_is_computed_twice() -> None:
     graph = Builder()
     first, second = (graph.add(xnn.XNNConvert, 0, levels=of) for of in (LEVELS, OTHER_LEVELS))
     graph.add(xnn.XNNAdd, first, second, levels=LEVELS, output=True)
+    clamped = []
     for least in (0.0, 1.0):
-        graph.add(xnn.XNNAbs, 0, output=True)
+        clamped.append(graph.add(xnn.XNNAbs, 0))
         graph.nodes[-1].output_min_max = xnn.OutputMinMax(least, "+inf")
+    graph.add(xnn.XNNAdd, *clamped, output=True)
     for _ in range(2):
         graph.add(xnn.XNNExp, 0, output=True)
-    assert len(graph.simplified()) == 7
+    assert len(graph.simplified()) == 8
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from export.rewrite.norm import ConvLayerNorm
 from export.targets.onnx import OPSET, OnnxSession
 from lvt.layers import to_nchw, to_nhwc
 from lvt.metrics import sqnr_db
@@ -184,6 +185,19 @@ def test_a_sigmoid_has_the_range_that_kernels_insist_on() -> None:
     assert gate in plan.nodes
 
 
+def test_of_a_norm_the_mean_is_int8_and_nothing_else() -> None:
+    """A step of the mean is far smaller than one of the values; the variance is not so calm."""
+    model = Net(lambda x: x)
+    model.middle = ConvLayerNorm(nn.LayerNorm(8))  # type: ignore[assignment]
+    module, _, plan = calibrated(model, "executorch")
+    first, mean, variance, last = nodes(module, aten.conv2d.default)
+    assert mean.args[0] is first
+    assert {first, mean, last} <= plan.nodes
+    assert not plan.nodes & {variance, *variance.all_input_nodes, *variance.users}
+    expected = outputs(model)
+    assert sqnr_db(outputs(quantized(model, simulate=False, target="executorch")), expected) > 30
+
+
 def test_a_resize_that_stays_float_is_observed_where_int8_reads_it() -> None:
     module, statistics, plan = calibrated(
         Net(lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"))
@@ -291,6 +305,18 @@ def test_layers_that_share_weights_share_those_with_the_factor() -> None:
     module = trace(model, SIZE)
     sigmoid_gelu(module)
     assert len([node for node in module.graph.nodes if node.op == "get_attr"]) == 4
+    np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-6)
+
+
+def test_the_layer_before_keeps_its_weights_for_another_reader() -> None:
+    class Skipping(Net):
+        def forward(self, image: Tensor) -> Tensor:
+            x = self.first(image)
+            return self.last(self.middle(x)) + x[:, :4]
+
+    model = Skipping(lambda x: F.gelu(x)).eval()
+    module = trace(model, SIZE)
+    sigmoid_gelu(module)
     np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-6)
 
 
