@@ -16,15 +16,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from export.capabilities import Recipe
+from export.rewrite import rewrite
 from export.rewrite.norm import ConvLayerNorm
 from export.targets.onnx import OPSET, OnnxSession
+from lvt.config import Task
 from lvt.layers import to_nchw, to_nhwc
 from lvt.metrics import sqnr_db
+from lvt.models import ModelSpec, build_random
 from quantization.abilities import ABILITIES
 from quantization.graph import Plan, aten, make_plan, trace
 from quantization.insert import decomposed, insert
 from quantization.observe import Statistics, observe
 from quantization.passes import (
+    GELU_SLOPE,
     drop_probability_floors,
     plain_softmax,
     prepare,
@@ -33,6 +38,7 @@ from quantization.passes import (
     split_silu,
 )
 from quantization.rounding import fake_quantize
+from tests.conftest import tiny
 
 SIZE = (8, 12)
 ONNX = ABILITIES["onnx"]
@@ -306,6 +312,16 @@ def test_layers_that_share_weights_share_those_with_the_factor() -> None:
     sigmoid_gelu(module)
     assert len([node for node in module.graph.nodes if node.op == "get_attr"]) == 4
     np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("recipe", ["onnxruntime_int8", "xnnpack_int8"])
+@pytest.mark.parametrize("task", ["classification", "semantic"])
+def test_all_gelus_of_the_models_are_between_two_layers(recipe: Recipe, task: Task) -> None:
+    model = rewrite(build_random(ModelSpec(task, tiny(recursion=1), 4)), recipe)
+    module = trace(model, (64, 64))
+    assert nodes(module, aten.gelu.default)
+    sigmoid_gelu(module)
+    assert not [node for node in nodes(module, aten.mul.Tensor) if GELU_SLOPE in node.args]
 
 
 def test_the_layer_before_keeps_its_weights_for_another_reader() -> None:
