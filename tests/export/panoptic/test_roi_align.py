@@ -58,13 +58,18 @@ def test_separable_form(height: int, width: int, stride: int, seed: int) -> None
 
 
 def test_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve channels in one, three, six and twelve pieces: more than are joined at once."""
+    """Twelve channels in one, three, six and twelve pieces: more than are joined at once.
+
+    On some processors the library adds products of another shape up in another order: what it gives
+    may differ in the last bits of sums of eleven.
+    """
     feature = torch.randn(1, 12, 9, 11, generator=torch.Generator().manual_seed(0))
     boxes = clipped(random_boxes(20, 40.0, 3), 36, 44)
     whole = separable_roi_align(feature, boxes, 7, 4)
     for channels in (4, 2, 1):
         monkeypatch.setattr("export.panoptic.roi_align._PIECE", 20 * 7 * 9 * channels)
-        assert torch.equal(separable_roi_align(feature, boxes, 7, 4), whole)
+        pieces = separable_roi_align(feature, boxes, 7, 4)
+        torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-6)
 
 
 def test_empty_boxes_give_zeros() -> None:
