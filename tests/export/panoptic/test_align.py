@@ -47,6 +47,14 @@ def test_a_wrong_mask_stays_wrong() -> None:
     assert np.abs(mine["masks"] - other["masks"]).max() > 0.5
 
 
+def test_what_does_not_move_with_its_box_is_left_where_it_is() -> None:
+    """Such as the pattern that a transposed convolution leaves in each cell."""
+    box, moved = [15.0, 20.0, 45.0, 70.0], [15.1, 20.1, 45.2, 69.8]
+    mask = np.indices((SIDE, SIDE)).sum(axis=0).astype(np.float32) % 2
+    mine, other, _ = aligned(outputs(moved, mask), outputs(box, mask))
+    assert np.array_equal(mine["masks"], other["masks"])
+
+
 def test_masks_in_the_same_box_are_left_as_they_are() -> None:
     box = [15.0, 20.0, 45.0, 70.0]
     mask = edge(box) + np.float32(0.01)
