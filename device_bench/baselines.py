@@ -69,20 +69,6 @@ class Baseline:
     prepare: Callable[[nn.Module, Size], nn.Module] = lambda model, _size: model
 
 
-_COARSEST = 32
-"""The greatest stride of a map, which a neck doubles back from: sides are multiples of it."""
-
-
-def check_size(size: Size | None) -> None:
-    """Looks at a size before anything is made.
-
-    Raises:
-        UserError: not all models could take it.
-    """
-    if size is not None and any(side % _COARSEST for side in size):
-        raise UserError(f"--size {size[0]}x{size[1]}: sides have to be multiples of {_COARSEST}")
-
-
 def check_transformers() -> None:
     """Looks for the extra before anything is made.
 

@@ -59,12 +59,14 @@ def baselines(
         with terminal.steps() as progress:
             progress("loading transformers")
             from device_bench.baseline_run import baseline_tables, baselines_json, run_baselines
-            from device_bench.baselines import BASELINES, SIZES, check_size, check_transformers
+            from device_bench.baselines import BASELINES, SIZES, check_transformers
             from device_bench.results import write_results
+            from export.panoptic.graph import check_size
 
             known = tuple(SIZES)
             chosen = {choice(name, known, "task") for name in task or known}
-            check_size(given_size)
+            if given_size is not None:
+                check_size(given_size, "each of these models")
             check_transformers()
         entries = [entry for entry in BASELINES if entry.task in chosen]
         results = _measured(

@@ -106,10 +106,8 @@ class _Simplifier:
     def on_integers(self, node: XNode) -> XNode:
         """A move of int8 values, for the last of a conversion to float, the move and one back."""
         move = self.maker(node, XNNConvert)
-        if move is None or not isinstance(move.xnode_union, _MOVES):
-            return node
-        back = self.maker(move, _MOVES)
-        if back is None or not isinstance(back.xnode_union, XNNConvert):
+        back = None if move is None else self.maker(move, _MOVES)
+        if move is None or back is None or not isinstance(back.xnode_union, XNNConvert):
             return node
         source, result = back.xnode_union.input_id, node.xnode_union.output_id
         levels = _levels(self.values[source])
@@ -121,19 +119,17 @@ class _Simplifier:
 
     def merged(self, node: XNode) -> XNode:
         """One transpose or slice for two of them."""
-        for kind in (XNNStaticTranspose, XNNStaticSlice):
-            first = self.maker(node, kind)
-            if first is None or not isinstance(first.xnode_union, kind):
-                continue
-            before, after = first.xnode_union, node.xnode_union
-            changed: dict[str, Any] = {"input_id": before.input_id}
-            if kind is XNNStaticTranspose:
-                changed["perm"] = [before.perm[axis] for axis in after.perm]
-            else:
-                pairs = zip(before.offsets, after.offsets, strict=True)
-                changed["offsets"] = [sum(pair) for pair in pairs]
-            return replace(node, xnode_union=replace(after, **changed))
-        return node
+        first = self.maker(node, (XNNStaticTranspose, XNNStaticSlice))
+        if first is None or type(first.xnode_union) is not type(node.xnode_union):
+            return node
+        before, after = first.xnode_union, node.xnode_union
+        changed: dict[str, Any]
+        if isinstance(after, XNNStaticTranspose):
+            changed = {"perm": [before.perm[axis] for axis in after.perm]}
+        else:
+            pairs = zip(before.offsets, after.offsets, strict=True)
+            changed = {"offsets": [sum(pair) for pair in pairs]}
+        return replace(node, xnode_union=replace(after, input_id=before.input_id, **changed))
 
     def instead(self, node: XNode) -> int | None:
         """An earlier value that is the same as a node's; None if there is none yet."""

@@ -57,8 +57,12 @@ def bounded(
     )
 
 
-def check_size(size: Size) -> None:
+def check_size(size: Size, who: str = "a panoptic model") -> None:
     """Refuses sizes the pyramid does not meet at.
+
+    Args:
+        size: of the network image.
+        who: needs a size that it meets at, as the error says.
 
     Raises:
         UserError: a side is not a multiple of 32.
@@ -66,7 +70,7 @@ def check_size(size: Size) -> None:
     if size[0] % PADDING_MULTIPLE or size[1] % PADDING_MULTIPLE:
         suggestion = "x".join(str(-(-side // PADDING_MULTIPLE) * PADDING_MULTIPLE) for side in size)
         raise UserError(
-            f"--size {size[0]}x{size[1]}: a panoptic model needs multiples of "
+            f"--size {size[0]}x{size[1]}: {who} needs multiples of "
             f"{PADDING_MULTIPLE}, such as {suggestion}"
         )
 
