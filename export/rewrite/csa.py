@@ -8,6 +8,8 @@ shifted sums of slices, one for each parity, interleaved again.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,20 +17,62 @@ from torch import Tensor, nn
 from export.capabilities import Recipe
 from export.rewrite.csa_channels_first import TAPS, value_matrices
 from export.rewrite.linear import frozen, linear
-from export.rewrite.registry import register
+from export.rewrite.registry import register, rewrite_children
 from export.rewrite.windows import extend_far, overlap_add
 from lvt.attention import CSA, OutlookAttention, WindowAttention
+from lvt.backbone import Block
+
+GREATEST_LOGIT = 8.0
+"""Nine times exp() of it, and one over that, are numbers even of 16 bits."""
+
+
+class RowSoftmax(nn.Module):
+    """Softmax over input taps: (windows, heads*i*j) -> (windows, heads, i, j)."""
+
+    def __init__(self, heads: int):
+        super().__init__()
+        self.shape = (-1, heads, TAPS, TAPS)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits.reshape(self.shape).softmax(dim=-1)
+
+
+class BoundedSoftmax(RowSoftmax):
+    """The same for logits that `GREATEST_LOGIT` bounds: no need to look for each row's greatest.
+
+    That is subtracted only to keep exp() from overflowing. The sums, and giving them back to each
+    tap, are two products: a row of nine takes ONNX Runtime's softmax long to begin.
+    """
+
+    def __init__(self, heads: int, like: Tensor):
+        super().__init__(heads)
+        row = torch.arange(heads * TAPS * TAPS) // TAPS
+        belongs = (row[:, None] == torch.arange(heads * TAPS)).to(like.dtype)
+        self.sum = frozen(belongs)
+        self.spread = frozen(belongs.T)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        weights = logits.exp()
+        return (weights / (weights @ self.sum @ self.spread)).reshape(self.shape)
 
 
 class StridedCSA(nn.Module):
-    """Eq. (4), also of Outlook Attention, as slices and products. NHWC in and out, any size."""
+    """Eq. (4), also of Outlook Attention, as slices and products. NHWC in and out, any size.
 
-    def __init__(self, reference: WindowAttention):
+    Args:
+        reference: the trained module.
+        bounded: no input can make a logit exceed `GREATEST_LOGIT`.
+    """
+
+    def __init__(self, reference: WindowAttention, *, bounded: bool = False):
         super().__init__()
         self.heads = reference.heads
         # The mean over 2x2 pixels (1/4) and the attention scale go into the logits' matrix.
         scale = reference.scale
         self.attn = linear(reference.attn.weight * (scale / 4), reference.attn.bias * scale)
+        self.softmax = (
+            BoundedSoftmax(self.heads, self.attn.weight) if bounded else RowSoftmax(self.heads)
+        )
         matrices = value_matrices(reference).transpose(1, 2)
         self.tap_weights = nn.ParameterList(frozen(matrix) for matrix in matrices)  # (in, out)
         self.proj = linear(reference.proj.weight, reference.proj.bias)
@@ -41,7 +85,7 @@ class StridedCSA(nn.Module):
 
         even = extend_far(x, row_axis=1)
         pooled = even[:, ::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, ::2] + even[:, 1::2, 1::2]
-        alpha = self.attn(pooled).reshape(-1, heads, TAPS, TAPS).softmax(dim=-1)
+        alpha = self.softmax(self.attn(pooled).reshape(-1, heads * TAPS**2))
 
         # Where all taps share a matrix, one product does for the whole map.
         shared = len(self.tap_weights) == 1
@@ -63,6 +107,21 @@ class StridedCSA(nn.Module):
         return self.proj(merged[:, :height, :width])
 
 
+@torch.no_grad()
+def greatest_logit(norm: nn.LayerNorm, attention: WindowAttention) -> float:
+    """What no logit of Eq. (3) exceeds, in magnitude, whatever map comes into `norm`.
+
+    A normalised pixel of C channels, and so a mean of four, is at most sqrt(C) long before the
+    affine part, and sums to zero.
+    """
+    weight = attention.attn.weight.double() * attention.scale
+    scaled = weight * norm.weight
+    across = scaled - scaled.mean(dim=1, keepdim=True)
+    constant = weight @ norm.bias.double() + attention.attn.bias * attention.scale
+    reach = across.norm(dim=1) * math.sqrt(weight.shape[1])
+    return float((reach + constant.abs()).max())
+
+
 def _interleave(even_even: Tensor, even_odd: Tensor, odd_even: Tensor, odd_odd: Tensor) -> Tensor:
     """Four maps (B, h, w, C) as the pixels of one, (B, 2h, 2w, C)."""
     batch, rows, columns, dim = even_even.shape
@@ -74,3 +133,14 @@ def _interleave(even_even: Tensor, even_odd: Tensor, odd_even: Tensor, odd_odd: 
 @register((CSA, OutlookAttention), "onnxruntime")
 def rewrite_csa(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
     return StridedCSA(reference)
+
+
+@register(Block, "onnxruntime")
+def rewrite_block(reference: Block, recipe: Recipe) -> nn.Module:
+    """The block with its parts rewritten: its LayerNorm may bound the logits of its CSA."""
+    block = rewrite_children(reference, recipe)
+    attention = reference.attn
+    if isinstance(block.attn, StridedCSA) and isinstance(attention, WindowAttention):
+        bounded = greatest_logit(reference.norm1, attention) <= GREATEST_LOGIT
+        block.attn = StridedCSA(attention, bounded=bounded)
+    return block
