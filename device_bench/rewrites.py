@@ -47,20 +47,9 @@ class Step:
 
 
 def rewritten_types(model: nn.Module) -> list[type[nn.Module]]:
-    """The module types of a reference model that are rewritten for ONNX Runtime.
-
-    Those that others of them are parts of come last: rewriting the whole rewrites its parts.
-    """
-    known = set(registered("onnxruntime"))
-    found = [module for module in model.modules() if type(module) in known]
-    whole = {
-        type(outer)
-        for outer in found
-        if any(type(part) in known for part in outer.modules() if part is not outer)
-    }
-    present = {type(module) for module in found}
-    kinds = [kind for kind in registered("onnxruntime") if kind in present]
-    return sorted(kinds, key=whole.__contains__)
+    """The module types of a reference model that are rewritten for ONNX Runtime."""
+    present = {type(module) for module in model.modules()}
+    return [kind for kind in registered("onnxruntime") if kind in present]
 
 
 def measure_rewrites(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from export.capabilities import Recipe
 from export.rewrite.csa_channels_first import TAPS, value_matrices
 from export.rewrite.linear import frozen, linear
-from export.rewrite.registry import register, rewrite_children
+from export.rewrite.registry import refine, register
 from export.rewrite.windows import extend_far, overlap_add
 from lvt.attention import CSA, OutlookAttention, WindowAttention
 from lvt.backbone import Block
@@ -135,12 +135,13 @@ def rewrite_csa(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
     return StridedCSA(reference)
 
 
-@register(Block, "onnxruntime")
-def rewrite_block(reference: Block, recipe: Recipe) -> nn.Module:
-    """The block with its parts rewritten: its LayerNorm may bound the logits of its CSA."""
-    block = rewrite_children(reference, recipe)
+@refine(Block, "onnxruntime")
+def drop_search(reference: Block, block: nn.Module) -> None:
+    """Where the block's LayerNorm bounds the logits of its CSA, its softmax makes use of that."""
     attention = reference.attn
-    if isinstance(block.attn, StridedCSA) and isinstance(attention, WindowAttention):
-        bounded = greatest_logit(reference.norm1, attention) <= GREATEST_LOGIT
-        block.attn = StridedCSA(attention, bounded=bounded)
-    return block
+    if (
+        isinstance(block.attn, StridedCSA)
+        and isinstance(attention, WindowAttention)
+        and greatest_logit(reference.norm1, attention) <= GREATEST_LOGIT
+    ):
+        block.attn = StridedCSA(attention, bounded=True)

@@ -21,8 +21,10 @@ _LIKE: dict[Recipe, Recipe] = {"onnxruntime_int8": "onnxruntime", "xnnpack_int8"
 
 M = TypeVar("M", bound=nn.Module)
 Rewriter = Callable[[M, Recipe], nn.Module]
+Refiner = Callable[[M, nn.Module], None]
 
 _REWRITERS: dict[tuple[Recipe, type[nn.Module]], Callable[..., nn.Module]] = {}
+_REFINERS: dict[tuple[Recipe, type[nn.Module]], Callable[..., None]] = {}
 
 
 def register(
@@ -42,6 +44,27 @@ def register(
         return function
 
     return add
+
+
+def refine(module_type: type[M], recipe: Recipe) -> Callable[[Refiner[M]], Refiner[M]]:
+    """Decorator: the function is given such a module and its copy with rewritten parts.
+
+    It may replace parts of the copy by what only the whole knows to be right. Other recipes that
+    take their rewriters from this one do without.
+    """
+
+    def add(function: Refiner[M]) -> Refiner[M]:
+        _REFINERS[recipe, module_type] = function
+        return function
+
+    return add
+
+
+def _refined(model: M, duplicate: M, recipe: Recipe) -> M:
+    function = _REFINERS.get((recipe, type(model)))
+    if function is not None:
+        function(model, duplicate)
+    return duplicate
 
 
 def registered(recipe: Recipe) -> tuple[type[nn.Module], ...]:
@@ -86,7 +109,7 @@ def rewrite_children(model: M, recipe: Recipe) -> M:
         name: None if child is None else rewrite(child, recipe)
         for name, child in model._modules.items()
     }
-    return duplicate
+    return _refined(model, duplicate, recipe)
 
 
 def rewrite_only(model: M, recipe: Recipe, types: Collection[type[nn.Module]]) -> M:
@@ -104,4 +127,4 @@ def rewrite_only(model: M, recipe: Recipe, types: Collection[type[nn.Module]]) -
     for name, child in model._modules.items():
         if child is not None:
             partly._modules[name] = rewrite_only(child, recipe, types)
-    return partly
+    return _refined(model, partly, recipe)

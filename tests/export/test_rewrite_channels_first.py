@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from export.capabilities import RECIPES, Recipe
 from export.rewrite import CHANNELS_FIRST, registered, rewrite
 from lvt.attention import CSA, RASA, OutlookAttention
-from lvt.backbone import Block
 from lvt.classification import ClassBlock
 from lvt.config import Task
 from lvt.layers import ConvMlp, Mlp, PatchEmbed, to_nchw
@@ -159,8 +158,7 @@ def test_whole_models(recipe: Recipe, spec: ModelSpec, size: tuple[int, int]) ->
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_registered_module_of_a_model_is_replaced(recipe: Recipe) -> None:
     """One that slipped through would bring back a layout or an operator the runtime dislikes."""
-    # A block stays one, of rewritten parts; for the rest see `keep_class_block`.
-    kept = {Block, ClassBlock, Mlp} if recipe not in CHANNELS_FIRST else set()
+    kept = {ClassBlock, Mlp} if recipe not in CHANNELS_FIRST else set()  # see `keep_class_block`
     for spec in SPECS:
         rewritten = rewrite(build_random(spec), recipe)
         left = {type(m) for m in rewritten.modules() if type(m) in registered(recipe)}
