@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, fx
 
+from export.rewrite.linear import channel_groups
 from quantization.graph import KEPT, MOVES, Abilities, aten, constant, inputs, is_layer, shape
 from quantization.insert import Range
 from quantization.observe import Statistics
@@ -169,12 +169,11 @@ def _replace(
         else (logits, permuted, aten.conv2d.default)
     )
     channels = shape(logits)[1]
-    group = torch.arange(channels) // size
-    belongs = (group[:, None] == torch.arange(channels // size)).float()  # (channels, groups)
+    groups = channel_groups(channels, size)
     if channels_last:
-        gather, spread = belongs, belongs.T
+        gather, spread = groups, groups.T
     else:
-        gather, spread = belongs.T[:, :, None, None], belongs[:, :, None, None]
+        gather, spread = groups.T[:, :, None, None], groups[:, :, None, None]
     names = [f"{softmax.name}_gather", f"{softmax.name}_spread"]
     for name, weight in zip(names, (gather, spread), strict=True):
         module.register_buffer(name, weight.contiguous())

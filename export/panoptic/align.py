@@ -57,9 +57,11 @@ def aligned(actual: Outputs, expected: Outputs) -> tuple[Outputs, Outputs, int]:
 
     mine, other = picked(actual, right[columns]), picked(expected, left[rows])
     moved = _in_boxes(mine["masks"], mine["boxes"], other["boxes"])
-    errors = [np.abs(masks - other["masks"]).max((1, 2)) for masks in (moved, mine["masks"])]
-    nearer = (errors[0] < errors[1])[:, None, None]
-    mine["masks"] = np.where(nearer, moved, mine["masks"])
+
+    def error(masks: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.abs(masks - other["masks"]).max((1, 2), keepdims=True)
+
+    mine["masks"] = np.where(error(moved) < error(mine["masks"]), moved, mine["masks"])
     return mine, other, unpaired
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from export.capabilities import Recipe
 from export.rewrite.csa_channels_first import TAPS, value_matrices
-from export.rewrite.linear import frozen, linear
+from export.rewrite.linear import channel_groups, frozen, linear
 from export.rewrite.registry import refine, register
 from export.rewrite.windows import extend_far, overlap_add
 from lvt.attention import CSA, OutlookAttention, WindowAttention
@@ -46,10 +46,9 @@ class BoundedSoftmax(RowSoftmax):
 
     def __init__(self, heads: int, like: Tensor):
         super().__init__(heads)
-        row = torch.arange(heads * TAPS * TAPS) // TAPS
-        belongs = (row[:, None] == torch.arange(heads * TAPS)).to(like.dtype)
-        self.sum = frozen(belongs)
-        self.spread = frozen(belongs.T)
+        rows = channel_groups(heads * TAPS**2, TAPS).to(like.dtype)
+        self.sum = frozen(rows)
+        self.spread = frozen(rows.T)
 
     def forward(self, logits: Tensor) -> Tensor:
         weights = logits.exp()
@@ -57,22 +56,15 @@ class BoundedSoftmax(RowSoftmax):
 
 
 class StridedCSA(nn.Module):
-    """Eq. (4), also of Outlook Attention, as slices and products. NHWC in and out, any size.
+    """Eq. (4), also of Outlook Attention, as slices and products. NHWC in and out, any size."""
 
-    Args:
-        reference: the trained module.
-        bounded: no input can make a logit exceed `GREATEST_LOGIT`.
-    """
-
-    def __init__(self, reference: WindowAttention, *, bounded: bool = False):
+    def __init__(self, reference: WindowAttention):
         super().__init__()
         self.heads = reference.heads
         # The mean over 2x2 pixels (1/4) and the attention scale go into the logits' matrix.
         scale = reference.scale
         self.attn = linear(reference.attn.weight * (scale / 4), reference.attn.bias * scale)
-        self.softmax = (
-            BoundedSoftmax(self.heads, self.attn.weight) if bounded else RowSoftmax(self.heads)
-        )
+        self.softmax = RowSoftmax(self.heads)
         matrices = value_matrices(reference).transpose(1, 2)
         self.tap_weights = nn.ParameterList(frozen(matrix) for matrix in matrices)  # (in, out)
         self.proj = linear(reference.proj.weight, reference.proj.bias)
@@ -138,10 +130,10 @@ def rewrite_csa(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
 @refine(Block, "onnxruntime")
 def drop_search(reference: Block, block: nn.Module) -> None:
     """Where the block's LayerNorm bounds the logits of its CSA, its softmax makes use of that."""
-    attention = reference.attn
+    attention, rewritten = reference.attn, block.attn
     if (
-        isinstance(block.attn, StridedCSA)
+        isinstance(rewritten, StridedCSA)
         and isinstance(attention, WindowAttention)
         and greatest_logit(reference.norm1, attention) <= GREATEST_LOGIT
     ):
-        block.attn = StridedCSA(attention, bounded=True)
+        rewritten.softmax = BoundedSoftmax(rewritten.heads, rewritten.attn.weight)

@@ -35,6 +35,15 @@ def frozen(tensor: Tensor) -> nn.Parameter:
     return nn.Parameter(tensor.detach().clone().contiguous(), requires_grad=False)
 
 
+def channel_groups(channels: int, size: int) -> Tensor:
+    """One where a channel lies in a group of `size` in a row, (channels, groups) of float32.
+
+    A product with it sums each group; one with its transpose gives each channel its group's value.
+    """
+    group = torch.arange(channels) // size
+    return (group[:, None] == torch.arange(channels // size)).float()
+
+
 def fold_batch_norm(conv_weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Matrix (out, in) and bias of a bias-free convolution followed by BatchNorm.
 

@@ -49,7 +49,7 @@ def register(
 def refine(module_type: type[M], recipe: Recipe) -> Callable[[Refiner[M]], Refiner[M]]:
     """Decorator: the function is given such a module and its copy with rewritten parts.
 
-    It may replace parts of the copy by what only the whole knows to be right. Other recipes that
+    It may change parts of the copy to what only the whole knows to be right. Other recipes that
     take their rewriters from this one do without.
     """
 
