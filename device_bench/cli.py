@@ -150,6 +150,10 @@ def bench(
                 android, paths, threads=threads, runs=least_runs, seconds=least_seconds, rule=rule
             )
         contestants = _contestants(paths, host) if host or phones is None else []
+        opened = [contestant.artifact for contestant in contestants]
+        if phones is not None:
+            opened += [artifact for artifact, _runtime in phones.contest.entries]
+        terminal.notes(dict.fromkeys(note for artifact in opened for note in artifact.notes))
         profiling = profile or profile_chart is not None
         if profiling:
             check_profilable(contestants)
@@ -222,8 +226,7 @@ def compare(
 
         comparison = compare_files(read_results(before), read_results(after))
         terminal.out.print(comparison_table(comparison, limit=fail_above))
-        for note in comparison.notes:
-            terminal.note(f"note: {note}")
+        terminal.notes(comparison.notes)
         if fail_above is not None:
             slower = [pair for pair in comparison.pairs if pair.above(fail_above)]
             for pair in slower:

@@ -21,6 +21,9 @@ from lvt.preprocessing import Preprocessing, Size, golden_picture
 SCHEMA = 1
 """Raised when a reader of the old manifest would misread a new one."""
 
+PAIR_SUMS = "pair_sums"
+"""Key in the manifest of int8 ONNX files whose sums cannot saturate: `export.onnx.saturation`."""
+
 
 @dataclass(frozen=True)
 class TensorInfo:
@@ -62,6 +65,18 @@ class Artifact:
     def target(self) -> str:
         """Name of the target format."""
         return str(self.manifest["target"])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user of the file has to know, one line each."""
+        quantization = self.manifest.get("quantization") or {}
+        int8 = self.manifest["precision"] == "int8" and self.target == "onnx"
+        if int8 and PAIR_SUMS not in quantization:
+            return (
+                f"{self.path.name} was quantized by lvt-mobile 0.1: on x86 processors without VNNI "
+                "its sums saturate and its accuracy drops; quantize it again",
+            )
+        return ()
 
     @property
     def size(self) -> Size:

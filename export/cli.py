@@ -132,8 +132,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
             )
             check_installed(targets)
             results, code = _export_all(request, targets, terminal)
-            for note in dict.fromkeys(note for result in results for note in result.notes):
-                terminal.note(f"note: {note}")
+            terminal.notes(dict.fromkeys(note for result in results for note in result.notes))
             put_into_app(models, [(result.path, result.manifest) for result in results], terminal)
             if as_json:
                 print_manifests([result.manifest for result in results], targets)

@@ -67,6 +67,7 @@ def evaluate(
                     "--size and --official are for checkpoints; an artifact's are fixed"
                 )
             subject = open_artifact_subject(model, threads=threads)
+            terminal.notes(subject.notes)
         else:
             parsed = parse_size(size) if size else None
             subject = open_reference_subject(model, size=parsed, official_transform=official)

@@ -67,13 +67,18 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class SessionSubject:
-    """A fixed-size model in its runtime: an artifact, or one that is not a file yet."""
+    """A fixed-size model in its runtime: an artifact, or one that is not a file yet.
+
+    Attributes:
+        notes: what a user of the file has to know.
+    """
 
     session: Session
     spec: ModelSpec
     labels: Labels
     preprocessing: Preprocessing
     size: Size
+    notes: tuple[str, ...] = ()
 
     def answer(self, picture: NDArray[np.uint8]) -> Answer:
         """See `Subject.answer`."""
@@ -123,7 +128,9 @@ def open_artifact_subject(path: Path, *, threads: int = 0) -> SessionSubject:
         raise UserError(f"{path.name} is a bare backbone; there is nothing to evaluate")
     session = load_target(artifact.target).open_session(path, threads=threads)
     preprocessing, size = artifact.preprocessing, artifact.size
-    return SessionSubject(session, artifact.spec, artifact.labels, preprocessing, size)
+    return SessionSubject(
+        session, artifact.spec, artifact.labels, preprocessing, size, artifact.notes
+    )
 
 
 def open_reference_subject(

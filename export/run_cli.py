@@ -65,6 +65,7 @@ def run(
         if opened.spec.task != "classification":
             for file in written:
                 check_output(file, [image, artifact, manifest_path(artifact)])
+        terminal.notes(opened.notes)
         picture = read_image(image)
         session = load_target(opened.target).open_session(artifact, threads=threads)
         outputs = session.run(opened.preprocessing(picture))

@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -153,6 +153,11 @@ class Terminal:
             self._errors.writelines(traceback.format_exception(cause))
         self._errors.write(text + "\n")
         self._errors.flush()
+
+    def notes(self, lines: Iterable[str]) -> None:
+        """What the user has to know, a line each."""
+        for line in lines:
+            self.note(f"note: {line}")
 
     def progress(self) -> Progress:
         """A progress bar on stderr, silent where that is no terminal."""

@@ -18,6 +18,7 @@ ABILITIES: dict[str, Abilities] = {
         integer_bias=True,
         moves_on_integers=True,
         channels_last=True,
+        pairs_in_16_bits=True,
     ),
     "executorch": _XNNPACK,
     # Of its int8 GELU XNNPACK takes nothing.

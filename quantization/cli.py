@@ -204,8 +204,7 @@ def _quantize_all(
 
     with terminal.steps() as progress:
         quantizer = Quantizer(request, progress)
-        for note in quantizer.notes:
-            terminal.note(f"note: {note}")
+        terminal.notes(quantizer.notes)
         for info in targets:
             quantizer.check(info.name)  # all of them before the first takes its minutes
         return each_target(targets, lambda info: quantizer.quantize(info.name), terminal)

@@ -18,8 +18,8 @@ from torch import Tensor, fx
 
 from lvt.metrics import power
 from quantization.graph import WEIGHTED, aten, constant, held
-from quantization.insert import WEIGHT_LIMIT, channel_axis, quantize_weight
 from quantization.study import Study
+from quantization.weights import WEIGHT_LIMIT, adds_in_pairs, channel_axis, quantize_weight
 
 LEARNING_RATE = 1e-5
 """At the start, of Adam; it falls to zero along a cosine. Ten times as much did harm."""
@@ -117,7 +117,9 @@ def _trainable(study: Study, keep_float: Collection[str]) -> fx.GraphModule:
         own, axis = copies[node.name], channel_axis(node)
         weight = node.args[1]
         assert isinstance(weight, fx.Node)
-        _, scales = quantize_weight(constant(study.module, weight), axis)
+        value = constant(study.module, weight)
+        in_pairs = adds_in_pairs(node, value, study.abilities)
+        _, scales = quantize_weight(value, axis, in_pairs=in_pairs)
         with module.graph.inserting_before(own):
             own_weight = module.graph.get_attr(str(weight.target))
             module.register_buffer(f"{node.name}_scales", scales)

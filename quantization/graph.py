@@ -146,6 +146,8 @@ class Abilities:
         moves_on_integers: takes `REARRANGEMENTS` of integers as such, and is slow where they stand
             between a dequantization and a quantization.
         channels_last: int8 maps lie in memory with their channels last.
+        pairs_in_16_bits: on some processors its kernels add the products of two neighbouring
+            inputs in 16 bits.
     """
 
     operators: frozenset[OpOverload]
@@ -153,6 +155,7 @@ class Abilities:
     integer_bias: bool = False
     moves_on_integers: bool = False
     channels_last: bool = False
+    pairs_in_16_bits: bool = False
 
 
 @dataclass(frozen=True)

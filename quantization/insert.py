@@ -24,16 +24,18 @@ from quantization.graph import (
 )
 from quantization.ranges import LEVELS
 from quantization.rounding import fake_quantize
+from quantization.weights import (
+    SMALLEST_SCALE,
+    WEIGHT_LIMIT,
+    adds_in_pairs,
+    channel_axis,
+    dequantize_weight,
+    quantize_weight,
+)
 
 decomposed = torch.ops.quantized_decomposed
 
 Range = tuple[float, float]
-
-WEIGHT_LIMIT = 127
-"""Weights are symmetric, -127 to 127: integer kernels want no zero point, and no -128 either."""
-
-_SMALLEST_SCALE = 2.0**-20
-"""Of a value that is always zero, and of a dead channel."""
 
 
 @dataclass(frozen=True)
@@ -52,31 +54,9 @@ def activation_scale(value_range: Range, *, unsigned: bool) -> Scale:
     low, high = value_range
     least, dtype = (0, torch.uint8) if unsigned else (-LEVELS // 2, torch.int8)
     greatest = least + LEVELS - 1
-    step = max((high - low) / (LEVELS - 1), _SMALLEST_SCALE)
+    step = max((high - low) / (LEVELS - 1), SMALLEST_SCALE)
     zero_point = min(max(round(least - low / step), least), greatest)
     return Scale(step, zero_point, least, greatest, dtype)
-
-
-def channel_axis(node: fx.Node) -> int:
-    """Axis of the output channels in the weight of a `WEIGHTED` node."""
-    return int(node.target in (aten.conv_transpose2d.input, aten.matmul.default))
-
-
-def quantize_weight(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """int8 of the weight's shape, and one scale for each index of `axis`."""
-    others = [dim for dim in range(weight.ndim) if dim != axis]
-    scales = (weight.abs().amax(others) / WEIGHT_LIMIT).clamp(min=_SMALLEST_SCALE)
-    rounded = torch.round(weight / _along(scales, axis, weight)).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
-    return rounded.to(torch.int8), scales
-
-
-def dequantize_weight(weight: Tensor, scales: Tensor, axis: int) -> Tensor:
-    """The float weight that the int8 one stands for."""
-    return weight * _along(scales, axis, weight)
-
-
-def _along(scales: Tensor, axis: int, weight: Tensor) -> Tensor:
-    return scales.reshape([-1 if dim == axis else 1 for dim in range(weight.ndim)])
 
 
 class _Inserter:
@@ -134,7 +114,8 @@ class _Inserter:
         assert isinstance(source, fx.Node)
         float_weight, axis = constant(self.module, source), channel_axis(node)
         if source not in self._weights:  # recursion uses one weight several times
-            self._weights[source] = quantize_weight(float_weight, axis)
+            in_pairs = adds_in_pairs(node, float_weight, self.abilities)
+            self._weights[source] = quantize_weight(float_weight, axis, in_pairs=in_pairs)
         weight, scales = self._weights[source]
         restored = dequantize_weight(weight, scales, axis)
         if simulate:

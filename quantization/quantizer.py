@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from export.artifact import manifest_path, publish_artifact, write_manifest
+from export.artifact import PAIR_SUMS, manifest_path, publish_artifact, write_manifest
 from export.capabilities import Recipe, StoredPrecision, TargetInfo, target_info
 from export.evaluation import Evaluation, LabelledData, Samples
 from export.exporter import (
@@ -24,6 +24,7 @@ from export.exporter import (
     failing_as_conversion,
 )
 from export.manifest import make_manifest
+from export.onnx.saturation import PairSums, find_pair_sums
 from export.parity import ParityReport, compare
 from export.placement import Placement
 from export.reference import reference_session
@@ -105,6 +106,7 @@ class _Written:
     faithful_db: float
     evaluation: Evaluation | None
     loss: Loss
+    pair_sums: PairSums | None
 
 
 @dataclass(frozen=True)
@@ -350,7 +352,8 @@ class Quantizer:
 
         Raises:
             ConversionError: the converter or the runtime fails.
-            AccuracyError: the file does not compute the program it was written from.
+            AccuracyError: the file does not compute the program it was written from, or not on
+                every processor.
         """
         job, progress = self.job, self._progress
         program = study.weights_only() if self.request.weights_only else study.program(kept)
@@ -360,6 +363,12 @@ class Quantizer:
         progress(f"{info.name}: converting")
         with failing_as_conversion(f"{info.name}: conversion failed"):
             target.write(conversion, file)
+        sums = find_pair_sums(file) if study.abilities.pairs_in_16_bits else None
+        if sums is not None and sums.saturating:
+            raise AccuracyError(
+                f"{info.name}: {len(sums.saturating)} layers saturate on x86 processors without "
+                f"VNNI; the first is {next(iter(sums.saturating))}"
+            )
         progress(f"{info.name}: comparing the file with its program")
         with failing_as_conversion(f"{info.name}: the file does not run"):
             session = target.open_session(file)
@@ -377,7 +386,7 @@ class Quantizer:
             loss = judge.loss(evaluation)
         else:
             evaluation, loss = None, judge.judge(session)
-        return _Written(conversion, session, faithful, evaluation, loss)
+        return _Written(conversion, session, faithful, evaluation, loss, sums)
 
     def _compared_images(self) -> Iterator[NDArray[np.float32]]:
         """The labelled pictures, or where there are none those of the calibration."""
@@ -402,7 +411,9 @@ class Quantizer:
         report: GraphReport,
     ) -> dict[str, Any]:
         """The manifest's entry."""
+        sums = {} if result.pair_sums is None else {PAIR_SUMS: result.pair_sums.to_dict()}
         return {
+            **sums,
             "weights": "int8, symmetric, a scale for each output channel",
             "activations": "float" if self.request.weights_only else "int8, a scale for each map",
             "calibration": {

@@ -26,7 +26,10 @@ def arm(
     ] = None,
     cpu: Annotated[
         list[str] | None,
-        typer.Option(help="cortex-a53, cortex-a76, cortex-a710 or max; repeatable. [default: all]"),
+        typer.Option(
+            help="cortex-a53, cortex-a76, cortex-a710, max, or Haswell (x86 without VNNI); "
+            "repeatable. [default: all]"
+        ),
     ] = None,
     ckpt: Annotated[
         Path | None,
@@ -39,10 +42,11 @@ def arm(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run artifacts on emulated ARM processors, and compare what they answer.
+    """Run artifacts on emulated processors, and compare their outputs.
 
-    Debian's QEMU runs the arm64 wheels of ONNX Runtime and LiteRT; the first run fetches them into
-    the user's cache. Shows what phones' kernels compute, not how fast they are: docs/arm.md.
+    Debian's QEMU runs the arm64 wheels of ONNX Runtime and LiteRT, and this machine's on an x86
+    processor without VNNI; the first run fetches what is missing into the user's cache. Shows what
+    the kernels compute, not how fast they are: docs/arm.md.
     Exit code 1: a file answers something else.
     """
     with command(verbose) as terminal:
@@ -55,6 +59,7 @@ def arm(
         opened = [open_artifact(path) for path in artifacts or []]
         for artifact in opened:
             check_artifact(artifact)
+            terminal.notes(artifact.notes)
         with terminal.steps() as progress:
             machine = arm_machine(progress)
             results = [
@@ -69,7 +74,7 @@ def arm(
                 for artifact in opened
             ]
         if as_json:
-            data = {"schema": 1, "artifacts": [result.to_dict() for result in results]}
+            data = {"schema": 2, "artifacts": [result.to_dict() for result in results]}
             typer.echo(json_text(data))
         else:
             for result in results:
@@ -97,31 +102,33 @@ def arm_table(result: ArmResult) -> Table:
     from rich.table import Table
 
     manifest = result.artifact.manifest
-    shown = result.cpus[0].host
+    shown = result.cpus[0].expected
+    name = result.artifact.path.name
     table = Table(
-        title=f"{result.artifact.path.name}, {manifest['precision']}, {shown.images} pictures",
+        title=f"{name}, {manifest['precision']}, {shown.images} pictures; "
+        f"expected: {result.expected}",
         title_justify="left",
     )
     for heading in ("processor", "kernels", "output"):
         table.add_column(heading)
     agreement = shown.agreement_measure
-    headings = ["SQNR to x86", "of range", f"same {agreement}" if agreement else ""]
-    if result.host_reference is not None:
-        headings += ["SQNR to float", "x86 to float"]
+    headings = ["SQNR to expected", "of range", f"same {agreement}" if agreement else ""]
+    if result.expected_reference is not None:
+        headings += ["SQNR to float", "expected to float"]
     for heading in filter(None, headings):
         table.add_column(heading, justify="right")
     table.add_column("")
     for entry in result.cpus:
         verdict = "FAILED" if entry.failures else "passed"
         heads = [entry.cpu.name, entry.cpu.kernels]
-        same = "" if entry.host.agreement is None else f"{entry.host.agreement:.3%}"
-        for output in entry.host.outputs:
+        same = "" if entry.expected.agreement is None else f"{entry.expected.agreement:.3%}"
+        for output in entry.expected.outputs:
             row = [*heads, output.name, _decibels(output), f"{output.relative_error:.1e}"]
             row += [same] if agreement else []
-            if result.host_reference is not None:
+            if result.expected_reference is not None:
                 row += [
                     _decibels(_named(report, output.name))
-                    for report in (entry.reference, result.host_reference)
+                    for report in (entry.reference, result.expected_reference)
                 ]
             table.add_row(*row, verdict)
             heads, same, verdict = ["", ""], "", ""

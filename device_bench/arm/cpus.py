@@ -14,12 +14,12 @@ class Cpu:
     Attributes:
         name: as QEMU calls it.
         part: of ARM's, as it tells in /proc/cpuinfo; XNNPACK and ONNX Runtime have kernels for
-            single cores.
+            single cores. None of an x86 processor.
         kernels: what the int8 kernels multiply with, which the runtimes choose by features.
     """
 
     name: str
-    part: int
+    part: int | None
     kernels: str
 
 
@@ -30,9 +30,11 @@ CPUS: dict[str, Cpu] = {
         Cpu("cortex-a76", 0xD0B, "SDOT"),
         Cpu("cortex-a710", 0xD47, "SMMLA, SVE2"),
         Cpu("max", 0xD47, "SME"),
+        Cpu("Haswell", None, "AVX2"),
     )
 }
-"""One of each generation: entry phones, 2018, 2021, and everything that QEMU knows."""
+"""ARM's, one of each generation: entry phones, 2018, 2021, and everything that QEMU knows; and an
+x86 processor without VNNI, whose int8 kernels add pairs of products in 16 bits."""
 
 
 def chosen_cpus(names: list[str] | None) -> list[Cpu]:

@@ -7,6 +7,7 @@ cache, and never installed: no right of an administrator is needed, and nothing 
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -52,30 +53,20 @@ class ArmMachine:
         Raises:
             RuntimeError: it failed; with the last thing it said.
         """
+        emulators = self.folder / "qemu" / "usr" / "bin"
+        if cpu.part is None:
+            run_on_x86(emulators / "qemu-x86_64", cpu, script, arguments)
+            return
         root = self.folder / "root"
         (python,) = (root / "usr" / "bin").glob("python3.*")
-        prefix = self._with_processor(cpu)
-        emulator = self.folder / "qemu" / "usr" / "bin" / "qemu-aarch64"
         environment = {
-            "QEMU_CPU": cpu.name,
-            "QEMU_LD_PREFIX": str(prefix),
+            "QEMU_LD_PREFIX": str(self._with_processor(cpu, cpu.part)),
             "PYTHONHOME": str(root / "usr"),
             "PYTHONPATH": str(self.folder / "site"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "OMP_NUM_THREADS": "1",
         }
-        done = subprocess.run(
-            [emulator, python, script, *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-            raise RuntimeError(f"{cpu.name}: {said[0]}")
+        _run(emulators / "qemu-aarch64", cpu, [python, script, *arguments], environment)
 
-    def _with_processor(self, cpu: Cpu) -> Path:
+    def _with_processor(self, cpu: Cpu, part: int) -> Path:
         """A view of the root that tells of the emulated processor instead of this machine's.
 
         The runtimes read /proc and /sys to choose kernels. What they found of an x86 machine made
@@ -91,13 +82,44 @@ class ArmMachine:
             (made / "proc").mkdir()
             (made / "proc" / "cpuinfo").write_text(
                 "processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
-                f"CPU variant\t: 0x0\nCPU part\t: {cpu.part:#x}\nCPU revision\t: 0\n\n"
+                f"CPU variant\t: 0x0\nCPU part\t: {part:#x}\nCPU revision\t: 0\n\n"
             )
             for name in ("usr", "etc", "var"):
                 (made / name).symlink_to(self.folder / "root" / name)
             (made / "lib").symlink_to(self.folder / "root" / "usr" / "lib")
             publish_folder(made, view)
         return view
+
+
+def run_on_x86(emulator: Path, cpu: Cpu, script: Path, arguments: Sequence[str | Path]) -> None:
+    """Runs a Python script with this environment's own Python and runtimes.
+
+    Args:
+        emulator: `qemu-x86_64`.
+        cpu: an x86 processor.
+        script: to run.
+        arguments: of the script.
+
+    Raises:
+        RuntimeError: it failed; with the last thing it said.
+    """
+    _run(emulator, cpu, [sys.executable, script, *arguments], dict(os.environ))
+
+
+def _run(
+    emulator: Path, cpu: Cpu, command: Sequence[str | Path], environment: dict[str, str]
+) -> None:
+    own = {"QEMU_CPU": cpu.name, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [emulator, *command],
+        env=environment | own,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise RuntimeError(f"{cpu.name}: {said[0]}")
 
 
 def arm_machine(progress: Progress = lambda _step: None) -> ArmMachine:

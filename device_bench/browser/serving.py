@@ -73,6 +73,8 @@ def serve(
             for path in artifacts:
                 progress(f"{path.name}: outputs to compare with")
                 served.append(serve_artifact(path, pictures))
+        for entry in served:
+            terminal.notes(entry.artifact.notes)
         code = qr_code(server.url) if address.lan else None
         server.desk = Desk(
             served,

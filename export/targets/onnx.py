@@ -129,13 +129,23 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 
 
 class OnnxSession:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime on the CPU.
 
-    def __init__(self, model: bytes | Path, *, threads: int = 0):
+    Args:
+        model: the file, or its bytes.
+        threads: 0 leaves the choice to the runtime.
+        exact: without int8 kernels: each value is rounded where the file says so, and everything
+            between is computed in float32. The results do not depend on the processor's kernels.
+    """
+
+    def __init__(self, model: bytes | Path, *, threads: int = 0, exact: bool = False):
         source = model if isinstance(model, bytes) else str(model)
+        options = session_options(threads)
+        if exact:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
             self._session = onnxruntime.InferenceSession(
-                source, session_options(threads), providers=["CPUExecutionProvider"]
+                source, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime has no common exception type
             name = "the model" if isinstance(model, bytes) else model.name

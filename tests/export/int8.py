@@ -42,15 +42,46 @@ def small() -> nn.Module:
         return nn.Sequential(Small()).eval()
 
 
-def in_int8(model: nn.Module, image: Tensor, *, activations: bool = True) -> fx.GraphModule:
+class Loud(nn.Module):
+    """Layers whose sums are as large as int8 allows: positive weights, maps at their maximum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 9, 3, padding=1)
+        self.wide = nn.Conv2d(9, 32, 1)
+        self.strided = nn.Conv2d(32, 16, 3, stride=2, padding=1)
+        self.last = nn.Conv2d(16, 4, 1)
+        for layer in (self.stem, self.wide, self.strided, self.last):
+            most = 1 / layer.weight[0].numel()  # a layer gives means of what goes in
+            nn.init.uniform_(layer.weight, 0.8 * most, most)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        first = self.stem(image)
+        second = self.wide(first)
+        third = self.strided(second)
+        return first, second, third, self.last(third)
+
+
+def loud() -> tuple[nn.Module, Tensor]:
+    """The model and a bright image, (1, 3, 16, 24)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(Loud()).eval(), 1 + torch.rand(1, 3, 16, 24) / 8
+
+
+def in_int8(
+    model: nn.Module, image: Tensor, *, activations: bool = True, target: str = "tflite"
+) -> fx.GraphModule:
     """The model with int8 weights and, unless they are left out, int8 activations.
 
     Args:
         model: the reference or what it has been rewritten to.
         image: what the ranges of the activations are taken from.
         activations: whether they are int8 too.
+        target: whose runtime it is for.
     """
     size = (image.shape[2], image.shape[3])
-    abilities = ABILITIES["tflite"] if activations else for_weights_only(ABILITIES["tflite"])
+    abilities = ABILITIES[target] if activations else for_weights_only(ABILITIES[target])
     study = make_study(model, size, abilities, [image.numpy()], "minmax")
     return study.program() if activations else study.weights_only()

@@ -1,0 +1,1 @@
+"""What only ONNX files need, beside the target itself."""

@@ -1,0 +1,117 @@
+"""Whether the int8 layers of an ONNX file give the same results on every processor.
+
+x86 processors without VNNI have an instruction for uint8 activations and int8 weights that adds the
+products of two neighbouring inputs in 16 bits, and saturates. ONNX Runtime uses it in convolutions
+and matrix products, for pairs (0, 1), (2, 3), ... of a layer's inputs: of a convolution in the
+order row, column, channel. Depthwise convolutions have another kernel. The other processors (VNNI,
+Arm, WebAssembly) add in 32 bits.
+
+A sum cannot saturate, whatever the activations are, if the two weights add up to 128 at the most:
+255 * 128 = 32640, where 16 bits end at 32767. Two weights of different signs always fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+PAIR_LIMIT = 128
+"""Most that two neighbouring int8 weights may add up to, in magnitude."""
+
+
+@dataclass(frozen=True)
+class PairSums:
+    """What was found in a file.
+
+    Attributes:
+        layers: layers with int8 weights and uint8 activations whose kernels add in pairs.
+        largest: greatest magnitude that two neighbouring weights add up to.
+        saturating: layer (the node's name) to the number of its pairs beyond `PAIR_LIMIT`.
+    """
+
+    layers: int
+    largest: int
+    saturating: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in manifests."""
+        return {"layers": self.layers, "largest": self.largest, "limit": PAIR_LIMIT}
+
+
+def kernel_order(weight: NDArray[Any], axis: int) -> NDArray[Any]:
+    """One row for each output channel, its inputs in the order in which kernels add them.
+
+    Args:
+        weight: (out, in, kh, kw) of a convolution, or a matrix.
+        axis: of the output channels.
+    """
+    rows = np.moveaxis(weight, axis, 0)
+    if rows.ndim == 4:
+        rows = rows.transpose(0, 2, 3, 1)
+    return rows.reshape(len(rows), -1)
+
+
+def pair_sums(rows: NDArray[Any]) -> NDArray[Any]:
+    """(out, ceil(in / 2)): neighbouring weights of `kernel_order` added; an odd last one alone."""
+    if rows.shape[1] % 2:
+        rows = np.pad(rows, ((0, 0), (0, 1)))
+    return rows[:, 0::2] + rows[:, 1::2]
+
+
+def is_depthwise(shape: tuple[int, ...], groups: int) -> bool:
+    """Whether a convolution's weight (out, in / groups, kh, kw) has one channel in each group."""
+    return len(shape) == 4 and groups == shape[0] and shape[1] == 1
+
+
+def find_pair_sums(path: Path) -> PairSums:
+    """Looks through an ONNX file, of ours or of others, for sums that saturate."""
+    graph = onnx.load(path).graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    producers = {output: node for node in graph.node for output in node.output}
+    layers, largest, saturating = 0, 0, {}
+    for node in graph.node:
+        rows = _int8_rows(node, producers, constants)
+        if rows is None:
+            continue
+        sums = np.abs(pair_sums(rows.astype(np.int32)))
+        layers += 1
+        largest = max(largest, int(sums.max()))
+        beyond = int((sums > PAIR_LIMIT).sum())
+        if beyond:
+            saturating[node.name] = beyond
+    return PairSums(layers, largest, saturating)
+
+
+def _int8_rows(
+    node: onnx.NodeProto,
+    producers: dict[str, onnx.NodeProto],
+    constants: dict[str, onnx.TensorProto],
+) -> NDArray[Any] | None:
+    """The weights of a layer whose kernel adds in pairs, as `kernel_order` has them."""
+    if node.op_type not in ("Conv", "MatMul", "Gemm"):
+        return None
+    activation, source = producers.get(node.input[0]), producers.get(node.input[1])
+    transposed = node.op_type == "Gemm" and _attribute(node, "transB", 0) == 1
+    if source is not None and source.op_type == "Transpose":
+        transposed = not transposed
+        source = producers.get(source.input[0])
+    if activation is None or activation.op_type != "DequantizeLinear":
+        return None
+    if source is None or source.op_type != "DequantizeLinear" or source.input[0] not in constants:
+        return None
+    values = numpy_helper.to_array(constants[source.input[0]])
+    if values.dtype != np.int8:
+        return None
+    if node.op_type == "Conv" and is_depthwise(values.shape, _attribute(node, "group", 1)):
+        return None
+    return kernel_order(values, 0 if node.op_type == "Conv" or transposed else values.ndim - 1)
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: int) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == name), default)
