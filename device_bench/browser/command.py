@@ -71,7 +71,10 @@ def serve(
         from device_bench.browser.runtime import check_runtime
         from device_bench.browser.serving import Address
         from device_bench.browser.serving import serve as serve_artifacts
+        from export.artifact import open_artifact
 
+        for path in artifacts or []:
+            open_artifact(path)
         check_runtime()  # before a default model is made
         least_runs, least_seconds = least_of(rule, runs, min_seconds)
         serve_artifacts(

@@ -23,11 +23,13 @@ from export.artifact import content_bytes, content_sha256, manifest_path, write_
 from export.exporter import ExportResult, export_artifact
 from export.reference import reference_session
 from export.request import ExportRequest
+from export.targets.onnx import OnnxSession
 from lvt.errors import UserError
 from lvt.models import build_random
 from lvt.preprocessing import packaged_photos, read_image
 from tests.artifact_fixtures import TINY_SEMANTIC
 from tests.device_bench.browsers import SHORT, chromium, runtime, serving
+from tests.export.test_saturation import one_layer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -158,11 +160,35 @@ def two_nodes(folder: Path, manifest: Mapping[str, Any]) -> Path:
     ]
     graph = onnx.helper.make_graph(nodes, "two_nodes", [image], [logits], [weight])
     opset = [onnx.helper.make_opsetid("", 20)]
-    path = folder / "two_nodes.onnx"
-    onnx.save(onnx.helper.make_model(graph, ir_version=10, opset_imports=opset), path)
+    model = onnx.helper.make_model(graph, ir_version=10, opset_imports=opset)
+    return as_artifact(model, folder / "two_nodes.onnx", manifest)
+
+
+def as_artifact(model: onnx.ModelProto, path: Path, manifest: Mapping[str, Any]) -> Path:
+    """Saves a model beside a manifest that is another one's but for the file."""
+    onnx.save(model, path)
     file = {"name": path.name, "bytes": content_bytes(path), "sha256": content_sha256(path)}
     write_manifest(manifest_path(path), {**manifest, "file": file})
     return path
+
+
+def test_webassembly_adds_int8_products_in_32_bits(
+    tiny_export: ExportResult, tmp_path: Path, page: Page
+) -> None:
+    """Weights whose sums saturate in 16 bits are computed as exactly as any.
+
+    x86 processors without VNNI fail this; see `export.onnx.saturation`.
+    """
+    results = tmp_path / "results.json"
+    model = one_layer("Conv", np.full((3, 3, 4, 4), 127, np.int8), strides=4)
+    model.graph.output[0].name = model.graph.node[-1].output[0] = "logits"
+    path = as_artifact(model, tmp_path / "loud.onnx", tiny_export.manifest)
+    exact = OnnxSession(path, exact=True)
+    with serving([path], [PHOTO], runtime(), json_file=results, reference=exact) as url:
+        measured(page, url)
+    (entry,) = json.loads(results.read_text())["results"]
+    (output,) = entry["parity"]["outputs"]
+    assert output["sqnr_db"] > 45  # a step of 255 now and then; saturated: 10
 
 
 def test_webgpu(tiny_export: ExportResult, tmp_path: Path, page: Page) -> None:

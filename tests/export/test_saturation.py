@@ -139,13 +139,16 @@ def in_16_bits(rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[Any]:
     return pairs.clip(limits.min, limits.max).sum(2)
 
 
-def one_layer(kind: str, weight: NDArray[np.int8], *, groups: int = 1) -> onnx.ModelProto:
+def one_layer(
+    kind: str, weight: NDArray[np.int8], *, groups: int = 1, strides: int = 1
+) -> onnx.ModelProto:
     """uint8 map, int8 weight, uint8 result; the weight as others' tools may write it.
 
     Args:
         kind: Conv, MatMul, Gemm (its weight transposed by an attribute) or Transposed (by a node).
         weight: (out, in / groups, kh, kw), (in, out), (out, in), (out, in).
         groups: of a convolution.
+        strides: of a convolution.
     """
     axis = 1 if kind == "MatMul" else 0
     channels = weight.shape[axis]
@@ -158,7 +161,10 @@ def one_layer(kind: str, weight: NDArray[np.int8], *, groups: int = 1) -> onnx.M
         "zeros": np.zeros(channels, np.int8),
     }
     operator = "MatMul" if kind == "Transposed" else kind
-    attributes: dict[str, Any] = {"Conv": {"group": groups}, "Gemm": {"transB": 1}}.get(kind, {})
+    attributes: dict[str, dict[str, Any]] = {
+        "Conv": {"group": groups, "strides": [strides, strides]},
+        "Gemm": {"transB": 1},
+    }
     given = "turned" if kind == "Transposed" else "dw"
     turn = [helper.make_node("Transpose", ["dw"], ["turned"], perm=[1, 0])]
     nodes = [
@@ -166,11 +172,13 @@ def one_layer(kind: str, weight: NDArray[np.int8], *, groups: int = 1) -> onnx.M
         helper.make_node("DequantizeLinear", ["q", "step", "zero"], ["dq"]),
         helper.make_node("DequantizeLinear", ["w", "scales", "zeros"], ["dw"], axis=axis),
         *(turn if kind == "Transposed" else []),
-        helper.make_node(operator, ["dq", given], ["sum"], name="layer", **attributes),
+        helper.make_node(
+            operator, ["dq", given], ["sum"], name="layer", **attributes.get(kind, {})
+        ),
         helper.make_node("QuantizeLinear", ["sum", "wide", "zero"], ["qy"]),
         helper.make_node("DequantizeLinear", ["qy", "wide", "zero"], ["y"]),
     ]
-    sides = None if kind != "Conv" else [1, weight.shape[1] * groups, 16, 24]
+    sides = None if kind != "Conv" else [1, weight.shape[1] * groups, None, None]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, sides)
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     tensors = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
