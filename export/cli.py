@@ -22,6 +22,7 @@ from export.commands import (
     FileOrFolder,
     Folder,
     InputSize,
+    NamesFile,
     PresetName,
     Proposals,
     TaskName,
@@ -95,6 +96,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
         detections: Detections = None,
         preset: PresetName = None,
         ema: Ema = False,
+        names: NamesFile = None,
         rewrite: Annotated[
             bool,
             typer.Option(
@@ -125,6 +127,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 pixels=pixels,
                 preset=preset,
                 ema=ema,
+                names=names,
                 rewrite=rewrite,
                 images=images,
                 proposals=proposals,

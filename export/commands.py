@@ -32,6 +32,14 @@ PresetName = Annotated[
         f"{', '.join(PRESETS)}. See `lvt-export models`."
     ),
 ]
+NamesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--names",
+        metavar="FILE",
+        help="Names of the classes, one a line or JSON with colours; else the checkpoint's.",
+    ),
+]
 Ema = Annotated[bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder to write to.")]
 FileOrFolder = Annotated[Path | None, typer.Option(help="File or folder.")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from export.commands import NamesFile
 from lvt.console import AsJson, RuntimeThreads, Verbose, Version, command, new_app, parse_size
 from lvt.errors import UserError
 
@@ -40,6 +41,7 @@ def evaluate(
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Checkpoint: input size, if it has none.")
     ] = None,
+    names: NamesFile = None,
     official: Annotated[
         bool, typer.Option("--official", help="Checkpoint: the official transform, any size.")
     ] = False,
@@ -62,15 +64,18 @@ def evaluate(
         labelled = LabelledData(data, demo_scenes)
         subject: Subject
         if manifest_path(model).is_file():
-            if size or official:
+            if size or official or names:
                 raise UserError(
-                    "--size and --official are for checkpoints; an artifact's are fixed"
+                    "--size, --names and --official are for checkpoints; an artifact's are fixed"
                 )
             subject = open_artifact_subject(model, threads=threads)
             terminal.notes(subject.notes)
         else:
             parsed = parse_size(size) if size else None
-            subject = open_reference_subject(model, size=parsed, official_transform=official)
+            subject = open_reference_subject(
+                model, size=parsed, names=names, official_transform=official
+            )
+            terminal.notes(subject.notes)
         samples = labelled.open(subject.spec.task, subject.labels.names)
         with terminal.progress() as bar:
             task = bar.add_task("evaluating", total=None, detail="")

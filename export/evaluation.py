@@ -91,12 +91,17 @@ class SessionSubject:
 
 @dataclass(frozen=True)
 class ReferenceSubject:
-    """The reference model itself; a panoptic one with nothing bounded or approximated."""
+    """The reference model itself; a panoptic one with nothing bounded or approximated.
+
+    Attributes:
+        notes: what a user of the checkpoint has to know.
+    """
 
     model: nn.Module
     spec: ModelSpec
     labels: Labels
     preprocessing: Preprocessing
+    notes: tuple[str, ...] = ()
 
     def answer(self, picture: NDArray[np.uint8]) -> Answer:
         """See `Subject.answer`."""
@@ -134,19 +139,24 @@ def open_artifact_subject(path: Path, *, threads: int = 0) -> SessionSubject:
 
 
 def open_reference_subject(
-    path: Path, *, size: Size | None = None, official_transform: bool = False
+    path: Path,
+    *,
+    size: Size | None = None,
+    names: Path | None = None,
+    official_transform: bool = False,
 ) -> ReferenceSubject:
     """The reference with a checkpoint's weights, for evaluation.
 
     Args:
         path: a checkpoint, or `demo`.
         size: the input size if the checkpoint has none.
+        names: file with the names of the classes, instead of the checkpoint's.
         official_transform: the official transform instead of the fixed size.
 
     Raises:
         UserError: see `load_source`; or a bare backbone, which answers nothing.
     """
-    request = ExportRequest("onnx", checkpoint=path, size=size)
+    request = ExportRequest("onnx", checkpoint=path, size=size, names=names)
     source = load_source(request)
     labels = source_labels(source)
     if labels is None:
@@ -156,7 +166,7 @@ def open_reference_subject(
         preprocessing = official(source.spec.task, mean, std)
     else:
         preprocessing = fixed_size(source.spec.task, choose_size(request, source), mean, std)
-    return ReferenceSubject(source.model, source.spec, labels, preprocessing)
+    return ReferenceSubject(source.model, source.spec, labels, preprocessing, source.meta.notes)
 
 
 class DemoScenes:

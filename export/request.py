@@ -13,7 +13,7 @@ from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, rea
 from lvt.config import Task
 from lvt.demo import DEMO_CHECKPOINT
 from lvt.errors import UserError
-from lvt.labels import Labels, make_labels
+from lvt.labels import Labels, make_labels, read_names
 from lvt.models import ModelSpec, build_random, default_spec
 from lvt.panoptic.coco import CATEGORIES, STUFF, THINGS
 from lvt.preprocessing import Preprocessing, Size, fixed_size
@@ -36,6 +36,7 @@ class ExportRequest:
         preset: the model where there is no checkpoint; with one, for what its shapes do not
             tell, which is the recursion depth. None for the paper's, or to take the checkpoint's.
         ema: use the checkpoint's EMA weights.
+        names: file with the names of the classes, instead of the checkpoint's.
         precision: of the file; None for the target's default.
         strict: refuse a file of which something runs beside the accelerated path.
         pixels: Core ML only; the file takes 8-bit pixels and normalises them itself.
@@ -52,6 +53,7 @@ class ExportRequest:
     size: Size | None = None
     preset: str | None = None
     ema: bool = False
+    names: Path | None = None
     precision: Precision | None = None
     strict: bool = False
     pixels: bool = False
@@ -89,9 +91,35 @@ def load_source(request: ExportRequest) -> Source:
     if request.checkpoint is not None:
         checkpoint = read_checkpoint(checkpoint_path(request.checkpoint), ema=request.ema)
         spec = identify(checkpoint, task=request.task, preset_name=request.preset)
-        return Source(load_model(checkpoint, spec), spec, checkpoint.meta, checkpoint)
+        meta = _with_names(request, checkpoint.meta, spec)
+        return Source(load_model(checkpoint, spec), spec, meta, checkpoint)
     spec = default_spec(request.task or "classification", request.preset or "lvt")
-    return Source(build_random(spec), spec)
+    return Source(build_random(spec), spec, _with_names(request, CheckpointMeta(), spec))
+
+
+def _with_names(request: ExportRequest, meta: CheckpointMeta, spec: ModelSpec) -> CheckpointMeta:
+    """What is known of the model, with the user's names; a note where there are none.
+
+    Raises:
+        UserError: see `read_names`; or names for a model without classes.
+    """
+    if request.names is not None:
+        if not spec.classes:
+            raise UserError("--names: a bare backbone has no classes")
+        names, colours = read_names(request.names, spec.classes)
+        return replace(meta, class_names=names, palette=colours or meta.palette)
+    known = meta.class_names is not None or not spec.classes or _standard_names(spec) is not None
+    if known or request.checkpoint is None:
+        return meta
+    note = f"the checkpoint names no classes: they are called class 0 to class {spec.classes - 1}"
+    return replace(meta, notes=(*meta.notes, f"{note}; --names FILE gives names"))
+
+
+def _standard_names(spec: ModelSpec) -> str | None:
+    """The data set whose names are taken where a checkpoint has none: told by the counts."""
+    if spec.panoptic and (spec.panoptic.things, spec.panoptic.stuff) == (len(THINGS), len(STUFF)):
+        return "COCO"
+    return "ImageNet" if spec.task == "classification" and spec.classes == 1000 else None
 
 
 def choose_size(request: ExportRequest, source: Source) -> Size:
@@ -188,8 +216,7 @@ def source_labels(source: Source) -> Labels | None:
     if not spec.classes:
         return None
     names, palette = meta.class_names, meta.palette
-    split = (spec.panoptic.things, spec.panoptic.stuff) if spec.panoptic else None
-    if names is None and split == (len(THINGS), len(STUFF)):
+    if names is None and _standard_names(spec) == "COCO":
         names = tuple(category.name for category in CATEGORIES)
         palette = tuple(category.colour for category in CATEGORIES)
     return make_labels(spec.classes, names, palette, imagenet=spec.task == "classification")

@@ -15,6 +15,7 @@ from export.commands import (
     FileOrFolder,
     Folder,
     InputSize,
+    NamesFile,
     PresetName,
     Proposals,
     TaskName,
@@ -123,6 +124,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
         detections: Detections = None,
         preset: PresetName = None,
         ema: Ema = False,
+        names: NamesFile = None,
         plot: Annotated[
             Path | None, typer.Option(help="Write the blocks' sensitivities as a picture (.png).")
         ] = None,
@@ -158,6 +160,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
                 size=parse_size(size) if size else None,
                 preset=preset,
                 ema=ema,
+                names=names,
                 proposals=proposals,
                 detections=detections,
             )

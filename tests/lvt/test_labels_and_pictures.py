@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lvt.errors import UserError
-from lvt.labels import Labels, imagenet_names, make_labels, spread_colours
+from lvt.labels import Labels, imagenet_names, make_labels, read_names, spread_colours
 from lvt.metrics import confusion_matrix, max_abs_error, mean_iou, regions_found, sqnr_db
 from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.postprocessing import ranked_classes
@@ -127,3 +128,47 @@ def test_panoptic_overlay_shows_instances_stuff_and_leaves_void_alone() -> None:
     legend = pixels[:, 100:].reshape(-1, 3)
     assert (legend == (0, 255, 0)).all(1).any()
     assert not (legend == (255, 0, 0)).all(1).any()  # no person
+
+
+RED = '"color": [1, 2, 3]'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "colours"),
+    [
+        ("n.txt", "sky\n[red]car\n", None),
+        ("n.txt", "\ufeffsky\r\n[red]car\r\n\r\n", None),
+        ("n.json", '["sky", "[red]car"]', None),
+        ("n.json", '\ufeff{"names": ["sky", "[red]car"], "colours": [[1, 2, 3], [4, 5, 6]]}', True),
+        ("n.json", '{"classes": ["sky", "[red]car"], "palette": [[1, 2, 3], [4, 5, 6]]}', True),
+        ("n.json", f'[{{"name": "sky", {RED}}}, {{"name": "[red]car", "color": [4, 5, 6]}}]', True),
+    ],
+)
+def test_names_of_a_file(name: str, text: str, colours: bool | None, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    palette = ((1, 2, 3), (4, 5, 6)) if colours else None
+    assert read_names(path, 2) == (("sky", "[red]car"), palette)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\nb\nc\n", "3 names, and the model has 2 classes"),
+        ("a\n\nb\n", "3 names"),
+        ("\nb\n", "a name is empty"),
+        ('["a", 5]', "no text"),
+        ('{"names": "ab"}', "write one name a line, or JSON"),
+        ('["a"', "is not JSON"),
+        ('{"names": ["a", "b"], "colours": [[1, 2], [3, 4]]}', "a colour is not"),
+        ('{"names": ["a", "b"], "colours": [[1, 2, 300], [3, 4, 5]]}', "from 0 to 255"),
+        ('{"names": ["a", "b"], "colours": [[1, 2, 3]]}', "each class needs a colour"),
+    ],
+)
+def test_names_that_are_none(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "names"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_names(path, 2)
+    with pytest.raises(UserError, match="cannot read --names"):
+        read_names(tmp_path / "absent", 2)

@@ -1,0 +1,84 @@
+"""A checkpoint file's weights and what it says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from lvt.checkpoint.containers import clean, unwrap
+from lvt.checkpoint.meta import CheckpointMeta, parse_meta
+from lvt.checkpoint.pickles import load_pickle
+from lvt.checks import parse_json
+from lvt.errors import UserError
+from lvt.files import file_sha256
+from lvt.models import ModelSpec
+
+SAFETENSORS_KEY = "lvt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file's weights, ready to load: float32, prefixes stripped, dead keys dropped."""
+
+    path: Path
+    sha256: str
+    container: str
+    state_dict: dict[str, Tensor]
+    meta: CheckpointMeta = field(default_factory=CheckpointMeta)
+    spec: ModelSpec | None = None
+    """The model, where the file names it (our own format does)."""
+
+
+def read_checkpoint(path: Path, *, ema: bool = False) -> Checkpoint:
+    """Reads a checkpoint file of any known container.
+
+    Args:
+        path: the file.
+        ema: take the exponential moving average of the weights.
+
+    Raises:
+        UserError: no such file, not a checkpoint, damaged, or holding anything but plain data.
+    """
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}" + (" (a folder)" if path.is_dir() else ""))
+    if _is_safetensors(path):
+        if ema:
+            raise UserError(f"{path.name} holds one set of weights; leave out --ema")
+        return _read_safetensors(path)
+    container, given, meta = unwrap(path, load_pickle(path), ema=ema)
+    state, notes = clean(path, given)
+    meta = replace(meta, notes=(*meta.notes, *notes))
+    return Checkpoint(path, file_sha256(path), container, state, meta)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By content: a safetensors file begins with the length of its JSON header, then a brace."""
+    with path.open("rb") as stream:
+        head = stream.read(9)
+    return path.suffix == ".safetensors" or (
+        len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < 1 << 27
+    )
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="pt") as archive:
+            header = archive.metadata() or {}
+            state = {key: archive.get_tensor(key) for key in archive.keys()}  # noqa: SIM118
+    except Exception as error:  # the binding and torch.frombuffer have no common exception
+        raise UserError(f"{path.name} is damaged or not a safetensors file: {error}") from error
+    spec, meta = None, CheckpointMeta()
+    if SAFETENSORS_KEY in header:
+        try:
+            description = parse_json(header[SAFETENSORS_KEY])
+            spec = ModelSpec.from_dict(description["model"])
+            meta = parse_meta(description.get("meta", {}))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path.name}: its description is damaged: {error!r}") from error
+    state, notes = clean(path, state)
+    meta = replace(meta, notes=(*meta.notes, *notes))
+    return Checkpoint(path, file_sha256(path), "safetensors", state, meta, spec)
