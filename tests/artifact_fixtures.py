@@ -10,6 +10,7 @@ from export.exporter import ExportResult, export_artifact
 from export.request import ExportRequest
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.models import ModelSpec, build_random
+from lvt.preprocessing import packaged_photos
 from tests.conftest import TINY
 
 TINY_SEMANTIC = ModelSpec("semantic", TINY, 3, decoder_dim=24)
@@ -35,3 +36,15 @@ def demo_export(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
     """The demonstration model as an artifact; the export takes half a minute."""
     folder = tmp_path_factory.mktemp("demo")
     return export_artifact(ExportRequest("onnx", out=folder, checkpoint=Path("demo")))
+
+
+@pytest.fixture(scope="session")
+def tiny_int8(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model as an int8 ONNX artifact."""
+    from quantization.quantizer import Quantizer, QuantizeRequest
+
+    folder = tmp_path_factory.mktemp("int8")
+    export = ExportRequest("onnx", out=folder, checkpoint=tiny_checkpoint)
+    photos = packaged_photos()[0].parent
+    request = QuantizeRequest(export, calib=photos, method="minmax")
+    return Quantizer(request).quantize("onnx").path

@@ -6,6 +6,7 @@ The runtime is set up as `export.targets` does: one thread, LiteRT with XNNPACK.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 
 def onnx(model: str) -> Callable[[Any], dict[str, Any]]:
     """ONNX Runtime's CPU kernels."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

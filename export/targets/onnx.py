@@ -25,6 +25,9 @@ from lvt.errors import UserError
 OPSET = 20
 """The first with Gelu, which runtimes execute as one kernel; ONNX Runtime has it since 1.17."""
 
+IR_VERSION = 9
+"""What opset 20 needs. torch writes 10, which ONNX Runtime refuses until 1.18."""
+
 INPUT = "image"
 _SCOPE_KEY = "pkg.torch.onnx.name_scopes"
 MODULE_KEY = "lvt.module"
@@ -46,6 +49,7 @@ def write(conversion: Conversion, path: Path) -> None:
     )
     assert program is not None
     proto = program.model_proto
+    proto.ir_version = IR_VERSION
     _tidy_metadata(proto)
     proto.producer_name = "lvt-mobile"
     onnx.helper.set_model_props(proto, conversion.metadata)

@@ -5,6 +5,8 @@ Files of other targets are put to the same test: their kernels add in 32 bits ev
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -17,13 +19,17 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from export import run_cli
+from export.artifact import manifest_path, write_manifest
 from export.capabilities import TARGETS, installed
 from export.onnx.saturation import PAIR_LIMIT, find_pair_sums, kernel_order, pair_sums
 from export.session import Outputs, TorchSession
 from export.targets import Conversion, load_target
 from export.targets.onnx import OnnxSession
 from lvt.metrics import sqnr_db
+from lvt.preprocessing import packaged_photos
 from tests.export.int8 import SMALL_SPEC, in_int8, loud
+from tests.export.test_cli import run
 from tests.processors import emulated_features, run_without_vnni, x86_emulator
 
 SIZE = (16, 24)
@@ -214,6 +220,23 @@ def test_depthwise_sums_are_right_without_vnni(tmp_path: Path) -> None:
     onnx.save(one_layer("Conv", np.full((8, 1, 3, 3), 127, np.int8), groups=8), path)
     exact = OnnxSession(path, exact=True).run(image)["y"]
     np.testing.assert_allclose(run_without_vnni("onnx", path, image, tmp_path)["y"], exact, 1e-2)
+
+
+def test_files_of_before_are_told(
+    tiny_int8: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They lack the proof in their manifests; their sums may saturate."""
+    manifest = json.loads(manifest_path(tiny_int8).read_text("utf-8"))
+    proof = manifest["quantization"].pop("pair_sums")
+    assert proof == find_pair_sums(tiny_int8).to_dict()
+    assert proof["layers"] > 10
+    assert proof["largest"] <= PAIR_LIMIT
+    old = Path(shutil.copy(tiny_int8, tmp_path))
+    write_manifest(manifest_path(old), manifest)
+    photo = packaged_photos()[0]
+    for model, told in ((tiny_int8, False), (old, True)):
+        assert run(run_cli.app, model, photo, "-o", tmp_path / "o.png") == 0
+        assert ("quantized by lvt-mobile 0.1: on x86" in capfd.readouterr().err) == told
 
 
 def test_an_odd_last_weight_is_alone() -> None:

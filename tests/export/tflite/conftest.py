@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 
 from export.capabilities import Precision
@@ -21,6 +18,7 @@ from export.targets import Conversion
 from lvt.models import ModelSpec, build_random
 from lvt.preprocessing import fixed_size, packaged_photos, read_image
 from tests.conftest import TINY, tiny
+from tests.old_environments import call, old_python
 
 SIZE = (64, 96)
 METADATA = {"lvt.task": "backbone", "lvt.labels": '["Straße", "空"]'}
@@ -105,43 +103,14 @@ RunOld = Callable[[Path, np.ndarray], dict[str, np.ndarray]]
 @pytest.fixture(scope="session")
 def run_old(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> RunOld:
     """Runs a file on an NCHW image in TensorFlow Lite 2.14, in a process of its own."""
-    assert pytestconfig.cache is not None
-    folder = pytestconfig.cache.mkdir("tflite-runtime-2.14")
-    python = folder / "venv" / "bin" / "python"
-    ready = folder / "ready"
-    with FileLock(folder / "lock"):  # parallel test workers share it
-        if not ready.exists():
-            _make_environment(folder / "venv", python)
-            ready.touch()
+    python = old_python(pytestconfig, "tflite-runtime-2.14", *OLD_RUNTIME)
 
     def run(model: Path, image: np.ndarray) -> dict[str, np.ndarray]:
         work = tmp_path_factory.mktemp("old")
         np.save(work / "in.npy", np.ascontiguousarray(image.transpose(0, 2, 3, 1)))
         script = Path(__file__).with_name("old_runtime.py")
-        _call(python, script, model, work / "in.npy", work / "out.npz")
+        call(python, script, model, work / "in.npy", work / "out.npz")
         with np.load(work / "out.npz") as outputs:
             return dict(outputs)
 
     return run
-
-
-def _make_environment(venv: Path, python: Path) -> None:
-    try:
-        _call(sys.executable, "-m", "venv", "--clear", venv)
-        _call(python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", *OLD_RUNTIME)
-    except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
-        reason = str(error).strip().splitlines()[-1]
-        pytest.skip(f"cannot install {OLD_RUNTIME[0]} (no network, or no wheel): {reason}")
-
-
-def _call(*arguments: Any) -> None:
-    """Runs a program.
-
-    Raises:
-        AssertionError: it failed; holds what it said.
-    """
-    done = subprocess.run(
-        [str(argument) for argument in arguments], capture_output=True, text=True, timeout=300
-    )
-    if done.returncode != 0:
-        raise AssertionError(done.stderr or f"exit code {done.returncode}")

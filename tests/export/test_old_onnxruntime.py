@@ -1,0 +1,55 @@
+"""ONNX files load and compute the same where ONNX Runtime is as old as docs/targets.md promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from device_bench.arm import guest
+from export.exporter import ExportResult, _scene
+from export.session import Outputs
+from export.targets import onnx as target
+from lvt.demo import HELD_OUT_SEEDS
+from lvt.metrics import sqnr_db
+from tests.old_environments import call, old_python
+
+OLDEST = "onnxruntime==1.17.*"
+
+
+def run_oldest(
+    config: pytest.Config, model: Path, image: NDArray[np.float32], folder: Path
+) -> Outputs:
+    python = old_python(config, "onnxruntime-1.17", OLDEST, "numpy<2")
+    np.savez(folder / "image.npz", image)
+    call(python, guest.__file__, "onnx", model, folder / "image.npz", folder / "outputs.npz")
+    with np.load(folder / "outputs.npz") as values:
+        return {name.removeprefix("0/"): values[name] for name in values.files}
+
+
+def test_float(tiny_export: ExportResult, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    shape = tiny_export.manifest["inputs"][0]["shape"]
+    image = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    expected = target.open_session(tiny_export.path).run(image)
+    for name, value in run_oldest(pytestconfig, tiny_export.path, image, tmp_path).items():
+        assert sqnr_db(value, expected[name]) > 90
+
+
+def test_int8(tiny_int8: Path, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    image = np.random.default_rng(0).standard_normal((1, 3, 64, 96)).astype(np.float32)
+    expected = target.open_session(tiny_int8).run(image)
+    for name, value in run_oldest(pytestconfig, tiny_int8, image, tmp_path).items():
+        assert sqnr_db(value, expected[name]) > 25  # float layers round otherwise, then int8
+
+
+@pytest.mark.slow
+def test_panoptic(demo_export: ExportResult, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    from export.artifact import open_artifact
+
+    image = open_artifact(demo_export.path).preprocessing(_scene(HELD_OUT_SEEDS[0]))
+    expected = target.open_session(demo_export.path).run(image)
+    assert np.count_nonzero(expected["scores"]) >= 2
+    for name, value in run_oldest(pytestconfig, demo_export.path, image, tmp_path).items():
+        assert sqnr_db(value, expected[name]) > 90, name
