@@ -134,7 +134,7 @@ def read_results(path: Path) -> ResultFile:
         UserError: there is none, or it is something else, damaged, or of another schema.
     """
     try:
-        data = parse_json(path.read_text("utf-8"))
+        data = parse_json(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:

@@ -158,7 +158,7 @@ def open_artifact(path: Path) -> Artifact:
             "lvt-export writes both, and they belong side by side"
         )
     try:
-        manifest = parse_json(sidecar.read_text("utf-8"))
+        manifest = parse_json(sidecar.read_text("utf-8-sig"))
         schema = manifest["schema"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{sidecar} is not a manifest: {error!r}") from error

@@ -40,6 +40,12 @@ NamesFile = Annotated[
         help="Names of the classes, one a line or JSON with colours; else the checkpoint's.",
     ),
 ]
+DataSplit = Annotated[
+    str | None,
+    typer.Option(
+        "--split", metavar="NAME", help="Subfolder of --data, such as val, if it has several."
+    ),
+]
 Ema = Annotated[bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder to write to.")]
 FileOrFolder = Annotated[Path | None, typer.Option(help="File or folder.")]

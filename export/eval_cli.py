@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.commands import NamesFile
+from export.commands import DataSplit, NamesFile
 from lvt.console import AsJson, RuntimeThreads, Verbose, Version, command, new_app, parse_size
 from lvt.errors import UserError
 
@@ -33,6 +33,7 @@ def evaluate(
             "(or ADE20K's annotations/). Classification: one folder a class."
         ),
     ] = None,
+    split: DataSplit = None,
     demo_scenes: Annotated[
         int | None,
         typer.Option(min=1, max=10_000, help="Instead of --data: so many held-out scenes."),
@@ -61,7 +62,7 @@ def evaluate(
         )
         from export.evaluation import evaluate as run
 
-        labelled = LabelledData(data, demo_scenes)
+        labelled = LabelledData(data, demo_scenes, split)
         subject: Subject
         if manifest_path(model).is_file():
             if size or official or names:
@@ -87,6 +88,7 @@ def evaluate(
                     task, completed=done, total=total, detail=f"{done}/{total}"
                 ),
             )
+        terminal.notes(result.notes)
         if as_json:
             typer.echo(json.dumps(result.to_dict()))
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,6 +45,11 @@ Sample = ClassSample | MaskSample | PanopticSample
 
 class Samples(Sized, Iterable[Sample], Protocol):
     """Labelled pictures."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of figures should know of those read so far."""
+        ...
 
 
 class Subject(Protocol):
@@ -180,6 +185,7 @@ class DemoScenes:
         if names != CLASSES:
             raise UserError("--demo-scenes is for the demonstration model's classes")
         self._seeds = HELD_OUT_SEEDS[:count]
+        self.notes = ()
 
     def __len__(self) -> int:
         return len(self._seeds)
@@ -190,7 +196,12 @@ class DemoScenes:
 
 @dataclass(frozen=True)
 class LabelledData:
-    """Where labelled pictures come from: a folder, or so many held-out scenes.
+    """Where labelled pictures come from: a folder (or COCO's JSON), or so many held-out scenes.
+
+    Attributes:
+        folder: of pictures and what is true of them.
+        demo_scenes: how many scenes.
+        split: the subfolder that is meant, where there are several.
 
     Raises:
         UserError: both, or neither.
@@ -198,10 +209,13 @@ class LabelledData:
 
     folder: Path | None = None
     demo_scenes: int | None = None
+    split: str | None = None
 
     def __post_init__(self) -> None:
         if (self.folder is None) == (self.demo_scenes is None):
             raise UserError("give either --data DIR or --demo-scenes N")
+        if self.split is not None and self.folder is None:
+            raise UserError("--split chooses among the subfolders of --data")
 
     def open(self, task: Task, names: tuple[str, ...]) -> Samples:
         """The pictures for a task and its classes.
@@ -214,11 +228,11 @@ class LabelledData:
             assert self.demo_scenes is not None
             return DemoScenes(self.demo_scenes, names)
         if task == "panoptic":
-            return CocoPanoptic(self.folder, names)
+            return CocoPanoptic(self.folder, names, self.split)
         if task == "semantic":
-            return MaskFolder(self.folder, len(names))
+            return MaskFolder(self.folder, len(names), self.split)
         wordnet_ids = imagenet_wordnet_ids() if len(names) == 1000 else ()
-        return ImageFolder(self.folder, names, wordnet_ids)
+        return ImageFolder(self.folder, names, wordnet_ids, self.split)
 
 
 @dataclass(frozen=True)
@@ -231,6 +245,7 @@ class Evaluation:
         per_class: class name to its main figure, percent.
         per_size: what is small, medium or large in the picture to its main figure, percent.
         details: everything, for machines.
+        notes: what a reader should know of the data before believing the figures.
     """
 
     images: int
@@ -238,6 +253,7 @@ class Evaluation:
     per_class: dict[str, float]
     per_size: dict[str, float]
     details: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -247,6 +263,7 @@ class Evaluation:
             "per_class": _without_nan(self.per_class),
             "per_size": _without_nan(self.per_size),
             "details": _without_nan(self.details),
+            "notes": list(self.notes),
         }
 
 
@@ -281,15 +298,35 @@ class _IoUTally:
         self._names = subject.labels.names
         self._matrix = np.zeros((len(self._names),) * 2, np.int64)
         self._regions = {band: np.zeros(2, np.int64) for band in SIZE_BANDS}
+        self._shifted = {shift: np.zeros(2, np.int64) for shift in (-1, 1)}
 
     def add(self, said: Any, sample: MaskSample) -> None:
         self._matrix += confusion_matrix(said, sample.labels, len(self._names))
         for band, counts in regions_found(said, sample.labels, len(self._names)).items():
             self._regions[band] += counts
+        for shift, totals in self._shifted.items():
+            moved = sample.labels + shift
+            valid = (sample.labels >= 0) & (moved >= 0) & (moved < len(self._names))
+            totals += (int((moved == said)[valid].sum()), int(valid.sum()))
+
+    def _suspicion(self, accuracy: float) -> tuple[str, ...]:
+        """Whether masks whose values mean the class before or after would fit much better."""
+        for shift, (right, total) in self._shifted.items():
+            other = right / total if total else 0.0
+            if other > 2 * accuracy + _CHANCE:
+                which = "lower" if shift < 0 else "higher"
+                return (
+                    "the masks look shifted by one: with each value meaning the class one "
+                    f"{which}, {other:.1%} of the pixels would be right instead of {accuracy:.1%}; "
+                    "masks whose 0 is void belong in annotations/, others in masks/",
+                )
+        return ()
 
     def result(self, images: int) -> Evaluation:
         iou = class_iou(self._matrix)
-        accuracy = float(np.diag(self._matrix).sum() / max(1, self._matrix.sum()))
+        if not self._matrix.sum():
+            raise UserError("nothing to measure: every pixel of the masks is void")
+        accuracy = float(np.diag(self._matrix).sum() / self._matrix.sum())
         figures = {"mIoU": 100 * mean_iou(self._matrix), "pixel accuracy": 100 * accuracy}
         per_class = {
             name: 100 * float(value)
@@ -302,7 +339,12 @@ class _IoUTally:
             if total
         }
         details = {"confusion": self._matrix.tolist()}
-        return Evaluation(images, figures, per_class, per_size, details)
+        notes = self._suspicion(accuracy)
+        return Evaluation(images, figures, per_class, per_size, details, notes)
+
+
+_CHANCE = 0.1
+"""Share of pixels that a wrong mapping of classes may have right."""
 
 
 class _QualityTally:
@@ -311,11 +353,15 @@ class _QualityTally:
         assert config is not None
         self._names = subject.labels.names
         self._quality = PanopticQuality(config.things, config.stuff)
+        self._segments = 0
 
     def add(self, said: PanopticMap, sample: PanopticSample) -> None:
         self._quality.add(said, sample.truth)
+        self._segments += sum(not segment.crowd for segment in sample.truth.segments)
 
     def result(self, images: int) -> Evaluation:
+        if not self._segments:
+            raise UserError("nothing to measure: the pictures have no segments that count")
         report = self._quality.report()
         figures = {
             "PQ": 100 * report.all.pq,
@@ -360,4 +406,5 @@ def evaluate(
     for done, sample in enumerate(islice(samples, total), start=1):
         tally.add(subject.answer(sample.image), sample)
         tick(done, total)
-    return tally.result(total)
+    result = tally.result(total)
+    return replace(result, notes=(*samples.notes, *result.notes))

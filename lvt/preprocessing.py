@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lvt.checks import number, whole_number
 from lvt.config import Task
 from lvt.errors import UserError
-from lvt.images import PictureError, decode
+from lvt.images import SUFFIXES, PictureError, decode
 from lvt.resize import FILTERS, Filter, resize_uint8
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -354,9 +354,6 @@ def fixed_size(
     )
 
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-
-
 def read_image(path: Path) -> NDArray[np.uint8]:
     """A picture file as upright RGB (H, W, 3) uint8; EXIF orientation is applied.
 
@@ -371,17 +368,33 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise UserError(f"cannot read {path} as an image: {error}") from error
 
 
+def picture_files(folder: Path) -> list[Path]:
+    """The picture files below `folder`: those in it, or where there are none those in subfolders.
+
+    Hidden files are passed over; macOS puts one (`._name`) beside every picture on a foreign disk.
+
+    Args:
+        folder: an existing one.
+    """
+    direct = sorted(path for path in folder.iterdir() if _is_picture(path))
+    return direct or sorted(path for path in folder.rglob("*") if _is_picture(path))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
 def list_images(folder: Path) -> list[Path]:
-    """The picture files directly in `folder`, sorted by name.
+    """As `picture_files`, of which there must be some.
 
     Raises:
         UserError: not a folder, or no pictures in it.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder of images")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    paths = picture_files(folder)
     if not paths:
-        raise UserError(f"no images ({', '.join(sorted(IMAGE_SUFFIXES))}) in {folder}")
+        raise UserError(f"no images ({', '.join(sorted(SUFFIXES))}) in {folder}")
     return paths
 
 

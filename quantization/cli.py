@@ -10,6 +10,7 @@ from export.capabilities import TargetInfo, check_installed
 from export.commands import (
     ALL,
     AndroidApp,
+    DataSplit,
     Detections,
     Ema,
     FileOrFolder,
@@ -87,6 +88,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
             Path | None,
             typer.Option(help="Labelled pictures, as of lvt-eval; the budget is measured on them."),
         ] = None,
+        split: DataSplit = None,
         demo_scenes: Annotated[
             int | None,
             typer.Option(min=1, max=10_000, help="Instead of --data: so many held-out scenes."),
@@ -146,7 +148,7 @@ def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> No
 
             points, decibels = parse_budget(budget)
             given = data is not None or demo_scenes is not None
-            labelled = LabelledData(data, demo_scenes) if given else None
+            labelled = LabelledData(data, demo_scenes, split) if given else None
             if (points is not None and not labelled) or (decibels is not None and labelled):
                 raise UserError(
                     f"--budget {budget}: points need --data or --demo-scenes, dB is for without"

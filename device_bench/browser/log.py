@@ -36,7 +36,7 @@ class ResultLog:
                     f"{file} was measured with --preset {earlier.protocol.name} and --threads "
                     f"{earlier.threads}: use the same, or give another file"
                 )
-            self._data = json.loads(file.read_text("utf-8"))
+            self._data = json.loads(file.read_text("utf-8-sig"))
 
     def add(self, measured: list[Measurement]) -> tuple[ResultFile, ResultFile]:
         """Adds what one browser measured, and writes the file.

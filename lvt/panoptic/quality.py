@@ -43,7 +43,8 @@ class PanopticTruth:
     """The truth about one image.
 
     Attributes:
-        ids: integers (H, W); a value that is the id of no segment is void.
+        ids: integers (H, W); 0 is void. A value that is the id of no segment is, as for
+            panopticapi, neither void nor anything that can be found.
         segments: of the map.
     """
 
@@ -193,13 +194,17 @@ class PanopticQuality:
 
 
 class _Overlaps:
-    """Pixels that each true and each predicted segment share; row and column 0 are void."""
+    """Pixels that each true and each predicted segment share.
+
+    Row and column 0 are void; the last row has what is no segment of the truth, and not void.
+    """
 
     def __init__(self, predicted: PanopticMap, truth: PanopticTruth):
         true = _dense(truth.ids, [segment.id for segment in truth.segments])
+        true[(true == 0) & (truth.ids != 0)] = len(truth.segments) + 1
         found = _dense(predicted.ids, [segment.id for segment in predicted.segments])
         columns = len(predicted.segments) + 1
-        size = (len(truth.segments) + 1, columns)
+        size = (len(truth.segments) + 2, columns)
         counts = np.bincount((true * columns + found).ravel(), minlength=size[0] * size[1])
         self._shared = counts.reshape(size)
         self._true_area = self._shared.sum(axis=1)

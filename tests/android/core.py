@@ -27,10 +27,14 @@ class Core:
 
     java: str
 
-    def call(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Runs it, whatever comes of it."""
+    def call(
+        self, *arguments: str | Path, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs it, whatever comes of it; in another environment, where one is given."""
         command = [self.java, "-jar", str(JAR), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=300, env=environment
+        )
 
     def run(self, artifact: Path, folder: Path, pictures: list[Path]) -> list[dict[str, Any]]:
         """What the artifact says of each picture; maps are written into `folder`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -200,3 +201,17 @@ def test_errors_are_one_line(core: Core, tiny_export: ExportResult, tmp_path: Pa
     assert "as an image" in message(copy, tmp_path, manifest)
     copy.write_bytes(b"other")
     assert "SHA-256 differs" in message(copy, tmp_path, photo)
+
+
+def test_nothing_is_left_in_the_home(core: Core, tiny_export: ExportResult, tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry is switched off before the library loads."""
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ORT_")}
+    photo = packaged_photos()[0]
+    done = core.call(
+        *("run", tiny_export.path, tmp_path / "maps", photo),
+        environment={**kept, "HOME": str(home)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path for path in home.rglob("*") if path.is_file()] == []

@@ -48,6 +48,19 @@ def test_permissions() -> None:
     assert "android.permission.INTERNET" in removed
 
 
+def test_telemetry() -> None:
+    """ONNX Runtime's library brings a provider that loads it when the process starts."""
+    root = ET.parse(PROJECT / "app" / "src" / "main" / "AndroidManifest.xml").getroot()
+    (provider,) = (
+        entry
+        for entry in root.findall("application/provider")
+        if entry.get(f"{_ANDROID}name") == "ai.onnxruntime.TelemetryInitializer"
+    )
+    assert provider.get(f"{_TOOLS}node") == "remove"
+    (application,) = root.findall("application")
+    assert application.get(f"{_ANDROID}name") == ".DemoApplication"
+
+
 def test_benchmark_is_guarded() -> None:
     """Any app could else make the phone run hot; the launcher's entry alone is open to all."""
     root = ET.parse(PROJECT / "app" / "src" / "main" / "AndroidManifest.xml").getroot()

@@ -28,6 +28,7 @@ private val USAGE = """
 
 /** The Android app's core on a desktop. Results go to standard output, everything else to standard error. */
 fun main(arguments: Array<String>) {
+    switchTelemetryOff()
     val command = arguments.firstOrNull()
     val rest = arguments.drop(1)
     val done = try {
