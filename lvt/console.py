@@ -5,7 +5,9 @@ Imports nothing heavy, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
 import re
 import sys
@@ -145,7 +147,8 @@ class Terminal:
 
         # A file or a pipe has no width of its own; 80 columns would break most tables.
         width = None if sys.stdout.isatty() else WIDTH_OF_FILES
-        return Console(highlight=False, width=width)
+        # Names of classes and files are printed as they are, brackets and colons too.
+        return Console(highlight=False, width=width, markup=False, emoji=False)
 
     def note(self, text: str, cause: BaseException | None = None) -> None:
         """One line on stderr; where everything is shown, what caused it too."""
@@ -166,9 +169,9 @@ class Terminal:
 
         console = Console(file=self._errors)
         return Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -195,6 +198,7 @@ def command(verbose: bool) -> Iterator[Terminal]:
     `UserError` becomes one line and exit code 2; Ctrl-C becomes one line and exit code 130. What
     other libraries write to stderr is held back, unless `verbose`, and shown if we crash.
     """
+    _escape_what_cannot_be_encoded()
     if verbose:
         with _outcome(sys.stderr):
             yield Terminal(sys.stderr, verbose=True)
@@ -202,7 +206,7 @@ def command(verbose: bool) -> Iterator[Terminal]:
     sys.stderr.flush()
     with (
         tempfile.TemporaryFile() as noise,
-        os.fdopen(os.dup(2), "w") as errors,
+        os.fdopen(os.dup(2), "w", errors=_ESCAPED) as errors,
         os.fdopen(os.dup(noise.fileno()), "w", buffering=1) as python_noise,
         contextlib.redirect_stderr(python_noise),
     ):
@@ -219,6 +223,26 @@ def command(verbose: bool) -> Iterator[Terminal]:
         finally:
             errors.flush()
             os.dup2(errors.fileno(), 2)
+
+
+_ESCAPED = "lvt-escaped"
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Characters that a stream's encoding lacks, as JSON writes them: that stays valid JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs), error.end
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Pipes and old terminals have encodings without the characters of many names."""
+    codecs.register_error(_ESCAPED, _escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPED)
 
 
 def _one_line(text: str) -> str:
