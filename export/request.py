@@ -11,7 +11,7 @@ from export.capabilities import TARGETS, Precision, StoredPrecision, TargetInfo
 from export.panoptic.graph import bounded, check_size
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.config import Task
-from lvt.demo import DEMO_CHECKPOINT
+from lvt.demo import checkpoint_path
 from lvt.errors import UserError
 from lvt.labels import Labels, make_labels, read_names
 from lvt.models import ModelSpec, build_random, default_spec
@@ -71,15 +71,6 @@ class Source:
     spec: ModelSpec
     meta: CheckpointMeta = field(default_factory=CheckpointMeta)
     checkpoint: Checkpoint | None = None
-
-
-DEMO = Path("demo")
-"""As a checkpoint, this name means the demonstration model that ships with the package."""
-
-
-def checkpoint_path(given: Path) -> Path:
-    """The file that is meant: `demo` is the demonstration model's unless there is such a file."""
-    return DEMO_CHECKPOINT if given == DEMO and not given.exists() else given
 
 
 def load_source(request: ExportRequest) -> Source:

@@ -64,6 +64,43 @@ class SignalToNoise:
         return decibels(self._signal, self._noise)
 
 
+class ChannelNoise:
+    """Signal to noise of values in channels, of which each counts the same; array by array.
+
+    The signal is what differs from a channel's mean, so that a constant cannot carry it, and a
+    channel that is lost counts as one, however large the others are.
+    """
+
+    def __init__(self) -> None:
+        self._totals: NDArray[np.float64] | None = None
+        self._count = 0
+
+    def add(self, actual: Array, expected: Array) -> None:
+        """Takes one pair of arrays in: (B, C, ...), or (C,) of one image."""
+        channels = 1 if expected.ndim > 1 else 0
+        wanted = np.moveaxis(expected.astype(np.float64), channels, 0)
+        wanted = wanted.reshape(wanted.shape[0], -1)
+        found = np.moveaxis(actual.astype(np.float64), channels, 0).reshape(wanted.shape)
+        noise = np.square(found - wanted)
+        totals = np.stack([wanted.sum(1), np.square(wanted).sum(1), noise.sum(1)])
+        self._totals = totals if self._totals is None else self._totals + totals
+        self._count += wanted.shape[1]
+
+    @property
+    def db(self) -> float:
+        """In dB; infinite where all pairs are identical."""
+        if self._totals is None:
+            return math.inf
+        sums, squares, noise = self._totals
+        if not np.isfinite(noise).all():
+            return -math.inf
+        if self._count == 1:  # one value has no spread: as it is
+            return decibels(float(squares.sum()), float(noise.sum()))
+        signal = np.maximum(squares - np.square(sums) / self._count, 0)
+        lost = np.where(noise > signal, 1.0, noise / np.where(signal > 0, signal, 1.0))
+        return decibels(1.0, float(np.where(noise == 0, 0.0, lost).mean()))
+
+
 def sqnr_db(actual: Array, expected: Array) -> float:
     """Signal to quantization-noise ratio in dB; infinite for identical arrays."""
     ratio = SignalToNoise()

@@ -377,11 +377,13 @@ def picture_files(folder: Path) -> list[Path]:
         folder: an existing one.
     """
     direct = sorted(path for path in folder.iterdir() if _is_picture(path))
-    return direct or sorted(path for path in folder.rglob("*") if _is_picture(path))
+    below = (path for path in folder.rglob("*") if not path.is_dir())
+    return direct or sorted(path for path in below if _is_picture(path))
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    """By name: one that turns out to be a folder or a broken link is named by who reads it."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def list_images(folder: Path) -> list[Path]:

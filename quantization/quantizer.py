@@ -33,6 +33,7 @@ from export.session import Session, TorchSession
 from export.targets import Conversion, Target, load_target
 from lvt.errors import UserError
 from lvt.files import atomic_folder
+from lvt.preprocessing import packaged_photos, read_image
 from quantization.abilities import ABILITIES, RECIPES, for_weights_only
 from quantization.accuracy import (
     Budget,
@@ -42,7 +43,13 @@ from quantization.accuracy import (
     output_sqnr,
     side_by_side,
 )
-from quantization.calibration import WANTED, Calibration, read_calibration
+from quantization.calibration import (
+    UNSEEN,
+    WANTED,
+    Calibration,
+    keep_some_out,
+    read_calibration,
+)
 from quantization.finetune import finetune
 from quantization.graph import Abilities
 from quantization.graph_report import GraphReport, graph_report
@@ -141,7 +148,8 @@ class Quantizer:
         progress("reading the checkpoint")
         self.job: Job = prepare(request.export)
         progress("reading calibration pictures")
-        self.calibration: Calibration = read_calibration(request.calib, self.job.preprocessing)
+        read = read_calibration(request.calib, self.job.preprocessing, WANTED + UNSEEN)
+        self.calibration: Calibration = keep_some_out(read)
         self._samples: Samples | None = None
         if request.data is not None:
             labels = self.job.labels
@@ -178,8 +186,9 @@ class Quantizer:
             self._progress("evaluating the float model")
             budget, job = self.request.budget, self.job
             if self._samples is None:
-                images = self.calibration.images
-                self._judge = OutputJudge(images, float_session, budget, job.spec)
+                unseen = self.calibration.unseen
+                sanity = [job.preprocessing(read_image(path)) for path in packaged_photos()]
+                self._judge = OutputJudge(unseen, sanity, float_session, budget, job.spec)
             else:
                 self._judge = LabelledJudge(job, self._samples, float_session, budget)
         return self._judge
@@ -282,7 +291,10 @@ class Quantizer:
         request, progress = self.request, self._progress
         progress(f"{info.name}: reading pictures to fine-tune on")
         wanted = min(max(request.qat_steps, WANTED), MOST_TRAINED_ON)
-        images = read_calibration(request.calib, self.job.preprocessing, wanted).images
+        pictures = read_calibration(
+            request.calib, self.job.preprocessing, wanted, without=self.calibration.unseen_names
+        )
+        images = pictures.images
 
         def tick(step: int, loss: float) -> None:
             of = request.qat_steps
@@ -389,9 +401,9 @@ class Quantizer:
         return _Written(conversion, session, faithful, evaluation, loss, sums)
 
     def _compared_images(self) -> Iterator[NDArray[np.float32]]:
-        """The labelled pictures, or where there are none those of the calibration."""
+        """The labelled pictures, or where there are none those that the ranges did not see."""
         if self._samples is None:
-            yield from self.calibration.images
+            yield from self.calibration.unseen
         else:
             for sample in islice(self._samples, _MOST_COMPARED):
                 yield self.job.preprocessing(sample.image)
@@ -418,6 +430,7 @@ class Quantizer:
             "activations": "float" if self.request.weights_only else "int8, a scale for each map",
             "calibration": {
                 "images": len(self.calibration.images),
+                "kept_out": len(self.calibration.unseen),
                 "method": study.method,
                 "sqnr_db_of_methods": study.methods,
             },
@@ -427,6 +440,7 @@ class Quantizer:
                 "value": result.loss.value,
                 "allowed": result.loss.allowed,
             },
+            "acceptance": [found.to_dict() for found in result.loss.agreements],
             "sqnr_db_against_program": result.faithful_db,
             "kept_float_by_sensitivity": kept,
             "sensitivity_db": {s.block: round(s.sqnr_db, 2) for s in sensitivities},

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import fx, nn
 
 from export.session import Outputs
-from lvt.metrics import SignalToNoise
+from lvt.metrics import ChannelNoise
 from lvt.preprocessing import Size
 from quantization.graph import (
     WEIGHTED,
@@ -30,6 +30,7 @@ from quantization.insert import Range, insert
 from quantization.methods import METHODS, Method
 from quantization.observe import Statistics, observe
 from quantization.passes import prepare, refine
+from quantization.rounding import fake_quantize
 
 CHECKED_IMAGES = 4
 """Pictures that methods are compared on."""
@@ -130,7 +131,7 @@ class Study:
         count = len(self.images) if of is None else _BLOCK_IMAGES
         names = self._taps[of in self._blocks_after_boxes]
         candidate = self.simulated(keep_float)
-        ratios = {name: SignalToNoise() for name in names}
+        ratios = {name: ChannelNoise() for name in names}
         for image, expected in list(zip(self.images, self._expected, strict=True))[:count]:
             actual = _tap_values(candidate, image, names)
             for name, ratio in ratios.items():
@@ -161,15 +162,24 @@ class Study:
 
 
 class _Taps(fx.Interpreter):
+    """Computes the graph, and keeps some nodes' values as their readers get them: rounded."""
+
     def __init__(self, module: fx.GraphModule, names: Collection[str]):
         super().__init__(module)
-        self.names, self.found = names, dict[str, NDArray[np.float32]]()
+        self.found = dict[str, NDArray[np.float32]]()
+        nodes = {node.name: node for node in module.graph.nodes if node.name in names}
+        self._names = {_rounded(node): name for name, node in nodes.items()}
 
     def run_node(self, n: fx.Node) -> object:
         result = super().run_node(n)
-        if n.name in self.names:
-            self.found[n.name] = result.numpy()
+        if n in self._names:
+            self.found[self._names[n]] = result.numpy()
         return result
+
+
+def _rounded(node: fx.Node) -> fx.Node:
+    """The node that rounds another one's value, where int8 is simulated; else that itself."""
+    return next((user for user in node.users if user.target is fake_quantize), node)
 
 
 def _tap_values(module: fx.GraphModule, image: NDArray[np.float32], names: list[str]) -> Outputs:
@@ -204,7 +214,8 @@ def make_study(
     def tick() -> None:
         nonlocal done
         done += 1
-        progress(f"calibrating: pass {1 + (done > len(images))}, {done % len(images) or done}")
+        whole, number = divmod(done - 1, len(images))
+        progress(f"calibrating: pass {whole + 1} of 2, picture {number + 1} of {len(images)}")
 
     statistics = observe(module, make_plan(module.graph, abilities), lambda: images, tick)
     study = Study(

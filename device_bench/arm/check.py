@@ -36,11 +36,10 @@ from export.artifact import Artifact
 from export.exporter import Progress
 from export.parity import TOLERANCES, ParityReport, Tolerance, compare
 from export.reference import reference_session
-from export.request import checkpoint_path
 from export.session import Outputs, RecordedSession, Session
 from export.targets import load_target
 from lvt.checkpoint import load_model, read_checkpoint
-from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS, checkpoint_path
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 from lvt.files import file_sha256

@@ -18,6 +18,15 @@ from lvt.panoptic.config import (
 DEMO_CHECKPOINT = Path(__file__).parent / "demo_panoptic.safetensors"
 """Made by `lvt-train --demo --steps 7000 --batch 3 --seed 0 --threads 1`, in 64 minutes on one busy
 core. Panoptic quality 84.9 on the first 100 held-out scenes, 82.9 of things and 87.5 of stuff."""
+DEMO = Path("demo")
+"""As a checkpoint this name means the demonstration model; as a folder of pictures, its scenes."""
+
+
+def checkpoint_path(given: Path) -> Path:
+    """The file that is meant: `demo` is the demonstration model's unless there is such a file."""
+    return DEMO_CHECKPOINT if given == DEMO and not given.exists() else given
+
+
 DEMO_SIZE = (256, 320)
 """Height and width of the demonstration's pictures."""
 

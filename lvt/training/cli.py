@@ -24,7 +24,9 @@ app = new_app()
 def train(
     out: Annotated[Path, typer.Option(help="Checkpoint to write (.safetensors, float16).")],
     demo: Annotated[bool, typer.Option("--demo", help="Train on procedural scenes.")] = False,
-    ckpt: Annotated[Path | None, typer.Option(help="Panoptic checkpoint to start from.")] = None,
+    ckpt: Annotated[
+        Path | None, typer.Option(help="Panoptic checkpoint to start from, or `demo`.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder to train on.")] = None,
     val: Annotated[Path | None, typer.Option(help="Folder to measure on.")] = None,
     size: Annotated[

@@ -13,7 +13,13 @@ import torch
 from torch import Tensor
 
 from lvt.checkpoint import CheckpointMeta, identify, load_model, read_checkpoint, write_checkpoint
-from lvt.demo import DEMO_BACKBONE, DEMO_PANOPTIC, DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo import (
+    DEMO_BACKBONE,
+    DEMO_PANOPTIC,
+    DEMO_SIZE,
+    HELD_OUT_SEEDS,
+    checkpoint_path,
+)
 from lvt.demo.palette import CLASSES, PALETTE
 from lvt.errors import UserError
 from lvt.files import check_output
@@ -190,7 +196,7 @@ def _fresh(spec: ModelSpec, seed: int) -> LVTPanoptic:
 def _tuning_job(request: TrainRequest) -> _Job:
     if request.checkpoint is None or request.data is None:
         raise UserError("fine-tuning needs a checkpoint to start from and a folder: --ckpt, --data")
-    checkpoint = read_checkpoint(request.checkpoint)
+    checkpoint = read_checkpoint(checkpoint_path(request.checkpoint))
     spec = identify(checkpoint, task="panoptic")
     size = request.size or checkpoint.meta.input_size
     if size is None:
