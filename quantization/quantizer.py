@@ -157,6 +157,7 @@ class Quantizer:
                 raise UserError("a bare backbone answers nothing: leave --data out")
             self._samples = request.data.open(self.job.spec.task, labels.names)
         self._judge: Judge | None = None
+        self._output_judge: OutputJudge | None = None
         self._studies: dict[
             tuple[Recipe, Abilities], tuple[Study, tuple[BlockSensitivity, ...]]
         ] = {}
@@ -186,12 +187,20 @@ class Quantizer:
             self._progress("evaluating the float model")
             budget, job = self.request.budget, self.job
             if self._samples is None:
-                unseen = self.calibration.unseen
-                sanity = [job.preprocessing(read_image(path)) for path in packaged_photos()]
-                self._judge = OutputJudge(unseen, sanity, float_session, budget, job.spec)
+                self._judge = self.output_judge(float_session)
             else:
                 self._judge = LabelledJudge(job, self._samples, float_session, budget)
         return self._judge
+
+    def output_judge(self, float_session: Session) -> OutputJudge:
+        """What tells how a file agrees with float on pictures without labels."""
+        if self._output_judge is None:
+            job = self.job
+            sanity = [job.preprocessing(read_image(path)) for path in packaged_photos()]
+            self._output_judge = OutputJudge(
+                self.calibration.unseen, sanity, float_session, self.request.budget, job.spec
+            )
+        return self._output_judge
 
     def study(
         self, info: TargetInfo, module: nn.Module
@@ -228,7 +237,8 @@ class Quantizer:
         module = exported_module(
             job, replace(info, recipe=RECIPES[info.name]), target.roi_align, rewritten=True
         )
-        judge = self.judge(TorchSession(module, job.spec))
+        float_session = TorchSession(module, job.spec)
+        judge = self.judge(float_session)
         study, sensitivities = self.study(info, module)
         unknown = set(request.keep_float) - set(study.blocks)
         if unknown:
@@ -253,6 +263,11 @@ class Quantizer:
                 job.spec,
                 None,  # it answers to its budget
             )
+            agreements = result.loss.agreements
+            if (
+                not agreements
+            ):  # labels decided; how it agrees on other pictures is told all the same
+                agreements = self.output_judge(float_session).judge(result.session).agreements
             placement = target.placement(file)
             report = graph_report(study.module, study.plan(kept))
             # Multiply-accumulates are counted on modules, which the program has no more.
@@ -262,6 +277,7 @@ class Quantizer:
             )
             manifest["quantization"] = {
                 **self._described(study, sensitivities, kept, result, report),
+                "acceptance": [found.to_dict() for found in agreements],
                 "qat_steps": trained,
             }
             if isinstance(judge, LabelledJudge) and result.evaluation is not None:
@@ -440,7 +456,6 @@ class Quantizer:
                 "value": result.loss.value,
                 "allowed": result.loss.allowed,
             },
-            "acceptance": [found.to_dict() for found in result.loss.agreements],
             "sqnr_db_against_program": result.faithful_db,
             "kept_float_by_sensitivity": kept,
             "sensitivity_db": {s.block: round(s.sqnr_db, 2) for s in sensitivities},

@@ -84,7 +84,7 @@ data class Manifest(
          */
         fun parse(text: String, name: String): Manifest {
             val schema = try {
-                json.decodeFromString<Schema>(text).schema
+                json.decodeFromString<Schema>(text.withoutByteOrderMark()).schema
             } catch (error: IllegalArgumentException) {
                 throw UserError("$name is not a manifest: ${error.firstLine()}", error)
             }
@@ -92,7 +92,7 @@ data class Manifest(
                 throw UserError("$name has schema $schema; this version reads $MANIFEST_SCHEMA")
             }
             return try {
-                json.decodeFromString<Manifest>(text)
+                json.decodeFromString<Manifest>(text.withoutByteOrderMark())
             } catch (error: IllegalArgumentException) {
                 throw UserError("$name is incomplete or damaged: ${error.firstLine()}", error)
             }
@@ -120,3 +120,6 @@ data class FusionConfig(
     @SerialName("max_overlap") val maxOverlap: Double,
     @SerialName("min_stuff_area") val minStuffArea: Int,
 )
+
+/** Editors on Windows put one before UTF-8; JSON has none. */
+private fun String.withoutByteOrderMark(): String = removePrefix("\uFEFF")
