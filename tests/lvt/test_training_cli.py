@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lvt.training.cli import app
+from tests.export.test_cli import one_line_error, run
 
 RUN = CliRunner()
 
@@ -75,3 +76,12 @@ def test_help_imports_nothing_heavy() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--demo" in out.stdout
     assert out.stdout.endswith("LIGHT\n")
+
+
+def test_the_demonstration_model_can_be_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As everywhere else; the folder is what is missing here."""
+    out, data = tmp_path / "o.safetensors", tmp_path / "absent"
+    assert run(app, "--ckpt", "demo", "--data", data, "--out", out) == 2
+    assert "absent is not a folder" in one_line_error(capfd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -180,11 +181,14 @@ def test_a_silenced_class_does_not_silence_the_others(target: str, tmp_path: Pat
     write_checkpoint(path, model, TINY_SEMANTIC, CheckpointMeta(("a", "b", "c"), None, (64, 96)))
     export = ExportRequest("onnx", out=tmp_path, checkpoint=path)
     request = QuantizeRequest(export, packaged_photos()[0].parent, method="minmax")
-    result = Quantizer(request).quantize(target)
-    assert "decode_head" in result.kept_float
+    steps: list[str] = []
+    result = Quantizer(request, steps.append).quantize(target)
+    counted = [re.search(r"picture (\d+) of (\d+)", step) for step in steps]
+    assert [(int(c[1]), int(c[2])) for c in counted if c] == [(1, 3), (2, 3), (3, 3)] * 2
+    assert "decode_head.linear_pred" in result.kept_float
     # Sensitivities see the rounding of the outputs themselves: before it the block looks harmless.
     worst = min(result.sensitivities, key=lambda found: found.sqnr_db)
-    assert worst.block == "decode_head"
+    assert worst.block == "decode_head.linear_pred"
     assert worst.sqnr_db < 15
     unseen, sanity = result.manifest["quantization"]["acceptance"]
     assert (unseen["count"], sanity["count"]) == (1, 4)
