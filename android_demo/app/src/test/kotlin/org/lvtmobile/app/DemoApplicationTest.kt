@@ -6,13 +6,30 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config
+import org.robolectric.annotation.Implementation
+import org.robolectric.annotation.Implements
+
+/** Robolectric's own does nothing: a JVM cannot change its environment. */
+@Implements(Os::class)
+class RecordedEnvironment {
+    companion object {
+        val variables = mutableMapOf<String, String>()
+
+        @JvmStatic
+        @Implementation
+        @Suppress("UNUSED_PARAMETER") // Android's signature
+        fun setenv(name: String, value: String, overwrite: Boolean) {
+            variables[name] = value
+        }
+    }
+}
 
 @RunWith(RobolectricTestRunner::class)
-@Config(sdk = [35], application = DemoApplication::class)
+@Config(sdk = [35], application = DemoApplication::class, shadows = [RecordedEnvironment::class])
 class DemoApplicationTest {
     /** The variable must be there before any activity or the runtimes' libraries are. */
     @Test
     fun telemetryIsOffFromTheStart() {
-        assertEquals("1", Os.getenv("ORT_DISABLE_TELEMETRY"))
+        assertEquals(mapOf("ORT_DISABLE_TELEMETRY" to "1"), RecordedEnvironment.variables)
     }
 }
