@@ -299,6 +299,7 @@ class _IoUTally:
         self._matrix = np.zeros((len(self._names),) * 2, np.int64)
         self._regions = {band: np.zeros(2, np.int64) for band in SIZE_BANDS}
         self._shifted = {shift: np.zeros(2, np.int64) for shift in (-1, 1)}
+        self._right: dict[int, set[int]] = {-1: set(), 1: set()}
 
     def add(self, said: Any, sample: MaskSample) -> None:
         self._matrix += confusion_matrix(said, sample.labels, len(self._names))
@@ -307,13 +308,16 @@ class _IoUTally:
         for shift, totals in self._shifted.items():
             moved = sample.labels + shift
             valid = (sample.labels >= 0) & (moved >= 0) & (moved < len(self._names))
-            totals += (int((moved == said)[valid].sum()), int(valid.sum()))
+            right = (moved == said) & valid
+            totals += (int(right.sum()), int(valid.sum()))
+            self._right[shift] |= set(np.unique(moved[right]).tolist())
 
     def _suspicion(self, accuracy: float) -> tuple[str, ...]:
         """Whether masks whose values mean the class before or after would fit much better."""
         for shift, (right, total) in self._shifted.items():
             other = right / total if total else 0.0
-            if other > 2 * accuracy + _CHANCE:
+            several = len(self._right[shift]) >= _SEVERAL  # a constant answer proves nothing
+            if several and other > 2 * accuracy + _CHANCE:
                 which = "lower" if shift < 0 else "higher"
                 return (
                     "the masks look shifted by one: with each value meaning the class one "
@@ -342,6 +346,9 @@ class _IoUTally:
         notes = self._suspicion(accuracy)
         return Evaluation(images, figures, per_class, per_size, details, notes)
 
+
+_SEVERAL = 4
+"""Classes that must be right under another mapping to make it likely."""
 
 _CHANCE = 0.1
 """Share of pixels that a wrong mapping of classes may have right."""

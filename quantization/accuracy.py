@@ -15,7 +15,7 @@ from export.parity import compare
 from export.request import Job
 from export.session import Outputs, RecordedSession, Session
 from lvt.config import Task
-from lvt.metrics import ChannelNoise
+from lvt.metrics import ChannelNoise, SignalToNoise
 from lvt.models import ModelSpec
 
 MAIN_FIGURES = {"classification": "top-1", "semantic": "mIoU", "panoptic": "PQ"}
@@ -209,9 +209,24 @@ def _least_of_few(share: float, count: int) -> float:
     return max(0.0, share - _CERTAIN * math.sqrt(share * (1 - share) / count) - 0.5 / count)
 
 
-def output_sqnr(pairs: list[tuple[Outputs, Outputs]], spec: ModelSpec) -> dict[str, float]:
-    """dB of each comparable output over all images, from (found, expected) of each image."""
-    ratios = {name: ChannelNoise() for name in COMPARABLE.get(spec.task, spec.outputs)}
+Pairs = list[tuple[Outputs, Outputs]]
+"""(found, expected) of each image."""
+
+
+def output_sqnr(pairs: Pairs, spec: ModelSpec) -> dict[str, float]:
+    """dB of each comparable output over all images, each channel by itself."""
+    return _sqnr(pairs, spec, ChannelNoise)
+
+
+def plain_sqnr(pairs: Pairs, spec: ModelSpec) -> dict[str, float]:
+    """dB of each comparable output over all images, of all its values together."""
+    return _sqnr(pairs, spec, SignalToNoise)
+
+
+def _sqnr(
+    pairs: Pairs, spec: ModelSpec, kind: type[ChannelNoise] | type[SignalToNoise]
+) -> dict[str, float]:
+    ratios = {name: kind() for name in COMPARABLE.get(spec.task, spec.outputs)}
     for found, expected in pairs:
         for name, ratio in ratios.items():
             ratio.add(found[name], expected[name])

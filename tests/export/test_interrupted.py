@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -131,8 +130,7 @@ def test_ctrl_c_that_a_converter_takes_for_its_own_error() -> None:
 
 def test_ctrl_c_while_quantizing(tiny_checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "old.onnx"
-    shutil.copy(PHOTO, tmp_path)
-    arguments = ["--ckpt", tiny_checkpoint, "--calib", tmp_path, "--method", "minmax"]
+    arguments = ["--ckpt", tiny_checkpoint, "--calib", PHOTO.parent, "--method", "minmax"]
     interrupted("quantization.cli", [("calibrating", 0.05)], out, "onnx", *arguments, "--out", out)
 
 

@@ -53,7 +53,9 @@ def run_watched(code: str, folder: Path) -> tuple[subprocess.CompletedProcess[st
     home, scratch = folder / "home", folder / "scratch"
     home.mkdir()
     scratch.mkdir()
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "HF_", "XDG_"))}
+    # Telemetry is off by itself where the variable CI is set.
+    dropped = ("ORT_", "HF_", "XDG_", "CI")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**kept, "HOME": str(home), "TMPDIR": str(scratch), "PYTHONPATH": ":".join(sys.path)},
