@@ -266,7 +266,6 @@ class CocoPanoptic:
         names: classes in label order.
         things: how many categories of the JSON are things.
         palette: colours of the folder's own categories, where it has them.
-
         unlisted: pictures read so far whose PNG holds ids that the JSON does not list, and one id.
 
     Raises:
@@ -277,11 +276,11 @@ class CocoPanoptic:
         if folder.is_file():
             description, folder = folder, folder.parent
             folder = folder.parent if folder.name == "annotations" else folder
-            if not _is_panoptic(_read_json(description)):
-                raise UserError(f"{description} is no COCO panoptic JSON (with segments_info)")
         else:
             description = _find_panoptic_json(_existing(folder), split)
         data = _read_json(description)
+        if not _is_panoptic(data):
+            raise UserError(f"{description} is no COCO panoptic JSON (with segments_info)")
         try:
             categories = sorted(data["categories"], key=lambda c: not c["isthing"])
             own = tuple(str(c["name"]).strip() for c in categories)

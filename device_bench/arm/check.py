@@ -244,9 +244,8 @@ def judge(
     limits = {output["name"]: output["sqnr_db"] for output in own["outputs"]}
     found = _below(of_expected, limits, "to what is expected")
     if of_reference is not None and expected_reference is not None:
-        for (
-            output
-        ) in expected_reference.outputs:  # these pictures may be harder than the manifest's
+        # These pictures may be harder than the manifest's.
+        for output in expected_reference.outputs:
             limits[output.name] = min(output.sqnr_db, limits.get(output.name) or math.inf)
         found += _below(of_reference, limits, "to float")
     least = 1 - 2 * (1 - (own["agreement"]["value"] or 0.0))

@@ -192,17 +192,13 @@ def _entries(
     found = dict(_mappings(content))
     averaged = {name: state for name, state in found.items() if _is_ema(name)}
     plain = {name: state for name, state in found.items() if name not in averaged}
-    for key in container.weights:
-        if key in content and not isinstance(content[key], Mapping):
-            if key != "state_dict":
-                continue
-            raise UserError(
-                f"{path.name}: its state_dict is a {type(content[key]).__name__}, not a dict"
-            )
+    given = content.get("state_dict", {})
+    if "state_dict" in container.weights and not isinstance(given, Mapping):
+        raise UserError(f"{path.name}: its state_dict is a {type(given).__name__}, not a dict")
     chosen = _choose(path, plain, container.weights)
     if chosen is None and not averaged:
-        given = (content.get(key) for key in container.weights)
-        chosen = next((value for value in given if isinstance(value, Mapping)), content)
+        named = (content.get(key) for key in container.weights)
+        chosen = next((value for value in named if isinstance(value, Mapping)), content)
     return chosen, _choose(path, averaged, container.ema)
 
 
