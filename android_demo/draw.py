@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from export.artifact import open_artifact
+from export.artifact.reader import open_artifact
+from lvt.data.preprocessing import read_image
 from lvt.panoptic.fusion import PanopticMap, Segment
-from lvt.preprocessing import read_image
 from lvt.visualisation import panoptic_overlay, save_picture
 
 _VOID = -1

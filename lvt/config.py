@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any, Literal, get_args
 
-from lvt.checks import whole_number
 from lvt.errors import UserError
+from lvt.support.validation import whole_number
 
 Task = Literal["backbone", "classification", "semantic", "panoptic"]
 TASKS: tuple[Task, ...] = ("backbone", "classification", "semantic", "panoptic")

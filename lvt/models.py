@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from lvt.backbone import LVT
-from lvt.checks import whole_number
 from lvt.classification import LVTClassifier, LVTPooledClassifier
 from lvt.config import PRESETS, TASKS, LVTConfig, Task, preset
 from lvt.errors import UserError
 from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.semantic import DECODER_DIM, LVTSegFormer
+from lvt.support.validation import whole_number
 
 PANOPTIC_OUTPUTS = ("boxes", "scores", "labels", "masks", "semantic")
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from lvt.data.labels import Colour, Labels
 from lvt.errors import UserError
-from lvt.files import atomic_folder, publish
-from lvt.labels import Colour, Labels
 from lvt.panoptic.fusion import PanopticMap, Segment
+from lvt.support.files import atomic_folder, publish
 
 OPACITY = 0.55
 STUFF_OPACITY = 0.4

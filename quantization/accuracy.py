@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.evaluation import Evaluation, Samples, SessionSubject, evaluate
-from export.parity import compare
-from export.request import Job
+from export.parity.compare import compare
+from export.plan import Job
+from export.predict.evaluation import Evaluation, Samples, SessionSubject, evaluate
 from export.session import Outputs, RecordedSession, Session
 from lvt.config import Task
-from lvt.metrics import ChannelNoise, SignalToNoise
+from lvt.data.metrics import ChannelNoise, SignalToNoise
 from lvt.models import ModelSpec
 
 MAIN_FIGURES = {"classification": "top-1", "semantic": "mIoU", "panoptic": "PQ"}

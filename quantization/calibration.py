@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lvt.data.preprocessing import Preprocessing, list_images, read_image
 from lvt.demo import DEMO, DEMO_SIZE, TRAINING_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
-from lvt.preprocessing import Preprocessing, list_images, read_image
 
 WANTED = 32
 """Pictures that ranges are taken from; on the CamVid photos more change the SQNR by < 0.2 dB."""

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
-from lvt.metrics import power
+from lvt.data.metrics import power
+from quantization.calibrated_model import CalibratedModel
 from quantization.graph import WEIGHTED, aten, constant, held
-from quantization.study import Study
 from quantization.weights import WEIGHT_LIMIT, adds_in_pairs, channel_axis, quantize_weight
 
 LEARNING_RATE = 1e-5
@@ -28,12 +28,12 @@ _SEED = 20220619
 
 
 def finetune(
-    study: Study,
+    study: CalibratedModel,
     images: list[NDArray[np.float32]],
     steps: int,
     keep_float: Collection[str] = (),
     tick: Callable[[int, float], None] = lambda _step, _loss: None,
-) -> Study:
+) -> CalibratedModel:
     """A study of the same model with other weights.
 
     Args:
@@ -70,7 +70,7 @@ def finetune(
 
 
 @torch.no_grad()
-def _correct_biases(study: Study, keep_float: Collection[str]) -> None:
+def _correct_biases(study: CalibratedModel, keep_float: Collection[str]) -> None:
     """Puts what makes up for the rounding of weights into the module itself, to start from.
 
     Where recursion uses one bias several times, each with its own correction, there is none.
@@ -96,7 +96,7 @@ def _noise_to_signal(found: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> T
     return torch.stack(ratios).mean()
 
 
-def _weights(study: Study) -> list[Tensor]:
+def _weights(study: CalibratedModel) -> list[Tensor]:
     """Weights and biases of all layers in int8: those of the module, not copies."""
     found = {}
     for node in study.full_plan.nodes:
@@ -107,7 +107,7 @@ def _weights(study: Study) -> list[Tensor]:
     return [found[name] for name in sorted(found)]
 
 
-def _trainable(study: Study, keep_float: Collection[str]) -> fx.GraphModule:
+def _trainable(study: CalibratedModel, keep_float: Collection[str]) -> fx.GraphModule:
     """The simulated model, computed from the module's own weights, with gradients to them."""
     module = study.simulated(keep_float)
     copies = {node.name: node for node in module.graph.nodes}

@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from torch._ops import OpOverload
 
 from export.rewrite.norm import ConvLayerNorm, MeanLayerNorm, PooledGroupNorm
-from lvt.preprocessing import Size
+from lvt.data.preprocessing import Size
 
 aten = torch.ops.aten
 
@@ -36,7 +36,7 @@ ARITHMETIC = frozenset(
     }
 )
 
-MOVES = frozenset(
+DATA_MOVEMENT_OPS = frozenset(
     {
         aten.reshape.default,
         aten.view.default,
@@ -57,7 +57,7 @@ MOVES = frozenset(
 )
 """Results stay within the range of what goes in, so both share one scale."""
 
-REARRANGEMENTS = MOVES - {aten.upsample_bilinear2d.vec, aten.avg_pool2d.default}
+REARRANGEMENTS = DATA_MOVEMENT_OPS - {aten.upsample_bilinear2d.vec, aten.avg_pool2d.default}
 """Compute nothing: they are the same on the integers as on what those stand for."""
 
 KEPT = "lvt_kept_float"
@@ -136,14 +136,14 @@ def held(module: fx.GraphModule, node: fx.Node) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Abilities:
+class BackendConfig:
     """What a runtime computes in int8.
 
     Attributes:
-        operators: all of `MOVES`, `WEIGHTED` and `ARITHMETIC` that it takes.
+        operators: all of `DATA_MOVEMENT_OPS`, `WEIGHTED` and `ARITHMETIC` that it takes.
         unsigned: activations are uint8 (with int8 weights), not int8.
         integer_bias: biases are stored as int32; else it rounds them itself.
-        moves_on_integers: takes `REARRANGEMENTS` of integers as such, and is slow where they stand
+        int8_data_movement: takes `REARRANGEMENTS` of integers as such, and is slow where they stand
             between a dequantization and a quantization.
         channels_last: int8 maps lie in memory with their channels last.
         pairs_in_16_bits: on some processors its kernels add the products of two neighbouring
@@ -153,13 +153,13 @@ class Abilities:
     operators: frozenset[OpOverload]
     unsigned: bool = False
     integer_bias: bool = False
-    moves_on_integers: bool = False
+    int8_data_movement: bool = False
     channels_last: bool = False
     pairs_in_16_bits: bool = False
 
 
 @dataclass(frozen=True)
-class Plan:
+class QuantizationPlan:
     """What is int8 in one graph.
 
     Attributes:
@@ -173,7 +173,9 @@ class Plan:
     floats: Mapping[str, str]
 
 
-def make_plan(graph: fx.Graph, abilities: Abilities, *, keep_float: Collection[str] = ()) -> Plan:
+def plan_quantization(
+    graph: fx.Graph, abilities: BackendConfig, *, keep_float: Collection[str] = ()
+) -> QuantizationPlan:
     """Decides what is int8.
 
     Args:
@@ -192,7 +194,7 @@ def make_plan(graph: fx.Graph, abilities: Abilities, *, keep_float: Collection[s
             int8.add(node)
         elif reason and node.target in WEIGHTED:
             floats.setdefault(module_path(node) or block_name(node), reason)
-    moves = MOVES & abilities.operators
+    moves = DATA_MOVEMENT_OPS & abilities.operators
     operands = _right_operands(graph)
     growing = True
     while growing:
@@ -205,11 +207,11 @@ def make_plan(graph: fx.Graph, abilities: Abilities, *, keep_float: Collection[s
                     int8.add(node)
                     growing = True
     scales = _shared_scales(graph, int8)
-    return Plan(frozenset(int8), scales, floats)
+    return QuantizationPlan(frozenset(int8), scales, floats)
 
 
 def _reason_for_float(
-    node: fx.Node, abilities: Abilities, boxes: set[fx.Node], keep_float: Collection[str]
+    node: fx.Node, abilities: BackendConfig, boxes: set[fx.Node], keep_float: Collection[str]
 ) -> str | None:
     """Why a node is not int8: None if it is, "" if there is nothing to tell."""
     weighted = node.target in WEIGHTED
@@ -249,7 +251,7 @@ def is_head(node: fx.Node) -> bool:
         for user in waiting.pop().users:
             if is_layer(user):
                 return False
-            if user.target in MOVES or user.target is aten.relu.default:
+            if user.target in DATA_MOVEMENT_OPS or user.target is aten.relu.default:
                 waiting.append(user)
             elif user.op == "call_function" and not module_path(user):
                 found = True
@@ -272,10 +274,10 @@ def _right_operands(graph: fx.Graph) -> set[fx.Node]:
         if node.target not in (aten.bmm.default, aten.matmul.default):
             continue
         chain, source = [], node.args[1]
-        while source.target in MOVES and len(inputs(source)) == 1:
+        while source.target in DATA_MOVEMENT_OPS and len(inputs(source)) == 1:
             chain.append(source)
             (source,) = inputs(source)
-        if source.target not in MOVES:
+        if source.target not in DATA_MOVEMENT_OPS:
             found.update(chain)
     return found
 
@@ -305,7 +307,7 @@ def _shared_scales(graph: fx.Graph, int8: Collection[fx.Node]) -> dict[fx.Node, 
             root(node)
             for source in inputs(node):
                 root(source)
-                if node.target in MOVES:
+                if node.target in DATA_MOVEMENT_OPS:
                     parent[root(source)] = root(node)
     return {node: root(node) for node in parent}
 

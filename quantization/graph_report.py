@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import fx
 
-from quantization.graph import Plan, aten, constant, is_layer, shape
+from quantization.graph import QuantizationPlan, aten, constant, is_layer, shape
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class GraphReport:
         }
 
 
-def graph_report(module: fx.GraphModule, plan: Plan) -> GraphReport:
+def graph_report(module: fx.GraphModule, plan: QuantizationPlan) -> GraphReport:
     """Figures of a traced float model under a plan."""
     total = int8 = 0
     into = out_of = 0

@@ -1,6 +1,6 @@
 """Changes to the traced graph that let more of it, or faster forms of it, be int8.
 
-All are exact, but for `sigmoid_gelu`.
+All are exact, but for `approximate_gelu`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,18 @@ from collections.abc import Mapping
 from torch import Tensor, fx
 
 from export.rewrite.linear import channel_groups
-from quantization.graph import KEPT, MOVES, Abilities, aten, constant, inputs, is_layer, shape
-from quantization.insert import Range
-from quantization.observe import Statistics
+from quantization.graph import (
+    DATA_MOVEMENT_OPS,
+    KEPT,
+    BackendConfig,
+    aten,
+    constant,
+    inputs,
+    is_layer,
+    shape,
+)
+from quantization.insert_qdq import Range
+from quantization.observer import CalibrationStats
 
 _WIDEST = 60.0
 """exp() of 60 and -60 is 1e26 and 9e-27: sums and shares of them are normal float32 numbers."""
@@ -21,7 +30,7 @@ _WIDEST = 60.0
 GELU_SLOPE = 1.702
 
 
-def split_silu(module: fx.GraphModule) -> None:
+def decompose_silu(module: fx.GraphModule) -> None:
     """SiLU as x * sigmoid(x), for runtimes that have int8 forms of those two only."""
     graph = module.graph
     for node in list(graph.nodes):
@@ -36,7 +45,7 @@ def split_silu(module: fx.GraphModule) -> None:
     module.recompile()
 
 
-def sigmoid_gelu(module: fx.GraphModule) -> None:
+def approximate_gelu(module: fx.GraphModule) -> None:
     """GELU as x * sigmoid(1.702 * x), for runtimes whose int8 forms are those of the two.
 
     An approximation: it is off by 0.0203 at most, at x = 2.27 and -2.27. What trained models do to
@@ -118,7 +127,7 @@ def drop_probability_floors(module: fx.GraphModule, spreads: Mapping[fx.Node, fl
     module.recompile()
 
 
-def plain_softmax(
+def softmax_without_max(
     module: fx.GraphModule, ranges: Mapping[fx.Node, Range], *, channels_last: bool
 ) -> None:
     """Softmax over few channels of an int8 map, without looking for each row's greatest value.
@@ -153,7 +162,7 @@ def _grouped_channels(softmax: fx.Node, size: int) -> fx.Node | None:
     last = softmax.args[1] in (-1, len(shape(softmax)) - 1)
     own = len(permuted.users) == len(reshaped.users) == 1
     grouped = shape(source)[1] % size == 0 and shape(source)[1] > size
-    return source if last and own and grouped and source.target not in MOVES else None
+    return source if last and own and grouped and source.target not in DATA_MOVEMENT_OPS else None
 
 
 def _replace(
@@ -191,19 +200,19 @@ def _replace(
     softmax.replace_all_uses_with(reshaped)
 
 
-def prepare(module: fx.GraphModule, abilities: Abilities) -> None:
+def prepare(module: fx.GraphModule, abilities: BackendConfig) -> None:
     """What can be done before calibration."""
     if aten.silu.default not in abilities.operators:
-        split_silu(module)
+        decompose_silu(module)
     if aten.gelu.default not in abilities.operators:
-        sigmoid_gelu(module)
+        approximate_gelu(module)
 
 
-def refine(module: fx.GraphModule, statistics: Statistics, abilities: Abilities) -> None:
+def refine(module: fx.GraphModule, statistics: CalibrationStats, abilities: BackendConfig) -> None:
     """What takes the values' extremes."""
     extremes = {
         node: (statistics.histograms[group].low, statistics.histograms[group].high)
         for node, group in statistics.groups.items()
     }
-    plain_softmax(module, extremes, channels_last=abilities.channels_last)
+    softmax_without_max(module, extremes, channels_last=abilities.channels_last)
     drop_probability_floors(module, statistics.spreads)

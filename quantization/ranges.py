@@ -25,7 +25,7 @@ _CANDIDATES = 64
 
 
 @dataclass
-class Extremes:
+class MinMax:
     """Least and greatest value of a tensor over the calibration images. Zero always counts.
 
     int8 must express zero exactly, for padding.

@@ -11,13 +11,13 @@ from quantization.accuracy import SECTIONS
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from quantization.quantizer import Quantized
+    from quantization.pipeline import QuantizeResult
 
 _MOST_SENSITIVE = 12
 """Blocks in the table on the terminal; the manifest and the plot have all."""
 
 
-def sensitivity_table(results: list[Quantized]) -> Table:
+def sensitivity_table(results: list[QuantizeResult]) -> Table:
     """The most sensitive blocks, a column for each form of the model."""
     from rich.table import Table
 
@@ -42,7 +42,7 @@ def sensitivity_table(results: list[Quantized]) -> Table:
     return table
 
 
-def summary_table(results: list[Quantized]) -> Table:
+def summary_table(results: list[QuantizeResult]) -> Table:
     """One row a target."""
     from rich.table import Table
 
@@ -79,7 +79,7 @@ def summary_table(results: list[Quantized]) -> Table:
     return table
 
 
-def accuracy_table(results: list[Quantized]) -> Table:
+def accuracy_table(results: list[QuantizeResult]) -> Table:
     """Every figure, size and class, float beside each target's int8."""
     from rich.table import Table
 
@@ -104,7 +104,7 @@ def _percent(value: float | None) -> str:
 _ROW, _MARGIN, _NAMES, _BARS = 20, 12, 260, 420
 
 
-def sensitivity_plot(result: Quantized) -> Image.Image:
+def sensitivity_plot(result: QuantizeResult) -> Image.Image:
     """A bar for each block: its SQNR alone in int8. Blocks kept in float are marked."""
     blocks = result.sensitivities
     height = _ROW * (len(blocks) + 2) + 2 * _MARGIN

@@ -1,9 +1,9 @@
 """Weights in int8: symmetric, with a scale for each output channel.
 
 Where a runtime's kernels add products in 16 bits on some processors, the scale of a channel is
-wide enough for no two neighbouring weights to overflow: `export.onnx.saturation` tells which they
-are. That costs most channels a third of their steps (2.5 dB of the weights' own SQNR of 43 dB);
-weights of 7 bits would cost all of them half (6 dB).
+wide enough for no two neighbouring weights to overflow: `export.targets.onnx.saturation` tells
+which they are. That costs most channels a third of their steps (2.5 dB of the weights' own SQNR
+of 43 dB); weights of 7 bits would cost all of them half (6 dB).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from export.onnx.saturation import PAIR_LIMIT, is_depthwise, kernel_order, pair_sums
-from quantization.graph import Abilities, aten
+from export.targets.onnx.saturation import PAIR_LIMIT, is_depthwise, kernel_order, pair_sums
+from quantization.graph import BackendConfig, aten
 
 WEIGHT_LIMIT = 127
 """Weights are symmetric, -127 to 127: integer kernels want no zero point, and no -128 either."""
@@ -30,7 +30,7 @@ def channel_axis(node: fx.Node) -> int:
     return int(node.target in (aten.conv_transpose2d.input, aten.matmul.default))
 
 
-def adds_in_pairs(node: fx.Node, weight: Tensor, abilities: Abilities) -> bool:
+def adds_in_pairs(node: fx.Node, weight: Tensor, abilities: BackendConfig) -> bool:
     """Whether the kernel of a `WEIGHTED` node adds products of neighbours in 16 bits."""
     groups = node.args[6] if len(node.args) > 6 else 1
     assert isinstance(groups, int)

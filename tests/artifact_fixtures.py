@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from export.exporter import ExportResult, export_artifact
-from export.request import ExportRequest
+from export.pipeline import ExportResult, export_artifact
+from export.plan import ExportRequest
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.data.preprocessing import packaged_photos
 from lvt.models import ModelSpec, build_random
-from lvt.preprocessing import packaged_photos
 from tests.conftest import TINY
 
 TINY_SEMANTIC = ModelSpec("semantic", TINY, 3, decoder_dim=24)
@@ -41,7 +41,7 @@ def demo_export(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
 @pytest.fixture(scope="session")
 def tiny_int8(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model as an int8 ONNX artifact."""
-    from quantization.quantizer import Quantizer, QuantizeRequest
+    from quantization.pipeline import Quantizer, QuantizeRequest
 
     folder = tmp_path_factory.mktemp("int8")
     export = ExportRequest("onnx", out=folder, checkpoint=tiny_checkpoint)

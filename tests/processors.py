@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from device_bench.arm import guest
-from device_bench.arm.cpus import CPUS
-from device_bench.arm.machine import machine_folder, run_on_x86
 from export.session import Outputs
+from export.verify import remote_runner
+from export.verify.arm_machine import machine_folder, run_on_x86
+from export.verify.cpus import CPUS
 
 _PTE_SCRIPT = """
 import sys
 import numpy as np
 from pathlib import Path
-from export.targets.executorch import open_session
+from export.targets.executorch.target import open_session
 session = open_session(Path(sys.argv[1]), threads=1)
 with np.load(sys.argv[2]) as given:
     outputs = session.run(given["arr_0"])
@@ -43,7 +43,7 @@ def run_without_vnni(target: str, model: Path, image: NDArray[np.float32], folde
     """The outputs of a model file for an image (1, 3, H, W) on a Haswell."""
     given, made = folder / "image.npz", folder / "outputs.npz"
     np.savez(given, image)
-    script, arguments = Path(guest.__file__), [target, model, given, made]
+    script, arguments = Path(remote_runner.__file__), [target, model, given, made]
     if target == "executorch":
         script, arguments = folder / "run.py", [model, given, made]
         script.write_text(_PTE_SCRIPT)

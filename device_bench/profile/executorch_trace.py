@@ -15,7 +15,7 @@ from executorch.extension.pybindings import portable_lib
 from numpy.typing import NDArray
 
 from device_bench.profile.trace import INFERENCES, WARMUP, Operator, Trace
-from export.pte import METHOD
+from export.targets.executorch.program import METHOD
 from lvt.errors import UserError
 
 _BLOCK = "Execute"

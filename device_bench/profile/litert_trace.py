@@ -15,8 +15,8 @@ from device_bench.profile.litert_api import (
     ProfiledModel,
 )
 from device_bench.profile.trace import INFERENCES, WARMUP, Operator, Trace
-from export.tflite import flatbuffer
-from export.tflite.runtime import nhwc
+from export.targets.tflite import flatbuffer
+from export.targets.tflite.session import nhwc
 from lvt.errors import UserError
 
 

@@ -6,13 +6,13 @@ import importlib
 from collections.abc import Sequence
 from typing import cast
 
-from device_bench.backends import TORCH, Contestant
+from device_bench.measure.backends import TORCH, BenchTarget
+from device_bench.measure.statistics import Samples
 from device_bench.profile.summary import Profile
 from device_bench.profile.trace import Reader
-from device_bench.statistics import Samples
 from export.targets import load_target
+from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.errors import UserError
-from lvt.preprocessing import packaged_photos, read_image
 
 READERS = {
     "onnxruntime": "onnx_trace",
@@ -30,12 +30,12 @@ _REFUSED = {
 }
 
 
-def refusal(entry: Contestant) -> str | None:
+def refusal(entry: BenchTarget) -> str | None:
     """Why a contestant cannot be profiled; None if it can."""
     return _REFUSED.get(entry.backend)
 
 
-def check_profilable(entries: Sequence[Contestant]) -> None:
+def check_profilable(entries: Sequence[BenchTarget]) -> None:
     """Refuses before anything is measured.
 
     Raises:
@@ -48,7 +48,7 @@ def check_profilable(entries: Sequence[Contestant]) -> None:
         raise UserError(f"--profile has nothing to profile: {whys}")
 
 
-def profile(entry: Contestant, timed_ms: Samples, threads: int) -> Profile:
+def profile(entry: BenchTarget, timed_ms: Samples, threads: int) -> Profile:
     """Runs a contestant under its runtime's profiler, in a session of its own.
 
     Args:

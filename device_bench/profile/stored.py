@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from device_bench.statistics import finite
+from device_bench.measure.statistics import finite
 
 
 @dataclass(frozen=True)

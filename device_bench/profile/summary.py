@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from device_bench.measure.statistics import Samples
 from device_bench.profile.families import CONVERSION, LAYOUT, family
 from device_bench.profile.trace import Trace
-from device_bench.statistics import Samples
 from export.placement import Placement
 
 

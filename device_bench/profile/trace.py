@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from device_bench.statistics import Samples
+from device_bench.measure.statistics import Samples
 
 WARMUP = 3
 """Inferences before those that count, so that memory arenas have their full size."""

@@ -15,22 +15,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from export.panoptic.arithmetic import not_negative, one_hot, positive, take
+from export.panoptic.branchless import not_negative, one_hot, positive, take
 from export.panoptic.nms import ClusterNMS
 from export.panoptic.roi_align import separable_roi_align
+from lvt.data.preprocessing import Size
 from lvt.errors import UserError
 from lvt.panoptic.anchors import grid_anchors
 from lvt.panoptic.boxes import ROI_CODER, RPN_CODER, clip_boxes
 from lvt.panoptic.config import PADDING_MULTIPLE, PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.roi_heads import ROI_LEVELS
-from lvt.preprocessing import Size
 
 RoIAlign = Callable[[Tensor, Tensor, int, int], Tensor]
 """(feature (1, C, H, W), boxes (N, 4), size, stride) -> (N, C, size, size)."""
 
 
-def bounded(
+def with_limits(
     config: PanopticConfig, proposals: int | None, detections: int | None
 ) -> PanopticConfig:
     """The configuration with the work bounded: at most so many proposals and detections.
@@ -87,7 +87,7 @@ class PanopticGraph(nn.Module):
 
     Args:
         reference: the model; its submodules are used as they are.
-        config: from `bounded`.
+        config: from `with_limits`.
         size: height and width of the network image.
         roi_align: how features under a box are taken.
     """

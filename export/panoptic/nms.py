@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from export.panoptic.arithmetic import positive
+from export.panoptic.branchless import positive
 
 SWEEPS = 24
 """Three times the longest chain found in RPN boxes of pictures (7, a test measures it)."""

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from export.joins import join
-from export.panoptic.arithmetic import constants, positive
+from export.panoptic.branchless import constants, positive
+from export.rewrite.chunked_cat import chunked_cat
 
 # All numbers are floats: ExecuTorch casts an integer operand anew in every operation.
 
@@ -80,7 +80,7 @@ def separable_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) 
         by_column = (piece * 2.0).permute(0, 3, 1, 2).reshape(1, width, -1)
         narrow = torch.bmm(columns, by_column).reshape(count, -1, height)  # (N, size*C, H)
         outs.append(torch.bmm(narrow, rows).reshape(count, size, -1, size))
-    return join(outs, axis=2).permute(0, 2, 3, 1)
+    return chunked_cat(outs, axis=2).permute(0, 2, 3, 1)
 
 
 def _pieces(feature: Tensor, rows: int) -> list[Tensor]:

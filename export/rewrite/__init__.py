@@ -9,16 +9,15 @@ approximated: outputs agree with the reference to floating-point rounding, in an
 from export.rewrite import (  # noqa: F401  (they register)
     channels_first,
     classification,
-    csa,
-    csa_channels_first,
-    csa_parities,
     mlp,
     norm,
-    pyramid,
+    panoptic_fpn,
     rasa,
     segformer,
     volo,
 )
+from export.rewrite.csa import channels_first as csa_channels_first  # noqa: F401
+from export.rewrite.csa import onnxruntime, onnxruntime_int8  # noqa: F401
 from export.rewrite.registry import CHANNELS_FIRST, registered, rewrite, rewrite_only
 from export.rewrite.volo import fit_positions
 

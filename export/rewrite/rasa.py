@@ -24,7 +24,7 @@ from lvt.layers import to_nchw, to_nhwc
 PROBABILITY_FLOOR = 1e-30
 """Times any value it is still a normal float32 number, and 1e-23 of the smallest that counts."""
 
-REACH = 60.0
+SOFTMAX_CLAMP_RANGE = 60.0
 """exp(-60) is 9e-27: a key so far below a row's best adds nothing to its sum in float32."""
 
 Attend = Callable[[Tensor, Tensor, int], Tensor]
@@ -46,11 +46,11 @@ def limited_softmax(similarity: Tensor) -> Tensor:
     Looking for each row's best costs as much as it can save. It is for int8, where the
     calibration tells which rows are short of the limit: there it is taken out again.
     """
-    least = similarity.amax(dim=-1, keepdim=True) - REACH
+    least = similarity.amax(dim=-1, keepdim=True) - SOFTMAX_CLAMP_RANGE
     return torch.maximum(similarity, least).softmax(dim=-1)
 
 
-def attend_in_parallel(
+def attention_4d(
     query: Tensor, kv: Tensor, heads: int, softmax: Callable[[Tensor], Tensor] = floored_softmax
 ) -> Tensor:
     """All heads as one product of four axes.
@@ -69,7 +69,7 @@ def attend_in_parallel(
     return out.reshape(batch, dim, height, width)
 
 
-def attend_in_batches(query: Tensor, kv: Tensor, heads: int) -> Tensor:
+def attention_bmm(query: Tensor, kv: Tensor, heads: int) -> Tensor:
     """The same with plain batched products: XNNPACK takes no `expand`, `squeeze` or `unbind`."""
     batch, dim, height, width = query.shape
     count, head_width = batch * heads, dim // heads
@@ -81,7 +81,7 @@ def attend_in_batches(query: Tensor, kv: Tensor, heads: int) -> Tensor:
     return out.reshape(batch, dim, height, width)
 
 
-def attend_head_by_head(query: Tensor, kv: Tensor, heads: int) -> Tensor:
+def attention_per_head(query: Tensor, kv: Tensor, heads: int) -> Tensor:
     """Each head alone, as (B, channels, 1, positions) throughout.
 
     The Neural Engine keeps channels on axis 1 and positions on the last; these products contract
@@ -176,21 +176,21 @@ def _channels_last(reference: RASA, attend: Attend) -> nn.Module:
 
 @register(RASA, "onnxruntime")
 def rewrite_rasa(reference: RASA, _recipe: Recipe) -> nn.Module:
-    return _channels_last(reference, attend_in_parallel)
+    return _channels_last(reference, attention_4d)
 
 
 @register(RASA, "onnxruntime_int8")
 def rewrite_rasa_for_onnxruntime_int8(reference: RASA, _recipe: Recipe) -> nn.Module:
-    return _channels_last(reference, partial(attend_in_parallel, softmax=limited_softmax))
+    return _channels_last(reference, partial(attention_4d, softmax=limited_softmax))
 
 
 @register(RASA, "xnnpack")
 def rewrite_rasa_for_xnnpack(reference: RASA, recipe: Recipe) -> nn.Module:
     norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
-    return ConvRASA(reference, norm, attend_in_batches)
+    return ConvRASA(reference, norm, attention_bmm)
 
 
 @register(RASA, "neural_engine")
 def rewrite_rasa_for_neural_engine(reference: RASA, recipe: Recipe) -> nn.Module:
     norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
-    return ConvRASA(reference, norm, attend_head_by_head)
+    return ConvRASA(reference, norm, attention_per_head)

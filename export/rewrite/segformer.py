@@ -51,7 +51,7 @@ class FoldedSegFormerHead(nn.Module):
         return self.linear_pred(F.relu(fused))
 
 
-class NarrowSegFormerHead(FoldedSegFormerHead):
+class ResizeFirstSegFormerHead(FoldedSegFormerHead):
     """The same where a resize costs more than a convolution, as beside int8 convolutions.
 
     The second level has fewer channels before its convolution than after it. The others are so
@@ -78,4 +78,4 @@ def rewrite_segformer_head(reference: SegFormerHead, _recipe: Recipe) -> nn.Modu
 def rewrite_segformer_head_for_onnxruntime_int8(
     reference: SegFormerHead, _recipe: Recipe
 ) -> nn.Module:
-    return NarrowSegFormerHead(reference)
+    return ResizeFirstSegFormerHead(reference)

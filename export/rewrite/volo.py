@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from export.capabilities import Recipe
 from export.rewrite.linear import fold_batch_norm, frozen
 from export.rewrite.registry import CHANNELS_FIRST, register
+from lvt.data.preprocessing import Size
 from lvt.layers import ConvBNReLU, to_nhwc
-from lvt.preprocessing import Size
 from lvt.volo import ConvStem, PositionedEmbed, resize_positions
 
 

@@ -15,12 +15,12 @@ from export.capabilities import StoredPrecision, installed, missing_extra, targe
 from export.panoptic.graph import RoIAlign
 from export.placement import Placement
 from export.session import Outputs, Session
+from lvt.data.preprocessing import Normalise, Size
 from lvt.models import ModelSpec
-from lvt.preprocessing import Normalise, Size
 
 
 @dataclass(frozen=True)
-class Conversion:
+class ConversionInput:
     """Everything a target needs to write a file.
 
     Attributes:
@@ -58,7 +58,7 @@ class Target(Protocol):
 
     roi_align: RoIAlign
 
-    def write(self, conversion: Conversion, path: Path) -> None:
+    def write(self, conversion: ConversionInput, path: Path) -> None:
         """Converts and writes the file, or the folder where the format is one."""
         ...
 
@@ -92,4 +92,4 @@ def load_target(name: str) -> Target:
     info = target_info(name)
     if not installed(info):
         raise missing_extra([info])
-    return cast(Target, importlib.import_module(f"export.targets.{info.module}"))
+    return cast(Target, importlib.import_module(f"export.targets.{info.module}.target"))

@@ -8,7 +8,7 @@ from lvt.checkpoint.containers import DEAD_KEYS
 from lvt.checkpoint.identify import identify
 from lvt.checkpoint.load import load_model
 from lvt.checkpoint.meta import CheckpointMeta
-from lvt.checkpoint.pickles import refuse_bomb
+from lvt.checkpoint.pickles import reject_zip_bomb
 from lvt.checkpoint.read import SAFETENSORS_KEY, Checkpoint, read_checkpoint
 from lvt.checkpoint.write import write_checkpoint
 
@@ -20,6 +20,6 @@ __all__ = [
     "identify",
     "load_model",
     "read_checkpoint",
-    "refuse_bomb",
+    "reject_zip_bomb",
     "write_checkpoint",
 ]

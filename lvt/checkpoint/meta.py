@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lvt.checks import is_text
+from lvt.support.validation import is_text
 
 _LARGEST = 1 << 14
 """Of input sizes, means and deviations that are believed."""

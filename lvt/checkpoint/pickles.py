@@ -93,7 +93,7 @@ def load_pickle(path: Path) -> Any:
     """
     if kind := _other_kind(path):
         raise UserError(f"{path.name} is {kind}")
-    refuse_bomb(path)
+    reject_zip_bomb(path)
     ignored: list[Any] = [(Ignored, name) for name in IGNORED_CLASSES]
     ignored += [(OrderedDict, name) for name in IGNORED_MAPPINGS]
     try:
@@ -113,7 +113,7 @@ def load_pickle(path: Path) -> Any:
         ) from error
 
 
-def refuse_bomb(path: Path) -> None:
+def reject_zip_bomb(path: Path) -> None:
     """torch.save packs without compressing; whatever unpacks to more than the file is made to harm.
 
     Raises:

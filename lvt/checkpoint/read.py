@@ -10,10 +10,10 @@ from torch import Tensor
 from lvt.checkpoint.containers import clean, unwrap
 from lvt.checkpoint.meta import CheckpointMeta, parse_meta
 from lvt.checkpoint.pickles import load_pickle
-from lvt.checks import parse_json
 from lvt.errors import UserError
-from lvt.files import file_sha256
 from lvt.models import ModelSpec
+from lvt.support.files import file_sha256
+from lvt.support.validation import parse_json
 
 SAFETENSORS_KEY = "lvt"
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from lvt.checkpoint.meta import CheckpointMeta
 from lvt.checkpoint.read import SAFETENSORS_KEY
-from lvt.files import atomic_folder, publish
 from lvt.models import ModelSpec
+from lvt.support.files import atomic_folder, publish
 
 
 def write_checkpoint(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lvt.console import command, parse_size
 from lvt.errors import UserError
+from lvt.support.console import command, parse_size
 
 
 def scene(

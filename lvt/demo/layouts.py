@@ -24,7 +24,7 @@ from lvt.demo.backdrops import (
 )
 from lvt.demo.canvas import Canvas, Point, Spot
 from lvt.demo.palette import RGB, pick, shade
-from lvt.demo.placing import Backdrop, Zone, across, balloons, gulls, lane
+from lvt.demo.placement_zones import Backdrop, Zone, across, balloons, gulls, lane
 from lvt.demo.walls import paint_skyline, paint_street_side, paint_terrace
 
 _WHITE: RGB = (240, 238, 228)

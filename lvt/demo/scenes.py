@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lvt.demo import figures, vehicles
+from lvt.demo import people_and_props as figures
+from lvt.demo import vehicles
 from lvt.demo.canvas import SUPERSAMPLE, Canvas, Pen, Spot
-from lvt.demo.finish import finish, majority
 from lvt.demo.layouts import LAYOUTS
 from lvt.demo.palette import CLASSES, PALETTE, STUFF_CLASSES, THING_CLASSES
-from lvt.demo.placing import Backdrop
+from lvt.demo.placement_zones import Backdrop
+from lvt.demo.postprocess import finish, majority
 
 __all__ = [
     "CLASSES",

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from lvt.checks import number, whole_number
 from lvt.errors import UserError
+from lvt.support.validation import number, whole_number
 
 INSTANCE_OFFSET = 1000
 """Instance number k of a thing has the id `label + INSTANCE_OFFSET * k` in a panoptic map."""

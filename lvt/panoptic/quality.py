@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lvt.metrics import SIZE_BANDS, SizeBand, size_band
+from lvt.data.metrics import SIZE_BANDS, SizeBand, size_band
 from lvt.panoptic.fusion import PanopticMap
 
 MATCH_IOU = 0.5

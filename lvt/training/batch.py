@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lvt.data.preprocessing import IMAGENET_MEAN_255, IMAGENET_STD_255
 from lvt.panoptic.quality import PanopticTruth
-from lvt.preprocessing import IMAGENET_MEAN_255, IMAGENET_STD_255
 
 IGNORED_PIXEL = 255
 """Semantic target of void."""

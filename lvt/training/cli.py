@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.console import AsJson, Verbose, Version, command, new_app, parse_size
 from lvt.errors import UserError
+from lvt.support.console import AsJson, Verbose, Version, command, new_app, parse_size
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -16,14 +16,14 @@ from typing import Protocol
 
 import numpy as np
 
-from lvt.datasets import CocoPanoptic, scene_sample
+from lvt.data.datasets import CocoPanoptic, scene_sample
+from lvt.data.resize import resize_uint8
 from lvt.demo import DEMO_SIZE, TRAINING_SEEDS
 from lvt.panoptic.quality import PanopticTruth
-from lvt.resize import resize_uint8
 from lvt.training.batch import Example, crop, flip
 
 
-class Source(Protocol):
+class LoadedModel(Protocol):
     """Examples by index, always the same for the same index."""
 
     def __len__(self) -> int: ...
@@ -55,7 +55,7 @@ class CocoFolder:
     """A folder in COCO's panoptic format, with its own categories, things first.
 
     Args:
-        folder: see `lvt.datasets.CocoPanoptic`.
+        folder: see `lvt.data.datasets.CocoPanoptic`.
         size: (height, width) that pictures are shrunk or enlarged to fit in, keeping their ratio.
 
     Raises:
@@ -87,7 +87,7 @@ class CocoFolder:
 
 
 def draw(
-    source: Source, step: int, *, seed: int, count: int, size: tuple[int, int]
+    source: LoadedModel, step: int, *, seed: int, count: int, size: tuple[int, int]
 ) -> list[Example]:
     """The examples of one step: a random choice, each mirrored or not, cropped to `size`."""
     rng = np.random.default_rng((seed, step))
@@ -102,7 +102,7 @@ def draw(
 
 @contextmanager
 def drawn_here(
-    source: Source,
+    source: LoadedModel,
     steps: range,
     size: Callable[[int], tuple[int, int]],
     *,
@@ -113,11 +113,11 @@ def drawn_here(
     yield (draw(source, step, seed=seed, count=count, size=size(step)) for step in steps)
 
 
-_worker_source: list[Source] = []
+_worker_source: list[LoadedModel] = []
 """In the worker: the one source, sent when it starts instead of with every step."""
 
 
-def _keep(source: Source) -> None:
+def _keep(source: LoadedModel) -> None:
     _worker_source.append(source)
 
 
@@ -131,7 +131,7 @@ _AHEAD = 6
 
 @contextmanager
 def drawn_ahead(
-    source: Source,
+    source: LoadedModel,
     steps: range,
     size: Callable[[int], tuple[int, int]],
     *,

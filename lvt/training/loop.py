@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lvt.checkpoint import refuse_bomb
+from lvt.checkpoint import reject_zip_bomb
 from lvt.errors import UserError
-from lvt.files import atomic_folder, publish
 from lvt.panoptic.config import PADDING_MULTIPLE
 from lvt.panoptic.model import LVTPanoptic
+from lvt.support.files import atomic_folder, publish
 from lvt.training.batch import collate
-from lvt.training.data import Source, drawn_ahead, drawn_here
+from lvt.training.data import LoadedModel, drawn_ahead, drawn_here
 from lvt.training.losses import LossConfig, panoptic_losses
 
 STATE_SCHEMA = 1
@@ -113,7 +113,7 @@ class Trainer:
     """
 
     def __init__(
-        self, model: LVTPanoptic, source: Source, config: TrainConfig, *, worker: bool = True
+        self, model: LVTPanoptic, source: LoadedModel, config: TrainConfig, *, worker: bool = True
     ):
         self._draw = drawn_ahead if worker else drawn_here
         self.model = model
@@ -206,7 +206,7 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"no training state at {path}; leave out --resume to start anew")
-    refuse_bomb(path)
+    reject_zip_bomb(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["schema"] != STATE_SCHEMA:

@@ -17,9 +17,9 @@ from lvt.panoptic.boxes import ROI_CODER, RPN_CODER
 from lvt.panoptic.config import AnchorConfig, ProposalConfig
 from lvt.panoptic.model import LVTPanoptic, PanopticMaps
 from lvt.panoptic.rpn import propose
-from lvt.training.assign import ROI_ASSIGN, RPN_ASSIGN, assign, sample
 from lvt.training.batch import IGNORED_PIXEL, Batch
-from lvt.training.rois import crop_masks, extract_boxes
+from lvt.training.batched_roi_align import crop_masks, extract_boxes
+from lvt.training.matcher import ROI_ASSIGN, RPN_ASSIGN, assign, sample
 
 TRAINING_PROPOSALS = ProposalConfig(per_level=2000, count=1000)
 

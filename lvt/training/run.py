@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lvt.checkpoint import CheckpointMeta, identify, load_model, read_checkpoint, write_checkpoint
+from lvt.data.preprocessing import IMAGENET_MEAN_255, IMAGENET_STD_255
 from lvt.demo import (
     DEMO_BACKBONE,
     DEMO_PANOPTIC,
@@ -22,13 +23,12 @@ from lvt.demo import (
 )
 from lvt.demo.palette import CLASSES, PALETTE
 from lvt.errors import UserError
-from lvt.files import check_output
 from lvt.models import ModelSpec, build_random
 from lvt.panoptic.config import ProposalConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.quality import QualityReport
-from lvt.preprocessing import IMAGENET_MEAN_255, IMAGENET_STD_255
-from lvt.training.data import CocoFolder, DemoScenes, Source
+from lvt.support.files import ensure_writable
+from lvt.training.data import CocoFolder, DemoScenes, LoadedModel
 from lvt.training.evaluate import evaluate
 from lvt.training.initialise import initialise
 from lvt.training.loop import StepReport, TrainConfig, Trainer
@@ -110,8 +110,8 @@ class _Job:
     model: LVTPanoptic
     spec: ModelSpec
     meta: CheckpointMeta
-    source: Source
-    validation: Source | None
+    source: LoadedModel
+    validation: LoadedModel | None
     measured_on: str
     config: TrainConfig
 
@@ -141,7 +141,7 @@ def train(request: TrainRequest, report: Callable[[StepReport, int], None]) -> T
         UserError: something the user can put right.
     """
     # What cannot be written is refused now, not after an hour of training.
-    check_output(request.out, [] if request.checkpoint is None else [request.checkpoint])
+    ensure_writable(request.out, [] if request.checkpoint is None else [request.checkpoint])
     job = _demo_job(request) if request.data is None else _tuning_job(request)
     state = request.out.with_name(request.out.name + ".state")
     trainer = Trainer(job.model, job.source, job.config)

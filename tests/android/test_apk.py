@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from export.android import models_folder, put_into
-from export.artifact import manifest_path
-from export.exporter import ExportResult
+from export.artifact.android_assets import models_folder, put_into
+from export.artifact.reader import manifest_path
+from export.pipeline import ExportResult
 from tests.android.core import PROJECT
 
 TOOLS = ("aapt2", "zipalign", "apksigner", "jar", "keytool")

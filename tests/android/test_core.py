@@ -13,18 +13,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from export.artifact import manifest_path
-from export.evaluation import SessionSubject, open_artifact_subject
-from export.exporter import ExportResult, export_artifact
-from export.request import ExportRequest
+from export.artifact.reader import manifest_path
+from export.pipeline import ExportResult, export_artifact
+from export.plan import ExportRequest
+from export.predict.evaluation import SessionSubject, open_artifact_subject
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.demo import HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.models import ModelSpec, build_random
 from lvt.panoptic.coco_export import to_coco
 from lvt.panoptic.fusion import PanopticMap
-from lvt.preprocessing import packaged_photos, read_image
-from quantization.quantizer import Quantizer, QuantizeRequest
+from quantization.pipeline import Quantizer, QuantizeRequest
 from tests.android.core import Core, build_core
 from tests.conftest import TINY
 from tests.golden.make import figures

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from export.exporter import ExportResult
+from export.pipeline import ExportResult
 from lvt.demo import HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from tests.android.core import PROJECT, build_core

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.adb.phones import APP_RUNTIMES
-from export.android import MODELS
+from device_bench.devices.adb.runner import APP_RUNTIMES
+from export.artifact.android_assets import MODELS
 from export.capabilities import TARGETS
 from tests.android.core import PROJECT
 

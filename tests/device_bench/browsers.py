@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from device_bench.browser.desk import Desk, Settings
-from device_bench.browser.log import ResultLog
-from device_bench.browser.runtime import check_runtime
-from device_bench.browser.served import Sample, serve_artifact
-from device_bench.browser.server import Server
-from device_bench.browser.serving import qr_code, svg
-from device_bench.protocol import Protocol
+from device_bench.devices.browser.api import Desk, Settings
+from device_bench.devices.browser.app import qr_code, svg
+from device_bench.devices.browser.artifact import Sample, serve_artifact
+from device_bench.devices.browser.result_store import ResultLog
+from device_bench.devices.browser.runtime import check_runtime
+from device_bench.devices.browser.server import Server
+from device_bench.measure.preset import Protocol
 from export.session import Session
 from lvt.errors import UserError
 

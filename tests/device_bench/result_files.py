@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from device_bench.statistics import summarise
+from device_bench.measure.statistics import summarise
 
 
 def result(samples_ms: Sequence[float], name: str = "model.onnx", **changes: Any) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from device_bench.accuracy import known_figures
-from export.exporter import ExportResult
+from device_bench.results.accuracy import known_figures
+from export.pipeline import ExportResult
 
 
 def quantized(manifest: dict[str, Any], **changes: Any) -> dict[str, Any]:

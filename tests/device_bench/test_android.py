@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_bench import cli
-from device_bench.adb import app_run
-from device_bench.adb.app_run import FILES, PACKAGE
-from device_bench.html_report import render
-from device_bench.stored import read_results
-from device_bench.warmup import LEAST_SECONDS, WINDOW
-from export.artifact import manifest_path
-from export.exporter import ExportResult
-from lvt.console import INTERRUPTED
+from device_bench.cli import bench as cli
+from device_bench.devices.adb import app_run
+from device_bench.devices.adb.app_run import FILES, PACKAGE
+from device_bench.measure.warmup import LEAST_SECONDS, WINDOW
+from device_bench.report.html_page import render
+from device_bench.results.read import read_results
+from export.artifact.reader import manifest_path
+from export.pipeline import ExportResult
+from lvt.support.console import INTERRUPTED
 from tests.android.core import JAR, Core, build_core
 from tests.device_bench.adbd.daemon import FakeDevice
 from tests.device_bench.adbd.fixtures import PLUG, bench

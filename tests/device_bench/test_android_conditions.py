@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from device_bench.adb.app_run import PACKAGE, crash_reason
-from device_bench.adb.condition import Condition, cool_down, parse_condition
-from device_bench.adb.describe import Cluster, parse_description
-from device_bench.adb.watch import Reading, conditions, energy, parse_reading, throttling
-from device_bench.sensors import Conditions
+from device_bench.devices.adb.app_run import PACKAGE, crash_reason
+from device_bench.devices.adb.device_info import Cluster, parse_description
+from device_bench.devices.adb.device_state import Condition, cool_down, parse_condition
+from device_bench.devices.adb.monitor import Reading, conditions, energy, parse_reading, throttling
+from device_bench.measure.sensors import Conditions
 
 CPU = "/sys/devices/system/cpu"
 BATTERY = """\

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_bench.adb.binary_run import FOLDER, TOOLS, split_warmup
-from device_bench.adb.tool_output import (
+from device_bench.devices.adb.binary_run import FOLDER, TOOLS, split_warmup
+from device_bench.devices.adb.tool_output import (
     Printed,
     parse_benchmark_model,
     parse_executor_runner,
     parse_perf_test,
 )
-from export.exporter import ExportResult
-from lvt.console import INTERRUPTED
+from export.pipeline import ExportResult
+from lvt.support.console import INTERRUPTED
 from tests.device_bench.adbd.fixtures import PLUG, bench
 from tests.export.test_cli import one_line_error
 

@@ -14,20 +14,20 @@ import numpy as np
 import pytest
 import torch
 
-from device_bench.arm.check import judge, make_images, run_emulated
-from device_bench.arm.cpus import CPUS
-from device_bench.arm.machine import ArmMachine, machine_folder
-from device_bench.cli import app
-from export.artifact import Artifact, open_artifact
+from device_bench.cli.bench import app
+from export.artifact.reader import Artifact, open_artifact
 from export.capabilities import TARGETS, installed
-from export.exporter import ExportResult, export_artifact
-from export.parity import TOLERANCES, compare
-from export.request import ExportRequest
+from export.parity.compare import TOLERANCES, compare
+from export.pipeline import ExportResult, export_artifact
+from export.plan import ExportRequest
 from export.session import Outputs
-from export.targets import Conversion
-from lvt.preprocessing import fixed_size
-from tests.export.int8 import SMALL_SPEC, in_int8, small
+from export.targets import ConversionInput
+from export.verify.arm_machine import ArmMachine, machine_folder
+from export.verify.cpus import CPUS
+from export.verify.emulated import judge, make_images, run_emulated
+from lvt.data.preprocessing import fixed_size
 from tests.export.test_cli import one_line_error, run
+from tests.helpers.int8_model import SMALL_SPEC, in_int8, small
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +70,13 @@ def test_int8_kernels_of_every_processor_agree_to_the_bit(
     machine: ArmMachine, tmp_path: Path
 ) -> None:
     """What docs/arm.md says: only float layers make int8 files differ between processors."""
-    tflite = pytest.importorskip("export.targets.tflite")
+    tflite = pytest.importorskip("export.targets.tflite.target")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         image = torch.randn(1, 3, 16, 24)
     path = tmp_path / "small.tflite"
     module = in_int8(small(), image)
-    tflite.write(Conversion(module, SMALL_SPEC, (16, 24), "int8", {}), path)
+    tflite.write(ConversionInput(module, SMALL_SPEC, (16, 24), "int8", {}), path)
     outputs = tflite.open_session(path, threads=1).run(image.numpy())
     manifest = {"target": "tflite", "outputs": [{"name": name} for name in outputs]}
     artifact = Artifact(path, manifest, SMALL_SPEC, fixed_size("backbone", (16, 24)), None)

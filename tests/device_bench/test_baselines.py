@@ -11,13 +11,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from device_bench import baselines, cli
-from device_bench.baseline_run import BaselineResult, baseline_tables, baselines_json, run_baselines
-from device_bench.baselines import BASELINES, SIZES, Baseline, PaperFigures
-from device_bench.protocol import Protocol
-from device_bench.stored import parse_results
-from export.exporter import ParityError
-from export.manifest import reference_macs
+from device_bench.cli import bench as cli
+from device_bench.cli.studies import baselines
+from device_bench.measure.preset import Protocol
+from device_bench.results.read import parse_results
+from device_bench.studies.baselines import BASELINES, SIZES, Baseline, PaperFigures
+from device_bench.studies.run_baselines import (
+    BaselineResult,
+    baseline_tables,
+    baselines_json,
+    run_baselines,
+)
+from export.artifact.manifest import reference_macs
+from export.pipeline import ParityError
 from export.reference import reference_session
 from lvt.complexity import count_macs, count_parameters
 from lvt.errors import UserError

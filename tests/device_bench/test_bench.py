@@ -12,21 +12,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device_bench import cli
-from device_bench.backends import contestant
-from device_bench.coldstart import measure
-from device_bench.default_model import cache_folder, default_artifact
-from device_bench.host import run_benchmark
-from device_bench.html_report import render
-from device_bench.protocol import Protocol
-from device_bench.stored import read_results
-from device_bench.warmup import WINDOW
-from export.artifact import manifest_path, open_artifact
+from device_bench.cli import bench as cli
+from device_bench.measure.backends import contestant
+from device_bench.measure.cold_start import measure
+from device_bench.measure.default_model import default_artifact
+from device_bench.measure.host import run_benchmark
+from device_bench.measure.preset import Protocol
+from device_bench.measure.warmup import WINDOW
+from device_bench.report.html_page import render
+from device_bench.results.read import read_results
+from export.artifact.reader import manifest_path, open_artifact
 from export.capabilities import TARGETS, installed
-from export.exporter import ExportResult, export_artifact
-from export.request import ExportRequest
+from export.pipeline import ExportResult, export_artifact
+from export.plan import ExportRequest
 from export.session import Outputs
 from lvt.errors import UserError
+from lvt.support.files import cache_folder
 from tests.export.test_cli import one_line_error, run
 
 SHORT = Protocol("short", runs=6, seconds=0.0)
@@ -60,7 +61,7 @@ def test_two_artifacts_interleaved(
     assert first["speedup_over_first"] is None
     assert second["speedup_over_first"]["low"] <= second["speedup_over_first"]["value"]
     for entry, export in ((first, plain), (second, tiny_export)):
-        assert entry["sha256"] == export.manifest["file"]["sha256"]
+        assert entry["sha256"] == export.artifact.manifest["file"]["sha256"]
         assert len(entry["samples_ms"]) == 8
         assert entry["latency_ms"]["median"]["value"] == pytest.approx(
             float(np.median(entry["samples_ms"])), abs=1e-3

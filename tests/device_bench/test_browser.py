@@ -16,20 +16,20 @@ import numpy as np
 import onnx
 import pytest
 
-from device_bench.browser.served import Sample
-from device_bench.stored import read_results
-from device_bench.tables import decimals, with_interval
-from export.artifact import content_bytes, content_sha256, manifest_path, write_manifest
-from export.exporter import ExportResult, export_artifact
+from device_bench.devices.browser.artifact import Sample
+from device_bench.report.tables import decimals, with_interval
+from device_bench.results.read import read_results
+from export.artifact.reader import content_bytes, content_sha256, manifest_path, write_manifest
+from export.pipeline import ExportResult, export_artifact
+from export.plan import ExportRequest
 from export.reference import reference_session
-from export.request import ExportRequest
-from export.targets.onnx import OnnxSession
+from export.targets.onnx.target import OnnxSession
+from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.models import build_random
-from lvt.preprocessing import packaged_photos, read_image
 from tests.artifact_fixtures import TINY_SEMANTIC
 from tests.device_bench.browsers import SHORT, chromium, runtime, serving
-from tests.export.test_saturation import one_layer
+from tests.export.targets.test_saturation import one_layer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -78,7 +78,7 @@ def test_figures_of_a_browser_land_in_the_result_file(
     plain = export_artifact(request)
     results = tmp_path / "results.json"
     options = ["--json", str(results), "--runs", "8", "--min-seconds", "0", "--port", "0"]
-    program = "from device_bench.cli import app; app()"
+    program = "from device_bench.cli.bench import app; app()"
     command = [sys.executable, "-c", program, "serve", str(plain.path), str(tiny_export.path)]
     with subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -177,7 +177,7 @@ def test_webassembly_adds_int8_products_in_32_bits(
 ) -> None:
     """Weights whose sums saturate in 16 bits are computed as exactly as any.
 
-    x86 processors without VNNI fail this; see `export.onnx.saturation`.
+    x86 processors without VNNI fail this; see `export.targets.onnx.saturation`.
     """
     results = tmp_path / "results.json"
     model = one_layer("Conv", np.full((3, 3, 4, 4), 127, np.int8), strides=4)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device_bench import timing, warmup
-from device_bench.browser.runtime import ASSETS
-from device_bench.sensors import Sensors
-from device_bench.warmup import warm_up
+from device_bench.devices.browser.runtime import ASSETS
+from device_bench.measure import interleaved as timing
+from device_bench.measure import warmup
+from device_bench.measure.sensors import Sensors
+from device_bench.measure.warmup import warm_up
 
 
 def in_node(script: str, *data: Any) -> Any:
@@ -80,7 +81,7 @@ def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float, tmp_pa
     )
     expected: list[int] = []
 
-    class Entrant:
+    class TimedSession:
         def __init__(self, index: int):
             self.index = index
 
@@ -88,7 +89,7 @@ def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float, tmp_pa
             expected.append(self.index)
             return (30 + 10 * self.index) / 1e3
 
-    entrants: Any = [Entrant(index) for index in range(3)]
+    entrants: Any = [TimedSession(index) for index in range(3)]
     sensors = Sensors(tmp_path)  # of no machine
     rounds = timing._interleave(entrants, runs, seconds, lambda _step, _share: None, sensors)
     assert order == expected

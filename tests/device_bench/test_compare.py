@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device_bench import cli
-from device_bench.compare import compare_files
-from device_bench.stored import parse_results
+from device_bench.cli import bench as cli
+from device_bench.results.compare import compare_files
+from device_bench.results.read import parse_results
 from tests.device_bench.result_files import result, result_file, write
 from tests.export.test_cli import one_line_error, run
 

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from device_bench.html_report import render
-from device_bench.stored import read_results
-from device_bench.tables import print_results
-from lvt.console import Terminal
+from device_bench.report.html_page import render
+from device_bench.report.tables import print_results
+from device_bench.results.read import read_results
 from lvt.errors import UserError
-from tests.damage import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json
+from lvt.support.console import Terminal
 from tests.device_bench.result_files import (
     CONDITIONS,
     OVERLAY,
@@ -23,6 +22,7 @@ from tests.device_bench.result_files import (
     result_file,
     write,
 )
+from tests.helpers.fuzz import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json
 
 WHOLE = result_file(
     result([10.0, 11.0, 10.5], answer=OVERLAY, profile=PROFILE, conditions=CONDITIONS)

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from device_bench import cli
-from device_bench.backends import BACKENDS, Contestant, contestant
+from device_bench.cli import bench as cli
+from device_bench.measure.backends import BACKENDS, BenchTarget, contestant
 from device_bench.profile import run as profile_run
 from device_bench.profile.chart import draw_chart
 from device_bench.profile.families import CONVERSION, FAMILIES, LAYOUT, family
@@ -23,14 +23,14 @@ from device_bench.profile.run import profile, refusal
 from device_bench.profile.summary import Profile
 from device_bench.profile.trace import INFERENCES, Operator, Trace
 from export.capabilities import TARGETS, installed
-from export.exporter import ExportResult, export_artifact
+from export.pipeline import ExportResult, export_artifact
 from export.placement import Placement
-from export.request import ExportRequest
-from export.targets import Conversion, load_target
+from export.plan import ExportRequest
+from export.targets import ConversionInput, load_target
 from lvt.models import ModelSpec
 from tests.conftest import TINY
-from tests.export.int8 import SMALL_SPEC, in_int8, small
 from tests.export.test_cli import one_line_error, run
+from tests.helpers.int8_model import SMALL_SPEC, in_int8, small
 
 PROFILED = ("onnx", "tflite", "executorch")
 
@@ -133,7 +133,7 @@ def test_operators_outside_the_delegates(
     """They come from another source than the delegates' own, and are what one looks for first."""
     of(profiles, target)
     path = tmp_path / f"broken{TARGETS[target].suffix}"
-    conversion = Conversion(
+    conversion = ConversionInput(
         Broken().eval(), ModelSpec("semantic", TINY, 2), (32, 32), "fp32", {"lvt.task": "semantic"}
     )
     load_target(target).write(conversion, path)
@@ -161,7 +161,7 @@ def test_conversions_of_int8_files_are_counted(
     image = np.random.default_rng(0).standard_normal((1, 3, 16, 24)).astype(np.float32)
     program = in_int8(small(), torch.from_numpy(image))
     path = tmp_path / "int8.tflite"
-    conversion = Conversion(program, SMALL_SPEC, (16, 24), "int8", {"lvt.task": "backbone"})
+    conversion = ConversionInput(program, SMALL_SPEC, (16, 24), "int8", {"lvt.task": "backbone"})
     load_target("tflite").write(conversion, path)
     trace = importlib.import_module("device_bench.profile.litert_trace").read(path, image, 1)
     families = [family(operator.type) for operator in trace.operators]
@@ -174,7 +174,7 @@ def test_every_backend_is_profiled_or_says_why(tiny_export: ExportResult) -> Non
     artifact = contestant(tiny_export.path).artifact
     for backend in BACKENDS:
         module = profile_run.READERS.get(backend)
-        reason = refusal(Contestant(artifact, backend))
+        reason = refusal(BenchTarget(artifact, backend))
         assert (module is None) == (reason is not None), backend
         if module is not None:
             assert importlib.util.find_spec(f"device_bench.profile.{module}")

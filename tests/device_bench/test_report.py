@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device_bench import cli
-from device_bench.charts import over_time
-from device_bench.html_report import render
-from device_bench.markup import Markup, element, join
-from device_bench.stored import parse_results
+from device_bench.cli import bench as cli
+from device_bench.report.charts import over_time
+from device_bench.report.html_page import render
+from device_bench.report.markup import Markup, element, join
+from device_bench.results.read import parse_results
 from lvt.errors import UserError
 from tests.device_bench.result_files import (
     CLASSES,

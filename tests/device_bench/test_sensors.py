@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from device_bench.protocol import Protocol
-from device_bench.sensors import Conditions, Sensors
-from device_bench.timing import Entrant, Timing, time_in_turn
+from device_bench.measure.interleaved import TimedSession, Timing, time_interleaved
+from device_bench.measure.preset import Protocol
+from device_bench.measure.sensors import Conditions, Sensors
 from export.session import Outputs
 
 FULL = 262_143_328_850
@@ -101,8 +101,8 @@ def timed(
     root: Path, *sessions: Consumer, tick: Callable[..., object] = lambda *_: None
 ) -> list[Timing]:
     rule = Protocol("short", runs=6, seconds=0.0)
-    return time_in_turn(
-        [Entrant(str(number), session, IMAGE) for number, session in enumerate(sessions)],
+    return time_interleaved(
+        [TimedSession(str(number), session, IMAGE) for number, session in enumerate(sessions)],
         threads=1,
         runs=6,
         seconds=0.0,
@@ -117,7 +117,7 @@ def test_energy_is_charged_to_whom_it_is_spent_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not to all alike, and not what is spent between inferences: that is our own work."""
-    monkeypatch.setattr("device_bench.warmup.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("device_bench.measure.warmup.LEAST_SECONDS", 0.0)
     counter = zone(tmp_path, "intel-rapl:0", "package-0", 0)
     between = Consumer(counter, 7_000_000)
     thrifty, greedy = timed(
@@ -133,7 +133,7 @@ def test_energy_is_charged_to_whom_it_is_spent_on(
 def test_a_run_without_sensors_tells_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("device_bench.warmup.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("device_bench.measure.warmup.LEAST_SECONDS", 0.0)
     counter = put(tmp_path / "elsewhere", 0)
     (timing,) = timed(tmp_path, Consumer(counter, 1))
     assert timing.joules is None
@@ -142,7 +142,7 @@ def test_a_run_without_sensors_tells_nothing(
 
 def test_conditions_span_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page draws them under the inferences, from the first to the last."""
-    monkeypatch.setattr("device_bench.warmup.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("device_bench.measure.warmup.LEAST_SECONDS", 0.0)
     put(tmp_path / "class/hwmon/hwmon0/name", "k10temp")
     put(tmp_path / "class/hwmon/hwmon0/temp1_input", 45_250)
     (timing,) = timed(tmp_path, Consumer(put(tmp_path / "elsewhere", 0), 1))

@@ -18,17 +18,17 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from device_bench import cli
-from device_bench.browser.runtime import FILES, runtime_folder
-from device_bench.browser.served import Sample
-from device_bench.browser.server import Server
-from device_bench.statistics import latency_ratio
-from device_bench.stored import read_results
-from export.artifact import open_artifact
-from export.exporter import ExportResult
-from export.targets.onnx import open_session
+from device_bench.cli import bench as cli
+from device_bench.devices.browser.artifact import Sample
+from device_bench.devices.browser.runtime import FILES, runtime_folder
+from device_bench.devices.browser.server import Server
+from device_bench.measure.statistics import latency_ratio
+from device_bench.results.read import read_results
+from export.artifact.reader import open_artifact
+from export.pipeline import ExportResult
+from export.targets.onnx.target import open_session
+from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.errors import UserError
-from lvt.preprocessing import packaged_photos, read_image
 from tests.device_bench.browsers import SHORT, serving
 from tests.device_bench.result_files import result, result_file, write
 from tests.export.test_cli import one_line_error, run

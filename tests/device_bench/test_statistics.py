@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from device_bench.protocol import PRESETS, Protocol, complaints
-from device_bench.statistics import Summary, drift, latency_ratio, speedup, summarise
-from device_bench.warmup import WarmUp
+from device_bench.measure.preset import PRESETS, Protocol, complaints
+from device_bench.measure.statistics import Summary, drift, latency_ratio, speedup, summarise
+from device_bench.measure.warmup import WarmUp
 
 WARM = WarmUp(10, 1.0, settled=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from device_bench.warmup import LEAST_SECONDS, MOST_SECONDS, WINDOW, WarmUp, warm_up
+from device_bench.measure.warmup import LEAST_SECONDS, MOST_SECONDS, WINDOW, WarmUp, warm_up
 
 
 def warmed(series: Iterable[float]) -> WarmUp:

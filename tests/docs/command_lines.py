@@ -14,13 +14,13 @@ from typing import Any
 
 import typer.main
 
-from device_bench.adb.phones import ANDROID
-from device_bench.backends import BACKENDS
-from device_bench.protocol import PRESETS as PROTOCOLS
+from device_bench.devices.adb.runner import ANDROID
+from device_bench.measure.backends import BACKENDS
+from device_bench.measure.preset import PRESETS as PROTOCOLS
 from export.capabilities import PRECISIONS
 from lvt.config import PRESETS, TASKS
-from lvt.console import parse_size
-from quantization.cli import parse_budget
+from lvt.support.console import parse_size
+from quantization.cli.quantize import parse_budget
 from quantization.methods import METHODS
 from tests.docs.pages import ROOT
 

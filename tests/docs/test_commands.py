@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.artifact import open_artifact
+from export.artifact.reader import open_artifact
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.models import build_random
-from lvt.preprocessing import packaged_photos, read_image
 from tests.artifact_fixtures import TINY_SEMANTIC
 from tests.docs import command_lines
 from tests.docs.command_lines import NotRunnableError, application, check, options, scripts

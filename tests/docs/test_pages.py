@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.artifact import manifest_path
+from export.artifact.reader import manifest_path
 from export.capabilities import TARGETS, installed
-from export.exporter import ExportResult, export_artifact
-from export.request import ExportRequest
+from export.pipeline import ExportResult, export_artifact
+from export.plan import ExportRequest
+from lvt.data.preprocessing import _STEPS, packaged_photos
 from lvt.postprocessing import label_map
-from lvt.preprocessing import _STEPS, packaged_photos
 from tests.docs.pages import PAGES, ROOT, blocks, inline_code
 
 PACKAGES = ("lvt", "export", "quantization", "device_bench")
@@ -127,7 +127,7 @@ def test_named_files_exist(page: Path) -> None:
 
 @by_page
 def test_named_modules_exist(page: Path) -> None:
-    """`export.parity` is a module; `lvt.demo.DEMO_SIZE` is a name in one."""
+    """`export.parity.compare` is a module; `lvt.demo.DEMO_SIZE` is a name in one."""
     bad = []
     for code in inline_code(page):
         if not re.fullmatch(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+", code):

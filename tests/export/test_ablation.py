@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from export import cli
-from export.artifact import open_artifact
+from export.artifact.reader import open_artifact
 from export.capabilities import TargetInfo
-from export.exporter import exported_module
-from export.parity import TOLERANCES, compare
+from export.cli import export as cli
+from export.parity.compare import TOLERANCES, compare
+from export.pipeline import exported_module
 from export.reference import reference_session
-from export.targets import Conversion, load_target
+from export.targets import ConversionInput, load_target
 from lvt.config import Task
+from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.models import ModelSpec
-from lvt.preprocessing import packaged_photos, read_image
 from tests.conftest import TINY_ABLATION
 from tests.export.test_capabilities import job_of, need
 from tests.export.test_cli import run
@@ -40,7 +40,7 @@ def test_every_target(name: str, task: Task, info: TargetInfo, tmp_path: Path) -
     precision = info.precision(task, None)
     file = tmp_path / f"model{info.suffix}"
     exported = exported_module(job, info, target.roi_align, rewritten=True)
-    target.write(Conversion(exported, spec, job.size, precision, {}), file)
+    target.write(ConversionInput(exported, spec, job.size, precision, {}), file)
     report = compare(
         reference_session(job.source.model, spec),
         target.open_session(file, threads=1),

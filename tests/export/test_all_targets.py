@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device_bench import cli as bench_cli
-from device_bench.backends import contestant
-from export import cli, eval_cli, run_cli
-from export.artifact import content_sha256, manifest_path, open_artifact
+from device_bench.cli import bench as bench_cli
+from device_bench.measure.backends import contestant
+from export.artifact.reader import content_sha256, manifest_path, open_artifact
 from export.capabilities import installed
+from export.cli import eval as eval_cli
+from export.cli import export as cli
+from export.cli import run as run_cli
 from export.targets import load_target
+from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.errors import UserError
-from lvt.preprocessing import packaged_photos, read_image
 from tests.export.test_cli import one_line_error, run
 
 PHOTO = packaged_photos()[0]

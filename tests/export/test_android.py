@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from export import cli
-from export.artifact import manifest_path, open_artifact
-from export.commands import put_into_app
-from export.exporter import ExportResult
-from lvt.console import Terminal
+from export.artifact.reader import manifest_path, open_artifact
+from export.cli import export as cli
+from export.cli.options import put_into_app
+from export.pipeline import ExportResult
+from lvt.support.console import Terminal
 from tests.export.test_cli import one_line_error, run
 
 

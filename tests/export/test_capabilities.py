@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import export.targets as targets
-from export import capabilities, cli
+from export import capabilities
 from export.capabilities import (
     TARGETS,
     Precision,
@@ -18,16 +18,17 @@ from export.capabilities import (
     markdown_table,
     target_info,
 )
-from export.exporter import exported_module
-from export.parity import TOLERANCES, compare
+from export.cli import export as cli
+from export.parity.compare import TOLERANCES, compare
+from export.pipeline import exported_module
+from export.plan import Job, LoadedModel
 from export.reference import reference_session
-from export.request import Job, Source
 from export.rewrite import rewrite
-from export.targets import Conversion, load_target
+from export.targets import ConversionInput, load_target
 from lvt.config import Task
+from lvt.data.preprocessing import Normalise, fixed_size, packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
-from lvt.preprocessing import Normalise, fixed_size, packaged_photos, read_image
 from tests.conftest import tiny
 from tests.export.test_cli import one_line_error, run
 
@@ -53,7 +54,7 @@ def need(info: TargetInfo) -> None:
 
 def job_of(spec: ModelSpec, size: tuple[int, int]) -> Job:
     preprocessing = fixed_size(spec.task, size)
-    return Job(Source(build_random(spec, seed=2), spec), spec, size, preprocessing, None)
+    return Job(LoadedModel(build_random(spec, seed=2), spec), spec, size, preprocessing, None)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_every_cell(info: TargetInfo, task: Task, precision: Precision, tmp_path
     job, target = job_of(SPECS[task], SIZES[task]), load_target(info.name)
     file = tmp_path / f"model{info.suffix}"
     exported = exported_module(job, info, target.roi_align, rewritten=True)
-    target.write(Conversion(exported, job.spec, job.size, precision, {"lvt.task": task}), file)
+    target.write(ConversionInput(exported, job.spec, job.size, precision, {"lvt.task": task}), file)
     images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
     report = compare(
         reference_session(job.source.model, job.spec),
@@ -129,7 +130,7 @@ def test_neural_engine_finds_nothing_against_classification_and_semantic(tmp_pat
         job = job_of(SPECS[task], size)
         exported = exported_module(job, info, target.roi_align, rewritten=True)
         file = tmp_path / f"{task}.mlpackage"
-        target.write(Conversion(exported, job.spec, job.size, "fp16", {}), file)
+        target.write(ConversionInput(exported, job.spec, job.size, "fp16", {}), file)
         placement = target.placement(file)
         assert (placement.fallback, placement.remarks) == ("none", ())
 
@@ -138,7 +139,7 @@ def test_core_ml_package_that_takes_pixels(tmp_path: Path) -> None:
     """Its input is an image; its session turns the preprocessed tensor back into the pixels."""
     info = target_info("coreml")
     need(info)
-    from export.coreml.loader import load, read_metadata
+    from export.targets.coreml.loader import load, read_metadata
 
     target, spec = load_target("coreml"), SPECS["semantic"]
     job = job_of(spec, (64, 96))
@@ -147,7 +148,7 @@ def test_core_ml_package_that_takes_pixels(tmp_path: Path) -> None:
     model = rewrite(job.source.model, info.recipe)
     file = tmp_path / "pixels.mlpackage"
     target.write(
-        Conversion(model, spec, job.size, "fp32", {"lvt.task": "semantic"}, normalise), file
+        ConversionInput(model, spec, job.size, "fp32", {"lvt.task": "semantic"}, normalise), file
     )
     image = job.preprocessing(read_image(packaged_photos()[0]))
     actual = target.open_session(file).run(image)["logits"]
@@ -162,12 +163,12 @@ def test_core_ml_package_that_takes_pixels(tmp_path: Path) -> None:
 def test_evaluator_equals_core_ml(precision: Precision, tmp_path: Path) -> None:
     """What the evaluator says of a file elsewhere is what Core ML makes of it."""
     need(target_info("coreml"))
-    from export.coreml.session import CoreMLSession, EvaluatorSession
+    from export.targets.coreml.session import CoreMLSession, EvaluatorSession
 
     job, target = job_of(SPECS["semantic"], (64, 96)), load_target("coreml")
     exported = exported_module(job, target_info("coreml"), target.roi_align, rewritten=True)
     file = tmp_path / "model.mlpackage"
-    target.write(Conversion(exported, job.spec, job.size, precision, {}), file)
+    target.write(ConversionInput(exported, job.spec, job.size, precision, {}), file)
     images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
     sessions = CoreMLSession(file), EvaluatorSession(file)
     report = compare(*sessions, images, job.spec, TOLERANCES[precision])
@@ -177,12 +178,14 @@ def test_evaluator_equals_core_ml(precision: Precision, tmp_path: Path) -> None:
 def test_executorch_metadata_are_named_constants(tmp_path: Path) -> None:
     info = target_info("executorch")
     need(info)
-    from export.pte import read_metadata
+    from export.targets.executorch.program import read_metadata
 
     job, target = job_of(SPECS["backbone"], (64, 64)), load_target("executorch")
     exported = exported_module(job, info, target.roi_align, rewritten=True)
     file = tmp_path / "model.pte"
-    target.write(Conversion(exported, job.spec, job.size, "fp32", {"lvt.labels": "Straße"}), file)
+    target.write(
+        ConversionInput(exported, job.spec, job.size, "fp32", {"lvt.labels": "Straße"}), file
+    )
     found = read_metadata(file)
     assert found["lvt_labels"] == "Straße"
     assert found["lvt_outputs"] == '["stride4", "stride8", "stride16", "stride32"]'

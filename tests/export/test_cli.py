@@ -18,17 +18,19 @@ import torch
 import typer
 from PIL import Image
 
-from export import cli, exporter, run_cli
-from export.artifact import open_artifact
-from export.exporter import ExportResult, ParityError, export_artifact
-from export.request import ExportRequest
-from export.show import write_labels
+from export import pipeline as exporter
+from export.artifact.reader import open_artifact
+from export.cli import export as cli
+from export.cli import run as run_cli
+from export.pipeline import ExportResult, ParityError, export_artifact
+from export.plan import ExportRequest
+from export.predict.render import write_labels
 from export.targets import load_target
 from lvt.config import LVT
-from lvt.console import command
+from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
-from lvt.preprocessing import packaged_photos, read_image
+from lvt.support.console import command
 
 PHOTO = packaged_photos()[0]
 
@@ -112,9 +114,9 @@ def test_classification_lists_the_best_classes(
     result = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=path, size=(64, 64)))
     assert run(run_cli.app, result.path, PHOTO, "--top", "3", "--json") == 0
     classes = json.loads(capfd.readouterr().out)["classes"]
-    from export.artifact import open_artifact
-    from lvt.labels import imagenet_names
-    from lvt.preprocessing import read_image
+    from export.artifact.reader import open_artifact
+    from lvt.data.labels import imagenet_names
+    from lvt.data.preprocessing import read_image
 
     image = open_artifact(result.path).preprocessing(read_image(PHOTO))
     with torch.inference_mode():
@@ -230,7 +232,7 @@ def test_noise_is_held_back_unless_verbose(
     tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """torch's exporter warns about an absent torchvision; that is nobody's business here."""
-    code = "import sys; from export.cli import app; app()"
+    code = "import sys; from export.cli.export import app; app()"
     arguments = ["onnx", "--ckpt", str(tiny_checkpoint), "--out", str(tmp_path)]
     quiet = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
@@ -239,12 +241,12 @@ def test_noise_is_held_back_unless_verbose(
 
 
 COMMANDS = [
-    "export.cli",
-    "export.run_cli",
-    "export.eval_cli",
+    "export.cli.export",
+    "export.cli.run",
+    "export.cli.eval",
     "lvt.training.cli",
-    "quantization.cli",
-    "device_bench.cli",
+    "quantization.cli.quantize",
+    "device_bench.cli.bench",
 ]
 
 
@@ -329,11 +331,11 @@ def test_camvid_overlay_is_sensible(
     camvid_checkpoint: Path, shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A really trained model must find the road below and most pixels right, through the CLI."""
-    from export.artifact import open_artifact
+    from export.artifact.reader import open_artifact
     from export.targets import load_target
-    from lvt.metrics import confusion_matrix, mean_iou
+    from lvt.data.metrics import confusion_matrix, mean_iou
+    from lvt.data.preprocessing import list_images, read_image
     from lvt.postprocessing import label_map
-    from lvt.preprocessing import list_images, read_image
 
     assert run(cli.app, "onnx", "--ckpt", camvid_checkpoint, "--out", tmp_path) == 0
     artifact = open_artifact(next(tmp_path.glob("*.onnx")))

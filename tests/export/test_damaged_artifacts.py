@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from device_bench import cli as bench_cli
-from export import eval_cli, run_cli
-from export.android import put_into
-from export.artifact import manifest_path, open_artifact
-from export.exporter import ExportResult
+from device_bench.cli import bench as bench_cli
+from export.artifact.android_assets import put_into
+from export.artifact.reader import manifest_path, open_artifact
+from export.cli import eval as eval_cli
+from export.cli import run as run_cli
+from export.pipeline import ExportResult
+from lvt.data.preprocessing import packaged_photos
 from lvt.errors import UserError
-from lvt.preprocessing import packaged_photos
-from tests.damage import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json
 from tests.export.test_cli import one_line_error, run
+from tests.helpers.fuzz import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json
 
 PHOTO = packaged_photos()[0]
 

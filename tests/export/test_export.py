@@ -12,26 +12,26 @@ import pytest
 import torch
 from torch import nn
 
-import export.exporter as exporter
-import export.manifest as manifest
-from export.artifact import manifest_path, open_artifact, write_manifest
+import export.artifact.manifest as manifest
+import export.pipeline as exporter
+from export.artifact.reader import manifest_path, open_artifact, write_manifest
 from export.capabilities import TARGETS, Recipe, installed
-from export.exporter import ExportResult, ParityError, export_artifact
-from export.localise import first_deviation
 from export.panoptic.graph import PanopticGraph
-from export.parity import TOLERANCES, Tolerance, compare
-from export.request import ExportRequest, prepare
+from export.parity.compare import TOLERANCES, Tolerance, compare
+from export.parity.localize import first_deviation
+from export.pipeline import ExportResult, ParityError, export_artifact
+from export.plan import ExportRequest, prepare
 from export.rewrite import rewrite
 from export.rewrite.mlp import PointwiseMlp
 from export.session import Outputs, TorchSession
-from export.targets import Conversion, load_target
-from export.targets import onnx as onnx_target
+from export.targets import ConversionInput, load_target
+from export.targets.onnx import target as onnx_target
 from lvt.checkpoint import identify, load_model, read_checkpoint
 from lvt.config import LVT, Task
+from lvt.data.preprocessing import Preprocessing, fixed_size, packaged_photos, read_image
 from lvt.errors import UserError
-from lvt.files import file_sha256
 from lvt.models import ModelSpec, build_random, default_spec
-from lvt.preprocessing import Preprocessing, fixed_size, packaged_photos, read_image
+from lvt.support.files import file_sha256
 from tests.conftest import TINY
 
 
@@ -107,7 +107,7 @@ def test_every_task_in_the_runtime(
     model = build_random(spec, seed=2)
     path = tmp_path / "model.onnx"
     exported = rewrite(model, "onnxruntime") if rewritten else model
-    onnx_target.write(Conversion(exported, spec, size, "fp32", {}), path)
+    onnx_target.write(ConversionInput(exported, spec, size, "fp32", {}), path)
     image = photo(size)
     report = compare(
         TorchSession(model, spec),

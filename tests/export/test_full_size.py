@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 from export.capabilities import TARGETS, Precision, installed
-from export.evaluation import DemoScenes, evaluate, open_artifact_subject, open_reference_subject
-from export.exporter import export_artifact
-from export.request import ExportRequest
-from lvt.preprocessing import packaged_photos
+from export.pipeline import export_artifact
+from export.plan import ExportRequest
+from export.predict.evaluation import (
+    DemoScenes,
+    evaluate,
+    open_artifact_subject,
+    open_reference_subject,
+)
+from lvt.data.preprocessing import packaged_photos
 
 pytestmark = pytest.mark.slow
 

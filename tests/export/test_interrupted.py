@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from export import cli
-from export.artifact import manifest_path, open_artifact, publish_artifact
+from export.artifact.reader import manifest_path, open_artifact, publish_artifact
 from export.capabilities import TARGETS, installed
-from export.exporter import ConversionError, ExportResult, failing_as_conversion
+from export.cli import export as cli
+from export.pipeline import ConversionError, ExportResult, failing_as_conversion
 from lvt.errors import UserError
-from lvt.files import alone_in, publish
-from lvt.interrupts import noted
+from lvt.support.files import directory_lock, publish
+from lvt.support.signals import convert_interrupts
 from tests.export.test_cli import PHOTO, one_line_error, run
 
 INTERRUPTED = """
@@ -106,7 +106,7 @@ def test_ctrl_c_while_exporting(
     if not installed(TARGETS[target]):
         pytest.skip(f"the extra {target} is not installed")
     out = tmp_path / "out" / f"old{TARGETS[target].suffix}"
-    interrupted("export.cli", moments, out, target, "--ckpt", tiny_checkpoint, "--out", out)
+    interrupted("export.cli.export", moments, out, target, "--ckpt", tiny_checkpoint, "--out", out)
 
 
 def test_ctrl_c_that_a_converter_takes_for_its_own_error() -> None:
@@ -121,7 +121,7 @@ def test_ctrl_c_that_a_converter_takes_for_its_own_error() -> None:
                 raise ImportError("half a module") from error
 
     try:
-        with noted(), pytest.raises((KeyboardInterrupt, ConversionError)) as caught:
+        with convert_interrupts(), pytest.raises((KeyboardInterrupt, ConversionError)) as caught:
             convert()
         assert caught.type is KeyboardInterrupt
     finally:
@@ -131,7 +131,9 @@ def test_ctrl_c_that_a_converter_takes_for_its_own_error() -> None:
 def test_ctrl_c_while_quantizing(tiny_checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "old.onnx"
     arguments = ["--ckpt", tiny_checkpoint, "--calib", PHOTO.parent, "--method", "minmax"]
-    interrupted("quantization.cli", [("calibrating", 0.05)], out, "onnx", *arguments, "--out", out)
+    interrupted(
+        "quantization.cli.quantize", [("calibrating", 0.05)], out, "onnx", *arguments, "--out", out
+    )
 
 
 def test_ctrl_c_while_training(tmp_path: Path) -> None:
@@ -147,7 +149,14 @@ def test_ctrl_c_while_measuring(tiny_export: ExportResult, tmp_path: Path) -> No
     moments = [("answers", 0), ("cold start", 0.1)]
     arguments = [tiny_export.path, "--runs", 3, "--min-seconds", 0]
     interrupted(
-        "device_bench.cli", moments, out, *arguments, "--json", out, "--html", out.with_name("page")
+        "device_bench.cli.bench",
+        moments,
+        out,
+        *arguments,
+        "--json",
+        out,
+        "--html",
+        out.with_name("page"),
     )
 
 
@@ -165,7 +174,7 @@ def test_ctrl_c_between_the_two_renames(
         publish(source, destination)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("export.artifact.publish", interrupted)
+    monkeypatch.setattr("export.artifact.reader.publish", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -219,8 +228,8 @@ import sys
 import threading
 import time
 from pathlib import Path
-from export.artifact import manifest_path, publish_artifact
-from lvt.files import alone_in, atomic_folder
+from export.artifact.reader import manifest_path, publish_artifact
+from lvt.support.files import directory_lock, atomic_folder
 name, out = sys.argv[1], Path(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -231,7 +240,7 @@ for turn in range(150):
         manifest_path(file).write_text(f"{name} {turn}")
         publish_artifact(file, out / file.name)
     model = out / "model.onnx"
-    with alone_in(out):
+    with directory_lock(out):
         pair = model.read_text(), manifest_path(model).read_text()
     assert pair[0] == pair[1], pair
 """
@@ -269,7 +278,7 @@ def test_an_export_waits_for_its_rival(
     locked = threading.Event()
 
     def rival() -> None:
-        with alone_in(tmp_path):
+        with directory_lock(tmp_path):
             locked.set()
             while not list(tmp_path.glob(f".*/{manifest_path(out).name}")) and not out.exists():
                 time.sleep(0.02)

@@ -14,7 +14,7 @@ from torch import nn
 
 from export.capabilities import TARGETS, installed
 from export.session import Session, TorchSession
-from export.targets import Conversion, load_target
+from export.targets import ConversionInput, load_target
 from lvt.models import ModelSpec
 from tests.conftest import TINY
 
@@ -33,7 +33,7 @@ def opened(name: str, folder: Path) -> Session:
     if not installed(TARGETS[name]):
         pytest.skip(f"the extra {name} is not installed")
     target, file = load_target(name), folder / f"model{TARGETS[name].suffix}"
-    target.write(Conversion(model, SPEC, SIZE, "fp32", {}), file)
+    target.write(ConversionInput(model, SPEC, SIZE, "fp32", {}), file)
     return target.open_session(file, threads=1)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from export import cli, eval_cli
-from export.request import ExportRequest, prepare
+from export.cli import eval as eval_cli
+from export.cli import export as cli
+from export.plan import ExportRequest, prepare
 from lvt.errors import UserError
 from lvt.models import build_random
 from tests.artifact_fixtures import TINY_SEMANTIC

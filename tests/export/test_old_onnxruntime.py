@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from device_bench.arm import guest
-from export.exporter import ExportResult, _scene
+from export.pipeline import ExportResult, _scene
 from export.session import Outputs
-from export.targets import onnx as target
+from export.targets.onnx import target
+from export.verify import remote_runner
+from lvt.data.metrics import sqnr_db
 from lvt.demo import HELD_OUT_SEEDS
-from lvt.metrics import sqnr_db
 from tests.old_environments import call, old_python
 
 OLDEST = "onnxruntime==1.17.*"
@@ -24,7 +24,9 @@ def run_oldest(
 ) -> Outputs:
     python = old_python(config, "onnxruntime-1.17", OLDEST, "numpy<2")
     np.savez(folder / "image.npz", image)
-    call(python, guest.__file__, "onnx", model, folder / "image.npz", folder / "outputs.npz")
+    call(
+        python, remote_runner.__file__, "onnx", model, folder / "image.npz", folder / "outputs.npz"
+    )
     with np.load(folder / "outputs.npz") as values:
         return {name.removeprefix("0/"): values[name] for name in values.files}
 
@@ -46,7 +48,7 @@ def test_int8(tiny_int8: Path, pytestconfig: pytest.Config, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_panoptic(demo_export: ExportResult, pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    from export.artifact import open_artifact
+    from export.artifact.reader import open_artifact
 
     image = open_artifact(demo_export.path).preprocessing(_scene(HELD_OUT_SEEDS[0]))
     expected = target.open_session(demo_export.path).run(image)

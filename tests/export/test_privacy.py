@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from export.capabilities import TARGETS, installed
-from lvt.preprocessing import packaged_photos
+from lvt.data.preprocessing import packaged_photos
 
 PHOTO = packaged_photos()[0]
 _SOCKET = {"x86_64": 41, "aarch64": 198}
@@ -105,7 +105,7 @@ def test_export(target: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     if not installed(TARGETS[target]):
         pytest.skip(f"needs lvt-mobile[{target}]")
     suffix = TARGETS[target].suffix
-    code = command("export.cli", target, "--ckpt", tiny_checkpoint, "--out", f"m{suffix}")
+    code = command("export.cli.export", target, "--ckpt", tiny_checkpoint, "--out", f"m{suffix}")
     if not TARGETS[target].folder:
         assert_quiet(code, tmp_path, f"m{suffix}", f"m{suffix}.json")
         return
@@ -115,23 +115,23 @@ def test_export(target: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_run(tiny_int8: Path, tmp_path: Path) -> None:
-    assert_quiet(command("export.run_cli", tiny_int8, PHOTO, "-o", "o.png"), tmp_path, "o.png")
+    assert_quiet(command("export.cli.run", tiny_int8, PHOTO, "-o", "o.png"), tmp_path, "o.png")
 
 
 def test_eval(tmp_path: Path) -> None:
-    code = command("export.eval_cli", "demo", "--demo-scenes", "1")
+    code = command("export.cli.eval", "demo", "--demo-scenes", "1")
     assert_quiet(code, tmp_path)
 
 
 def test_quantize(tiny_checkpoint: Path, tmp_path: Path) -> None:
     options = ("--ckpt", tiny_checkpoint, "--calib", PHOTO.parent, "--method", "minmax")
-    code = command("quantization.cli", "onnx", *options, "--out", "q.onnx")
+    code = command("quantization.cli.quantize", "onnx", *options, "--out", "q.onnx")
     assert_quiet(code, tmp_path, "q.onnx", "q.onnx.json")
 
 
 def test_bench(tiny_int8: Path, tmp_path: Path) -> None:
     options = ("--runs", "3", "--min-seconds", "0", "--html", "r.html", "--profile")
-    assert_quiet(command("device_bench.cli", tiny_int8, *options), tmp_path, "r.html")
+    assert_quiet(command("device_bench.cli.bench", tiny_int8, *options), tmp_path, "r.html")
 
 
 def test_train(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from export.rewrite import rewrite
-from export.rewrite.csa import (
+from export.rewrite.csa.onnxruntime import (
     GREATEST_LOGIT,
     BoundedSoftmax,
     RowSoftmax,

@@ -19,21 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from device_bench.statistics import summarise
-from export.artifact import SCHEMA, TensorInfo, content_sha256, write_manifest
+from device_bench.measure.statistics import summarise
+from export.artifact.reader import SCHEMA, TensorInfo, content_sha256, write_manifest
 from export.panoptic.session import PanopticReferenceSession
-from export.request import ExportRequest, load_source
-from lvt.demo import DEMO_BACKBONE, DEMO_PANOPTIC, DEMO_SIZE
-from lvt.demo.scenes import CLASSES, PALETTE, make_scene
-from lvt.labels import Labels
-from lvt.models import ModelSpec
-from lvt.panoptic.config import FusionConfig, PanopticConfig
-from lvt.panoptic.fusion import PanopticMap
-from lvt.panoptic.model import LVTPanoptic
-from lvt.panoptic.paste import paste_mask
-from lvt.panoptic.postprocess import panoptic_map
-from lvt.postprocessing import label_map, ranked_classes
-from lvt.preprocessing import (
+from export.plan import ExportRequest, load_for_export
+from lvt.data.labels import Labels
+from lvt.data.preprocessing import (
     AlignUp,
     CenterCrop,
     FitWithin,
@@ -43,7 +34,16 @@ from lvt.preprocessing import (
     packaged_photos,
     read_image,
 )
-from lvt.resize import FILTERS, resize_uint8
+from lvt.data.resize import FILTERS, resize_uint8
+from lvt.demo import DEMO_BACKBONE, DEMO_PANOPTIC, DEMO_SIZE
+from lvt.demo.scenes import CLASSES, PALETTE, make_scene
+from lvt.models import ModelSpec
+from lvt.panoptic.config import FusionConfig, PanopticConfig
+from lvt.panoptic.fusion import PanopticMap
+from lvt.panoptic.model import LVTPanoptic
+from lvt.panoptic.paste import paste_mask
+from lvt.panoptic.postprocess import panoptic_map
+from lvt.postprocessing import label_map, ranked_classes
 
 FOLDER = Path(__file__).parent
 SCENE, PHOTO, DEMO = "scene.png", "photo.png", "demo.png"
@@ -290,7 +290,7 @@ def _panoptic_answer(folder: Path, name: str, answer: PanopticMap) -> dict[str, 
 
 def _demo(folder: Path, pictures: Pictures) -> list[dict[str, Any]]:
     """What the demonstration model, as PyTorch runs it, says of a scene it has not seen."""
-    model = load_source(ExportRequest("onnx", checkpoint=Path("demo"))).model
+    model = load_for_export(ExportRequest("onnx", checkpoint=Path("demo"))).model
     assert isinstance(model, LVTPanoptic)
     session = PanopticReferenceSession(model, DEMO_PANOPTIC)
     preprocessing = fixed_size("panoptic", DEMO_SIZE)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lvt.datasets import CocoPanoptic, ImageFolder, MaskFolder
+from lvt.data.datasets import CocoPanoptic, ImageFolder, MaskFolder
+from lvt.data.images import FORMATS, PICTURE_FORMATS
+from lvt.data.preprocessing import list_images, packaged_photos, read_image
 from lvt.errors import UserError
-from lvt.images import FORMATS, PICTURE_FORMATS
 from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.panoptic.quality import PanopticQuality, PanopticTruth, TrueSegment
-from lvt.preprocessing import list_images, packaged_photos, read_image
 
 PHOTO = read_image(packaged_photos()[0])[:60, :80]
 MASK = np.arange(60 * 80).reshape(60, 80) % 3
@@ -59,7 +59,7 @@ def test_heic_without_its_library_says_what_to_do(
     path = tmp_path / "phone.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(200))
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    monkeypatch.setattr("lvt.images.find_spec", lambda _name: None)
+    monkeypatch.setattr("lvt.data.images.find_spec", lambda _name: None)
     with pytest.raises(UserError, match=r"it is HEIC.*pip install 'lvt-mobile\[heic\]'"):
         read_image(path)
 
@@ -313,7 +313,7 @@ def test_unlisted_ids_count_as_panopticapi_counts_them() -> None:
 
 
 def test_a_picture_of_a_stream_is_as_one_of_a_file(tmp_path: Path) -> None:
-    from lvt.images import decode
+    from lvt.data.images import decode
 
     buffer = io.BytesIO()
     Image.fromarray(PHOTO).save(buffer, "PNG")

@@ -30,7 +30,7 @@ from lvt.models import ModelSpec, build_random
 from lvt.panoptic.config import PanopticConfig
 from lvt.training.loop import STATE_SCHEMA, read_state
 from tests.conftest import TINY
-from tests.damage import damaged_bytes, damaged_json, fuzzing, reads_or_refuses
+from tests.helpers.fuzz import damaged_bytes, damaged_json, fuzzing, reads_or_refuses
 
 SPEC = ModelSpec("backbone", TINY)
 PANOPTIC = ModelSpec.for_panoptic(

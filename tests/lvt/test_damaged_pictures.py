@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from lvt.datasets import CocoPanoptic, ImageFolder, MaskFolder
+from lvt.data.datasets import CocoPanoptic, ImageFolder, MaskFolder
+from lvt.data.images import FORMATS
+from lvt.data.preprocessing import fixed_size, read_image
 from lvt.demo.scenes import write_coco_panoptic
 from lvt.errors import UserError
-from lvt.images import FORMATS
-from lvt.preprocessing import fixed_size, read_image
-from tests.damage import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json
+from tests.helpers.fuzz import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json
 
 
 def encoded(form: str, picture: Image.Image | None = None, **options: Any) -> bytes:

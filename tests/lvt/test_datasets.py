@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lvt.datasets import CocoPanoptic, ImageFolder, MaskFolder
+from lvt.data.datasets import CocoPanoptic, ImageFolder, MaskFolder
+from lvt.data.labels import imagenet_names, imagenet_wordnet_ids
 from lvt.demo.scenes import CLASSES, make_scene, write_coco_panoptic
 from lvt.errors import UserError
-from lvt.labels import imagenet_names, imagenet_wordnet_ids
 from lvt.panoptic.coco import CATEGORIES, THINGS
 from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.panoptic.quality import PanopticQuality, PanopticTruth

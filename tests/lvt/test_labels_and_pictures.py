@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lvt.data.labels import Labels, imagenet_names, make_labels, read_names, spread_colours
+from lvt.data.metrics import confusion_matrix, max_abs_error, mean_iou, regions_found, sqnr_db
 from lvt.errors import UserError
-from lvt.labels import Labels, imagenet_names, make_labels, read_names, spread_colours
-from lvt.metrics import confusion_matrix, max_abs_error, mean_iou, regions_found, sqnr_db
 from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.postprocessing import ranked_classes
 from lvt.visualisation import panoptic_overlay, semantic_overlay

@@ -18,8 +18,8 @@ from lvt.attention import CSA, RASA, MultiScaleQuery
 from lvt.backbone import Block
 from lvt.classification import ClassBlock, LVTClassifier, LVTPooledClassifier
 from lvt.config import LVT, StageConfig, preset
+from lvt.data.preprocessing import official
 from lvt.layers import ConvMlp, PatchEmbed
-from lvt.preprocessing import official
 from tests.oracles import Oracle, load_oracle, run_with_taps, sha256
 
 TOLERANCE = 1e-4

@@ -12,8 +12,8 @@ import torch
 
 from lvt.checkpoint import DEAD_KEYS
 from lvt.config import LVT
+from lvt.data.preprocessing import FitWithin, Preprocessing, official
 from lvt.postprocessing import label_map
-from lvt.preprocessing import FitWithin, Preprocessing, official
 from lvt.semantic import LVTSegFormer, resize_bilinear
 from tests.oracles import Oracle, load_oracle, run_with_taps, sha256
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lvt.data.preprocessing import FitInto, FitWithin, PadTo, Preprocessing, fixed_size, official
 from lvt.panoptic.config import FusionConfig, PanopticConfig
 from lvt.panoptic.postprocess import panoptic_map
-from lvt.preprocessing import FitInto, FitWithin, PadTo, Preprocessing, fixed_size, official
 from tests.oracles import load_oracle
 
 CONFIG = PanopticConfig(things=2, stuff=2, fusion=FusionConfig(min_stuff_area=1))

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lvt.errors import UserError
-from lvt.preprocessing import (
+from lvt.data.preprocessing import (
     AlignUp,
     CenterCrop,
     FitWithin,
@@ -26,7 +25,8 @@ from lvt.preprocessing import (
     packaged_photos,
     read_image,
 )
-from lvt.resize import resize_uint8
+from lvt.data.resize import resize_uint8
+from lvt.errors import UserError
 
 SIDE = st.integers(1, 120)
 

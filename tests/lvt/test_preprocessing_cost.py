@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 
 from lvt.checkpoint import identify, load_model, read_checkpoint
-from lvt.metrics import confusion_matrix, mean_iou
-from lvt.postprocessing import label_map
-from lvt.preprocessing import (
+from lvt.data.metrics import confusion_matrix, mean_iou
+from lvt.data.preprocessing import (
     FitWithin,
     Preprocessing,
     fixed_size,
@@ -23,6 +22,7 @@ from lvt.preprocessing import (
     official,
     read_image,
 )
+from lvt.postprocessing import label_map
 
 MAX_COST = 0.005
 """Half a point of mIoU: more would make the fixed size another model, not a simplification."""

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.exporter import export_artifact
-from export.request import ExportRequest
+from export.pipeline import export_artifact
+from export.plan import ExportRequest
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.data.preprocessing import packaged_photos
 from lvt.models import build_random
-from lvt.preprocessing import packaged_photos
 from tests.artifact_fixtures import TINY_SEMANTIC
 
 NAMES = ("[red]Sky", "Building [/] :car:", "Straße 空 🚗")
@@ -47,7 +47,7 @@ def test_every_encoding_prints(encoding: str, artifact: Path) -> None:
     for name, pixels in (("images", np.zeros((8, 9, 3))), ("masks", np.indices((8, 9))[1] % 3)):
         (data / name).mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels.astype(np.uint8)).save(data / name / "a.png")
-    done = run("export.eval_cli", encoding, artifact, "--data", data)
+    done = run("export.cli.eval", encoding, artifact, "--data", data)
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
     shown = done.stdout.decode(encoding)
@@ -60,14 +60,14 @@ def test_every_encoding_prints(encoding: str, artifact: Path) -> None:
 def test_json_stays_json(encoding: str, artifact: Path) -> None:
     overlay = artifact.parent / f"{encoding}.png"
     photo = packaged_photos()[0]
-    done = run("export.run_cli", encoding, artifact, photo, "-o", overlay, "--json")
+    done = run("export.cli.run", encoding, artifact, photo, "-o", overlay, "--json")
     found = json.loads(done.stdout.decode(encoding))
     assert found["artifact"] == str(artifact)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_errors_print_too(encoding: str, artifact: Path) -> None:
-    done = run("export.run_cli", encoding, artifact.with_name("空.onnx"), packaged_photos()[0])
+    done = run("export.cli.run", encoding, artifact.with_name("空.onnx"), packaged_photos()[0])
     assert done.returncode == 2
     assert done.stderr.count(b"\n") == 1
     assert b"Traceback" not in done.stderr

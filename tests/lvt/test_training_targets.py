@@ -8,7 +8,9 @@ import torch
 
 from lvt.panoptic.quality import PanopticTruth, TrueSegment
 from lvt.panoptic.roi_heads import as_rois, extract
-from lvt.training.assign import (
+from lvt.training.batch import IGNORED_PIXEL, Example, collate, crop, flip
+from lvt.training.batched_roi_align import align, crop_masks, extract_boxes
+from lvt.training.matcher import (
     IGNORED,
     NEGATIVE,
     ROI_ASSIGN,
@@ -16,8 +18,6 @@ from lvt.training.assign import (
     assign,
     sample,
 )
-from lvt.training.batch import IGNORED_PIXEL, Example, collate, crop, flip
-from lvt.training.rois import align, crop_masks, extract_boxes
 
 TRUTH = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0]])
 

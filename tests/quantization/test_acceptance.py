@@ -11,16 +11,16 @@ import pytest
 from PIL import Image
 
 from export.capabilities import TARGETS, installed
-from export.request import ExportRequest
+from export.plan import ExportRequest
 from export.session import Outputs
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.data.metrics import ChannelNoise, sqnr_db
+from lvt.data.preprocessing import fixed_size, packaged_photos
 from lvt.errors import UserError
-from lvt.metrics import ChannelNoise, sqnr_db
 from lvt.models import build_random
-from lvt.preprocessing import fixed_size, packaged_photos
 from quantization.accuracy import LEAST_AGREEMENT, Budget, OutputJudge, _least_of_few
 from quantization.calibration import FEWEST, UNSEEN, WANTED, keep_some_out, read_calibration
-from quantization.quantizer import Quantizer, QuantizeRequest
+from quantization.pipeline import Quantizer, QuantizeRequest
 from tests.artifact_fixtures import TINY_SEMANTIC
 
 PREPROCESSING = fixed_size("semantic", (32, 48))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
+from lvt.data.preprocessing import fixed_size
 from lvt.errors import UserError
-from lvt.preprocessing import fixed_size
 from quantization.calibration import WANTED, read_calibration
-from tests.damage import damaged_bytes, fuzzing
+from tests.helpers.fuzz import damaged_bytes, fuzzing
 
 PREPROCESSING = fixed_size("semantic", (32, 48), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 

@@ -15,27 +15,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import cli as export_cli
-from export import eval_cli, run_cli
-from export.artifact import manifest_path, open_artifact
+from export.artifact.reader import manifest_path, open_artifact
 from export.capabilities import TARGETS, installed, target_info
-from export.commands import ALL
-from export.evaluation import DemoScenes
-from export.exporter import exported_module
+from export.cli import eval as eval_cli
+from export.cli import export as export_cli
+from export.cli import run as run_cli
+from export.cli.options import ALL
 from export.panoptic.roi_align import separable_roi_align
-from export.request import ExportRequest, prepare
+from export.pipeline import exported_module
+from export.plan import ExportRequest, prepare
+from export.predict.evaluation import DemoScenes
 from export.session import TorchSession
 from export.targets import load_target
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.models import ModelSpec, build_random
-from lvt.preprocessing import packaged_photos, read_image
-from quantization.abilities import ABILITIES, RECIPES
 from quantization.accuracy import Budget, LabelledJudge
+from quantization.backend_config import BACKEND_CONFIGS, RECIPES
+from quantization.calibrated_model import calibrate
 from quantization.calibration import read_calibration
-from quantization.cli import app, parse_budget
-from quantization.graph import blocks, make_plan, trace
-from quantization.quantizer import FAITHFUL_DB
-from quantization.study import make_study
+from quantization.cli.quantize import app, parse_budget
+from quantization.graph import blocks, plan_quantization, trace
+from quantization.pipeline import MIN_SIMULATION_SQNR_DB
 from tests.conftest import TINY_ABLATION
 from tests.export.test_cli import one_line_error, run
 
@@ -93,7 +94,7 @@ def test_an_int8_artifact_is_an_ordinary_one(
         json.loads(text, parse_constant=pytest.fail)  # Infinity is not JSON, and phones refuse it
     assert artifact.manifest["precision"] == manifest["precision"] == "int8"
     report = manifest["quantization"]
-    assert report["sqnr_db_against_program"] >= FAITHFUL_DB
+    assert report["sqnr_db_against_program"] >= MIN_SIMULATION_SQNR_DB
     assert report["int8_share_of_macs"] > 0.5
     assert report["budget"]["value"] >= report["budget"]["allowed"]
     assert report["sensitivity_db"].keys() >= set(report["kept_float_by_sensitivity"])
@@ -132,7 +133,7 @@ def test_outlook_and_plain_attention(
     assert run(app, target, *options, "--calib", photos) == 0
     manifest = json.loads(capfd.readouterr().out)
     assert manifest["quantization"]["int8_share_of_macs"] > 0.5
-    assert manifest["quantization"]["sqnr_db_against_program"] >= FAITHFUL_DB
+    assert manifest["quantization"]["sqnr_db_against_program"] >= MIN_SIMULATION_SQNR_DB
     assert (
         manifest["parity"]["outputs"][0]["sqnr_db"] >= manifest["quantization"]["budget"]["allowed"]
     )
@@ -199,7 +200,7 @@ def test_an_interrupted_run_leaves_no_file(
     # A shell that starts tests in the background has them ignore Ctrl-C.
     command = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from quantization.cli import app; app()"
+        "from quantization.cli.quantize import app; app()"
     )
     options = ["--ckpt", tiny_checkpoint, "--calib", photos, "--out", tmp_path, "--method", "mse"]
     process = subprocess.Popen(
@@ -267,7 +268,7 @@ def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
     info = replace(target_info("onnx"), recipe=RECIPES["onnx"])
     model = exported_module(job, info, separable_roi_align, rewritten=True)
     module = trace(model, job.size)
-    plan = make_plan(module.graph, ABILITIES["onnx"])
+    plan = plan_quantization(module.graph, BACKEND_CONFIGS["onnx"])
     names = set(blocks(module.graph, plan.nodes))
     assert {"neck.fpn_convs", "rpn_head.rpn_conv", "roi_head.bbox_head"} <= names
     assert {"roi_head.mask_head", "model"} <= names, "what lies between the heads has a name too"
@@ -281,7 +282,7 @@ def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
         "roi_head.mask_head.upsample",
     }
     calibration = read_calibration(Path("demo"), job.preprocessing)
-    study = make_study(model, job.size, ABILITIES["onnx"], calibration.images[:4], "mse")
+    study = calibrate(model, job.size, BACKEND_CONFIGS["onnx"], calibration.images[:4], "mse")
     samples = DemoScenes(4, job.labels.names) if job.labels else None
     assert samples is not None
     judge = LabelledJudge(job, samples, TorchSession(model, job.spec), Budget(points=1.0))

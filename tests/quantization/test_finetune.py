@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import fx
 
 from export.rewrite import rewrite
-from lvt.metrics import sqnr_db
+from lvt.data.metrics import sqnr_db
+from lvt.data.preprocessing import fixed_size, packaged_photos, read_image
 from lvt.models import ModelSpec, build_random
-from lvt.preprocessing import fixed_size, packaged_photos, read_image
-from quantization.abilities import ABILITIES, RECIPES
+from quantization.backend_config import BACKEND_CONFIGS, RECIPES
+from quantization.calibrated_model import CalibratedModel, calibrate
 from quantization.finetune import finetune
-from quantization.study import Study, make_study
 from tests.conftest import tiny
 
 SIZE = (64, 96)
@@ -29,11 +29,11 @@ def images() -> list[NDArray[np.float32]]:
 
 
 @pytest.fixture(scope="module", params=["onnx", "tflite"])
-def study(request: pytest.FixtureRequest, images: list[NDArray[np.float32]]) -> Study:
+def study(request: pytest.FixtureRequest, images: list[NDArray[np.float32]]) -> CalibratedModel:
     """With GELU's approximation in the one, and channels first in the other."""
     target = request.param
     model = rewrite(build_random(ModelSpec("semantic", tiny(recursion=2), 4), 5), RECIPES[target])
-    return make_study(model, SIZE, ABILITIES[target], images, "minmax")
+    return calibrate(model, SIZE, BACKEND_CONFIGS[target], images, "minmax")
 
 
 def outputs(module: fx.GraphModule, images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -42,7 +42,7 @@ def outputs(module: fx.GraphModule, images: list[NDArray[np.float32]]) -> NDArra
 
 
 def test_noise_falls_and_the_program_has_it(
-    study: Study, images: list[NDArray[np.float32]]
+    study: CalibratedModel, images: list[NDArray[np.float32]]
 ) -> None:
     """Ranges that cut off what is large: weights learn to do with less."""
     narrow = {node: (0.6 * low, 0.6 * high) for node, (low, high) in study.ranges.items()}
@@ -60,7 +60,9 @@ def test_noise_falls_and_the_program_has_it(
     assert sqnr_db(outputs(study.simulated(), images), expected) == before
 
 
-def test_blocks_in_float_are_not_rounded(study: Study, images: list[NDArray[np.float32]]) -> None:
+def test_blocks_in_float_are_not_rounded(
+    study: CalibratedModel, images: list[NDArray[np.float32]]
+) -> None:
     """With all of them in float there is nothing to learn."""
     losses: list[float] = []
     finetune(study, images, 1, study.blocks, lambda _step, loss: losses.append(loss))

@@ -19,29 +19,29 @@ from torch import Tensor, fx, nn
 from export.capabilities import Recipe
 from export.rewrite import rewrite
 from export.rewrite.norm import ConvLayerNorm
-from export.targets.onnx import OPSET, OnnxSession
+from export.targets.onnx.target import OPSET, OnnxSession
 from lvt.config import Task
+from lvt.data.metrics import sqnr_db
 from lvt.layers import to_nchw, to_nhwc
-from lvt.metrics import sqnr_db
 from lvt.models import ModelSpec, build_random
-from quantization.abilities import ABILITIES
-from quantization.graph import Plan, aten, make_plan, trace
-from quantization.insert import decomposed, insert
-from quantization.observe import Statistics, observe
+from quantization.backend_config import BACKEND_CONFIGS
+from quantization.fake_quant import fake_quantize
+from quantization.graph import QuantizationPlan, aten, plan_quantization, trace
+from quantization.insert_qdq import decomposed, insert
+from quantization.observer import CalibrationStats, observe
 from quantization.passes import (
     GELU_SLOPE,
+    approximate_gelu,
+    decompose_silu,
     drop_probability_floors,
-    plain_softmax,
     prepare,
     refine,
-    sigmoid_gelu,
-    split_silu,
+    softmax_without_max,
 )
-from quantization.rounding import fake_quantize
 from tests.conftest import tiny
 
 SIZE = (8, 12)
-ONNX = ABILITIES["onnx"]
+ONNX = BACKEND_CONFIGS["onnx"]
 
 
 class Net(nn.Module):
@@ -72,19 +72,21 @@ def images() -> list[np.ndarray]:
     return [generator.standard_normal((1, 3, *SIZE)).astype(np.float32) for _ in range(4)]
 
 
-def calibrated(model: nn.Module, target: str = "onnx") -> tuple[fx.GraphModule, Statistics, Plan]:
-    abilities = ABILITIES[target]
+def calibrated(
+    model: nn.Module, target: str = "onnx"
+) -> tuple[fx.GraphModule, CalibrationStats, QuantizationPlan]:
+    abilities = BACKEND_CONFIGS[target]
     module = trace(model.eval(), SIZE)
     prepare(module, abilities)
-    statistics = observe(module, make_plan(module.graph, abilities), images)
+    statistics = observe(module, plan_quantization(module.graph, abilities), images)
     refine(module, statistics, abilities)
-    return module, statistics, make_plan(module.graph, abilities)
+    return module, statistics, plan_quantization(module.graph, abilities)
 
 
 def quantized(model: nn.Module, *, simulate: bool, target: str = "onnx") -> fx.GraphModule:
     module, statistics, plan = calibrated(model, target)
     ranges = statistics.ranges("minmax")
-    abilities = ABILITIES[target]
+    abilities = BACKEND_CONFIGS[target]
     return insert(module, plan, ranges, abilities, means=statistics.means, simulate=simulate)
 
 
@@ -103,7 +105,7 @@ def outputs(module: nn.Module) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("activation", "change", "bound"),
-    [(F.silu, split_silu, 1e-6), (F.gelu, sigmoid_gelu, 0.0204)],
+    [(F.silu, decompose_silu, 1e-6), (F.gelu, approximate_gelu, 0.0204)],
     ids=["silu", "gelu"],
 )
 def test_activations_as_products_with_a_sigmoid(
@@ -136,9 +138,9 @@ def test_softmax_without_the_greatest_value(channels_last: bool) -> None:
     expected = module(image)
     (first, _last) = nodes(module, aten.conv2d.default)
 
-    plain_softmax(module, {first: (-30.0, 31.0)}, channels_last=channels_last)
+    softmax_without_max(module, {first: (-30.0, 31.0)}, channels_last=channels_last)
     assert aten.softmax.int in targets(module)
-    plain_softmax(module, {first: (-30.0, 29.0)}, channels_last=channels_last)
+    softmax_without_max(module, {first: (-30.0, 29.0)}, channels_last=channels_last)
     assert aten.softmax.int not in targets(module)
     torch.testing.assert_close(module(image), expected, rtol=0, atol=1e-5)
 
@@ -177,7 +179,7 @@ def test_limits_before_a_softmax_that_nothing_comes_near_are_dropped(
 def test_the_spread_of_softmax_rows_is_observed() -> None:
     model = Net(lambda x: x.softmax(-1))
     module = trace(model.eval(), SIZE)
-    statistics = observe(module, make_plan(module.graph, ONNX), images)
+    statistics = observe(module, plan_quantization(module.graph, ONNX), images)
     with torch.no_grad():
         maps = [model.first(torch.from_numpy(image)) for image in images()]
     expected = max(float((m.amax(-1) - m.amin(-1)).max()) for m in maps)
@@ -288,7 +290,7 @@ def with_sigmoid_gelu(model: nn.Module) -> np.ndarray:
 def test_the_factor_of_gelu_goes_into_the_layers_beside_it() -> None:
     model = Net(lambda x: F.gelu(x)).eval()
     module = trace(model, SIZE)
-    sigmoid_gelu(module)
+    approximate_gelu(module)
     (product,) = nodes(module, aten.mul.Tensor)
     (gate,) = nodes(module, aten.sigmoid.default)
     first, last = nodes(module, aten.conv2d.default)
@@ -309,7 +311,7 @@ def test_layers_that_share_weights_share_those_with_the_factor() -> None:
 
     model = Twice().eval()
     module = trace(model, SIZE)
-    sigmoid_gelu(module)
+    approximate_gelu(module)
     assert len([node for node in module.graph.nodes if node.op == "get_attr"]) == 4
     np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-6)
 
@@ -320,7 +322,7 @@ def test_all_gelus_of_the_models_are_between_two_layers(recipe: Recipe, task: Ta
     model = rewrite(build_random(ModelSpec(task, tiny(recursion=1), 4)), recipe)
     module = trace(model, (64, 64))
     assert nodes(module, aten.gelu.default)
-    sigmoid_gelu(module)
+    approximate_gelu(module)
     assert not [node for node in nodes(module, aten.mul.Tensor) if GELU_SLOPE in node.args]
 
 
@@ -332,7 +334,7 @@ def test_the_layer_before_keeps_its_weights_for_another_reader() -> None:
 
     model = Skipping(lambda x: F.gelu(x)).eval()
     module = trace(model, SIZE)
-    sigmoid_gelu(module)
+    approximate_gelu(module)
     np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-6)
 
 
@@ -346,7 +348,7 @@ def test_gelu_beside_something_else_keeps_its_factor(
 ) -> None:
     model = Net(between).eval()
     module = trace(model, SIZE)
-    sigmoid_gelu(module)
+    approximate_gelu(module)
     assert len(nodes(module, aten.mul.Tensor)) == 2
     np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-5)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from export.onnx.saturation import PAIR_LIMIT, kernel_order, pair_sums
+from export.targets.onnx.saturation import PAIR_LIMIT, kernel_order, pair_sums
 from quantization.weights import WEIGHT_LIMIT, dequantize_weight, quantize_weight
 
 SHAPES = [((6, 8), 0), ((8, 6), 1), ((5, 7), 0), ((6, 4, 3, 3), 0), ((4, 3, 3, 3), 0)]

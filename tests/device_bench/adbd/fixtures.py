@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from device_bench import cli
-from device_bench.adb import app_run, binary_run, condition, watch
+from device_bench.cli import bench as cli
+from device_bench.devices.adb import app_run, binary_run
+from device_bench.devices.adb import device_state as condition
+from device_bench.devices.adb import monitor as watch
 from tests.device_bench.adbd.daemon import FakeDevice
 from tests.device_bench.adbd.phone import make_phone
 from tests.device_bench.adbd.server import Adb, adb_server

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from device_bench.adb.app_run import FILES
+from device_bench.devices.adb.app_run import FILES
 
 PROGRAMS = ("am", "df", "dumpsys", "getprop", "logcat", "pidof", "pm", "settings")
 _SCRIPT = Path(__file__).with_name("programs.py")

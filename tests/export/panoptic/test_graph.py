@@ -11,16 +11,17 @@ import onnx
 import pytest
 import torch
 
-from export.panoptic.align import aligned, same_segments
-from export.panoptic.arithmetic import not_negative, one_hot, positive, take
-from export.panoptic.graph import PanopticGraph, bounded, check_size
+from export.panoptic.branchless import not_negative, one_hot, positive, take
+from export.panoptic.graph import PanopticGraph, check_size, with_limits
 from export.panoptic.session import PanopticReferenceSession
-from export.parity import TOLERANCES, compare
+from export.parity.compare import TOLERANCES, compare
+from export.parity.match_detections import match_detections, same_segments
 from export.rewrite import rewrite
 from export.session import Outputs, TorchSession
-from export.targets import Conversion
-from export.targets import onnx as onnx_target
+from export.targets import ConversionInput
+from export.targets.onnx import target as onnx_target
 from lvt.config import LVT
+from lvt.data.preprocessing import fixed_size, packaged_photos, read_image
 from lvt.demo import DEMO_SIZE
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
@@ -28,7 +29,6 @@ from lvt.models import ModelSpec, build_random, default_spec
 from lvt.panoptic.config import PanopticConfig, ProposalConfig
 from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.panoptic.model import LVTPanoptic
-from lvt.preprocessing import fixed_size, packaged_photos, read_image
 from tests.oracles import load_oracle
 
 
@@ -57,7 +57,7 @@ def test_graph_equals_the_reference(
     found: int,
 ) -> None:
     """Every slot in order: no swap, no box more or less, with the official thousand proposals."""
-    config = bounded(oracle_model.config, proposals, detections)
+    config = with_limits(oracle_model.config, proposals, detections)
     graph = PanopticGraph(oracle_model, config, (256, 320))
     spec = ModelSpec.for_panoptic(LVT, config)
     actual = TorchSession(graph, spec).run(oracle_image)
@@ -79,12 +79,12 @@ def test_onnx_runtime_equals_the_reference(
     oracle_model: LVTPanoptic, oracle_image: np.ndarray, tmp_path: Path
 ) -> None:
     """The written file, rewritten backbone and ONNX's RoiAlign included, in its runtime."""
-    config = bounded(oracle_model.config, 200, 40)
+    config = with_limits(oracle_model.config, 200, 40)
     spec = ModelSpec.for_panoptic(LVT, config)
     rewritten = rewrite(oracle_model, "onnxruntime")
     graph = PanopticGraph(rewritten, config, (256, 320), onnx_target.roi_align)
     path = tmp_path / "panoptic.onnx"
-    onnx_target.write(Conversion(graph, spec, (256, 320), "fp32", {}), path)
+    onnx_target.write(ConversionInput(graph, spec, (256, 320), "fp32", {}), path)
     domains = {node.domain for node in onnx.load(path).graph.node}
     assert domains == {""}, "the file needs a custom operator"
     report = compare(
@@ -101,16 +101,16 @@ def test_onnx_runtime_equals_the_reference(
 
 def test_bounds() -> None:
     config = PanopticConfig()
-    assert bounded(config, None, None).proposals == ProposalConfig(1000, 1000, 0.7)
-    small = bounded(config, 50, 80)
+    assert with_limits(config, None, None).proposals == ProposalConfig(1000, 1000, 0.7)
+    small = with_limits(config, 50, 80)
     assert (small.proposals.count, small.proposals.per_level) == (50, 100)
     assert small.detection.count == 50  # there are no more boxes than proposals
-    assert bounded(config, 5000, None).proposals.count == 1000
+    assert with_limits(config, 5000, None).proposals.count == 1000
     with pytest.raises(UserError, match="--proposals 0"):
-        bounded(config, 0, None)
+        with_limits(config, 0, None)
     low = replace(config, detection=replace(config.detection, score_threshold=0.3))
     with pytest.raises(UserError, match="score threshold"):
-        bounded(low, None, None)
+        with_limits(low, None, None)
 
 
 def test_sizes_that_do_not_meet_are_refused_with_one_that_does() -> None:
@@ -134,7 +134,7 @@ A, B, NONE = [0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 40.0, 30.0], [0.0, 0.0, 0.0, 0.
 
 def test_swapped_slots_are_paired() -> None:
     """Equal scores may come in either order; that is no deviation."""
-    actual, expected, alone = aligned(
+    actual, expected, alone = match_detections(
         outputs([B, A, NONE], [0.9, 0.9, 0], [2, 1, 0]),
         outputs([A, B, NONE], [0.9, 0.9, 0], [1, 2, 0]),
     )
@@ -147,7 +147,7 @@ def test_another_class_or_place_is_not_paired() -> None:
     """Pairing must not excuse a wrong answer."""
     reference = outputs([A], [0.9], [1])
     for other in (outputs([A], [0.9], [2]), outputs([B], [0.9], [1]), outputs([NONE], [0], [0])):
-        actual, expected, alone = aligned(other, reference)
+        actual, expected, alone = match_detections(other, reference)
         assert len(actual["boxes"]) == len(expected["boxes"]) == 0
         assert alone == (2 if other["scores"][0] > 0 else 1)
 
@@ -186,13 +186,13 @@ def test_coco_shaped_model_at_800x1216(tmp_path: Path) -> None:
     size = (800, 1216)
     spec = default_spec("panoptic")
     assert spec.panoptic is not None
-    config = bounded(spec.panoptic, 100, 30)
+    config = with_limits(spec.panoptic, 100, 30)
     spec = replace(spec, panoptic=config)
     model = build_random(spec)
     assert isinstance(model, LVTPanoptic)
     graph = PanopticGraph(rewrite(model, "onnxruntime"), config, size, onnx_target.roi_align)
     path = tmp_path / "coco.onnx"
-    onnx_target.write(Conversion(graph, spec, size, "fp32", {}), path)
+    onnx_target.write(ConversionInput(graph, spec, size, "fp32", {}), path)
     image = fixed_size("panoptic", size)(read_image(packaged_photos()[0]))
     report = compare(
         PanopticReferenceSession(model, config),
@@ -212,7 +212,7 @@ def test_scene_fills_the_demo_input_without_padding() -> None:
 def test_reference_keeps_its_own_bounds(oracle_model: LVTPanoptic) -> None:
     """A session bounds a copy; the model others hold must stay as it was."""
     before = copy.deepcopy(oracle_model.config)
-    PanopticReferenceSession(oracle_model, bounded(oracle_model.config, 10, 5))
+    PanopticReferenceSession(oracle_model, with_limits(oracle_model.config, 10, 5))
     assert oracle_model.config == before
     assert isinstance(oracle_model.roi_head.bbox_head.fc_cls, torch.nn.Linear)
 
@@ -237,7 +237,7 @@ def test_scores_are_not_rounded() -> None:
     """An untrained RPN gives scores far below rounding at one; their order still decides."""
     spec = default_spec("panoptic")
     assert spec.panoptic is not None
-    config = bounded(spec.panoptic, 20, 5)
+    config = with_limits(spec.panoptic, 20, 5)
     model = build_random(spec, seed=1)
     assert isinstance(model, LVTPanoptic)
     model.rpn_head.rpn_cls.bias.data -= 18  # sigmoid about 1e-8

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from export.panoptic.nms import SWEEPS, ClusterNMS, sweeps_needed
 from lvt.checkpoint import identify, load_model, read_checkpoint
 from lvt.config import LVT
+from lvt.data.preprocessing import fixed_size
 from lvt.demo import DEMO_CHECKPOINT, DEMO_SIZE
 from lvt.demo.scenes import make_scene
 from lvt.panoptic.anchors import grid_anchors
@@ -18,7 +19,6 @@ from lvt.panoptic.boxes import RPN_CODER, clip_boxes
 from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.nms import nms
-from lvt.preprocessing import fixed_size
 from tests.oracles import load_oracle
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from export.panoptic.roi_align import sampling_matrix, separable_roi_align
-from export.targets import onnx as onnx_target
+from export.targets.onnx import target as onnx_target
 from lvt.panoptic.roi_align import roi_align, sampling_matrices
 
 SEED = st.integers(0, 2**32 - 1)

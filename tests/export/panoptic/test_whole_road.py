@@ -7,11 +7,11 @@ import torch
 
 from export.reference import reference_session
 from lvt.config import LVT
+from lvt.data.preprocessing import fixed_size
 from lvt.models import ModelSpec
 from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.postprocess import panoptic_map
-from lvt.preprocessing import fixed_size
 from tests.oracles import load_oracle
 
 

@@ -23,7 +23,7 @@ enum class Task {
     PANOPTIC,
 }
 
-/** The part of an artifact's `<file>.json` that whoever runs the file needs; see `export/manifest.py`. */
+/** The part of an artifact's `<file>.json` that whoever runs the file needs; see `export/artifact/manifest.py`. */
 @Serializable
 data class Manifest(
     val task: Task,

@@ -49,7 +49,7 @@ private fun fixed(weight: Double): Int {
     return (if (scaled < 0) scaled - 0.5 else scaled + 0.5).toInt()
 }
 
-/** Columns first, then rows, rounded to 8 bits each time, as `lvt/resize.py` has Pillow do it. */
+/** Columns first, then rows, rounded to 8 bits each time, as `lvt/data/resize.py` has Pillow do it. */
 internal fun pillowResize(picture: Picture, size: Size, kernel: Kernel): Picture {
     val (height, width) = picture.size
     val columns = windows(width, size.width, kernel)

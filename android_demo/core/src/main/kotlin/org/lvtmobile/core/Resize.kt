@@ -5,7 +5,7 @@ import kotlinx.serialization.Serializable
 import kotlin.math.floor
 import kotlin.math.round
 
-/** How a picture is resampled; `lvt/resize.py` gives the same bytes. */
+/** How a picture is resampled; `lvt/data/resize.py` gives the same bytes. */
 @Serializable
 enum class ResizeFilter {
     /** Samples four pixels whatever the scale: no antialiasing. */

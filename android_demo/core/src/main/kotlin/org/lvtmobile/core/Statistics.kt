@@ -3,7 +3,7 @@ package org.lvtmobile.core
 import kotlinx.serialization.Serializable
 
 /**
- * Latency of one artifact in milliseconds; percentiles as in `device_bench/statistics.py`.
+ * Latency of one artifact in milliseconds; percentiles as in `device_bench/measure/statistics.py`.
  *
  * Confidence intervals are left to whoever gathers the raw samples.
  */

@@ -25,7 +25,7 @@ data class WarmUp(val runs: Int, val seconds: Double, val settled: Boolean?)
 /** Runs [infer], which gives milliseconds, so many times. */
 internal fun warmUp(runs: Int, infer: () -> Double): WarmUp = WarmUp(runs, List(runs) { infer() }.sum() / 1e3, null)
 
-/** Runs [infer], which gives milliseconds, until it is stable: the rule of `device_bench/warmup.py`. */
+/** Runs [infer], which gives milliseconds, until it is stable: the rule of `device_bench/measure/warmup.py`. */
 internal fun warmUp(infer: () -> Double): WarmUp {
     val recent = ArrayDeque<Double>()
     var runs = 0

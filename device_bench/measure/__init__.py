@@ -1,0 +1,1 @@
+"""Measuring artifacts on this machine."""

@@ -1,0 +1,1 @@
+"""Benchmark results: the data model, files, comparison."""

@@ -1,0 +1,1 @@
+"""An artifact: a model file and its manifest."""

@@ -1,0 +1,1 @@
+"""The commands lvt-export, lvt-run, lvt-eval and lvt-verify."""

@@ -1,0 +1,113 @@
+"""Where a deviation starts: the first module whose output differs too much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from export.capabilities import Recipe
+from export.rewrite import registered
+from export.session import Outputs
+from lvt.data.metrics import sqnr_db
+from lvt.layers import PatchEmbed
+from lvt.panoptic.fpn import NamedConv
+from lvt.panoptic.semantic_head import ConvUpsample
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """The first module that is off.
+
+    Attributes:
+        module: dotted name in the reference.
+        side: `rewrite` if the PyTorch rewrite is already off there, `runtime` if only the file is.
+        sqnr_db: of that module's output against the reference's.
+    """
+
+    module: str
+    side: str
+    sqnr_db: float
+
+    def __str__(self) -> str:
+        where = "the rewritten PyTorch module" if self.side == "rewrite" else "the runtime only"
+        return f"deviation starts at {self.module} ({self.sqnr_db:.1f} dB), in {where}"
+
+
+def comparison_points(reference: nn.Module, recipe: Recipe) -> list[str]:
+    """Modules whose output the rewrite keeps, in PyTorch and in the file.
+
+    Those with a rewrite, patch embeddings, and the pyramid and semantic branch of a panoptic model.
+    """
+    types = (*registered(recipe), PatchEmbed, NamedConv, ConvUpsample)
+    return [name for name, module in reference.named_modules() if name and type(module) in types]
+
+
+def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> Outputs:
+    """Outputs of the named modules, in the order in which they were computed."""
+    recorded: Outputs = {}
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor):  # whole networks give several
+                recorded[name] = output.numpy()
+
+        return keep
+
+    modules = dict(model.named_modules())
+    handles = [modules[name].register_forward_hook(hook(name)) for name in names]
+    try:
+        with torch.inference_mode():
+            model(torch.from_numpy(image))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return recorded
+
+
+def _agreement_db(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float | None:
+    """SQNR of a map that may be NCHW where `expected` is NHWC, or the reverse.
+
+    Shapes alone do not always tell which; the layout that is wrong does not come near. None where
+    neither fits: the converter merged the module's last operation with another's.
+    """
+    orders = ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)) if found.ndim == 4 else (range(found.ndim),)
+    views = [found.transpose(tuple(order)) for order in orders]
+    fitting = [sqnr_db(view, expected) for view in views if view.shape == expected.shape]
+    return max(fitting, default=None)
+
+
+def first_deviation(
+    reference: nn.Module,
+    exported: nn.Module,
+    recipe: Recipe,
+    file_outputs: Callable[[list[str]], Outputs],
+    image: NDArray[np.float32],
+    least_sqnr_db: float,
+) -> Deviation | None:
+    """The first landmark below `least_sqnr_db`, looking at the PyTorch rewrite, then at the file.
+
+    Args:
+        reference: the reference model.
+        exported: the module that was converted (rewritten or not).
+        recipe: what it was rewritten for.
+        file_outputs: gives the written file's outputs of inner modules for `image`.
+        image: (1, 3, H, W).
+        least_sqnr_db: what counts as a deviation.
+    """
+    names = comparison_points(reference, recipe)
+    expected = _record(reference, names, image)
+    for side, actual in (
+        ("rewrite", _record(exported, names, image)),
+        ("runtime", file_outputs(list(expected))),
+    ):
+        for name, value in expected.items():
+            sqnr = _agreement_db(actual[name], value) if name in actual else None
+            if sqnr is not None and not sqnr >= least_sqnr_db:
+                return Deviation(name, side, sqnr)
+    return None

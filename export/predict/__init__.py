@@ -1,0 +1,1 @@
+"""From a picture to a prediction and its drawing, for artifacts and the reference alike."""

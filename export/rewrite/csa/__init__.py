@@ -1,0 +1,1 @@
+"""Convolutional self-attention, one file for each recipe."""

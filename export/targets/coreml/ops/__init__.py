@@ -1,0 +1,27 @@
+"""What each MIL operator computes, by type."""
+
+from export.targets.coreml.ops import (
+    convolution,
+    elementwise,
+    indexing,
+    linear,
+    quantized,
+    reduction,
+    resize,
+    shape,
+)
+from export.targets.coreml.ops.kinds import Operator
+
+DATA_MOVEMENT_OPS = frozenset(shape.OPERATORS)
+"""Operators whose results are values of their operands: there is nothing to round."""
+
+OPERATORS: dict[str, Operator] = {
+    **convolution.OPERATORS,
+    **elementwise.OPERATORS,
+    **indexing.OPERATORS,
+    **linear.OPERATORS,
+    **quantized.OPERATORS,
+    **reduction.OPERATORS,
+    **resize.OPERATORS,
+    **shape.OPERATORS,
+}

@@ -1,0 +1,1 @@
+"""ExecuTorch with XNNPACK: conversion, graph passes, session and placement."""

@@ -1,0 +1,254 @@
+"""An ARM machine without a chroot: Debian's QEMU, a Python for arm64, and the runtimes' wheels.
+
+Everything is fetched with apt-get and pip as the machine has them set up, unpacked into the user's
+cache, and never installed: no right of an administrator is needed, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from export.pipeline import Progress
+from export.verify.cpus import Cpu
+from lvt.errors import UserError
+from lvt.support.files import atomic_folder, cache_folder, publish_folder
+
+SUITE = "trixie"
+"""Of Debian: its QEMU 10 computes what the processor computes. That of 2023's release, 7.2,
+emulates SME wrongly, and an int8 model that runs on it there answers noise."""
+
+EMULATOR = "qemu-user"
+PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "zlib1g")
+WHEELS = ("numpy", "onnxruntime", "ai-edge-litert")
+"""In the versions of this environment, so that the processor is all that differs."""
+
+_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_TOOLS = ("apt-get", "dpkg-deb")
+
+
+@dataclass(frozen=True)
+class ArmMachine:
+    """An unpacked machine.
+
+    Attributes:
+        folder: with `qemu`, `root` (Debian's files) and `site` (the wheels).
+    """
+
+    folder: Path
+
+    def run(self, cpu: Cpu, script: Path, arguments: Sequence[str | Path]) -> None:
+        """Runs a Python script on an emulated processor.
+
+        Raises:
+            RuntimeError: it failed; with the last thing it said.
+        """
+        emulators = self.folder / "qemu" / "usr" / "bin"
+        if cpu.part is None:
+            run_on_x86(emulators / "qemu-x86_64", cpu, script, arguments)
+            return
+        root = self.folder / "root"
+        (python,) = (root / "usr" / "bin").glob("python3.*")
+        environment = {
+            "QEMU_LD_PREFIX": str(self._with_processor(cpu, cpu.part)),
+            "PYTHONHOME": str(root / "usr"),
+            "PYTHONPATH": str(self.folder / "site"),
+        }
+        _run(emulators / "qemu-aarch64", cpu, [python, script, *arguments], environment)
+
+    def _with_processor(self, cpu: Cpu, part: int) -> Path:
+        """A view of the root that tells of the emulated processor instead of this machine's.
+
+        The runtimes read /proc and /sys to choose kernels. What they found of an x86 machine made
+        ONNX Runtime crash while it was imported.
+        """
+        view = self.folder / f"{cpu.name}.cpu"
+        with atomic_folder(self.folder) as scratch:
+            made = scratch / view.name
+            system = made / "sys" / "devices" / "system" / "cpu"
+            system.mkdir(parents=True)
+            for name in ("possible", "present", "online"):
+                (system / name).write_text("0\n")
+            (made / "proc").mkdir()
+            (made / "proc" / "cpuinfo").write_text(
+                "processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
+                f"CPU variant\t: 0x0\nCPU part\t: {part:#x}\nCPU revision\t: 0\n\n"
+            )
+            for name in ("usr", "etc", "var"):
+                (made / name).symlink_to(self.folder / "root" / name)
+            (made / "lib").symlink_to(self.folder / "root" / "usr" / "lib")
+            publish_folder(made, view)
+        return view
+
+
+def run_on_x86(emulator: Path, cpu: Cpu, script: Path, arguments: Sequence[str | Path]) -> None:
+    """Runs a Python script with this environment's own Python and runtimes.
+
+    Args:
+        emulator: `qemu-x86_64`.
+        cpu: an x86 processor.
+        script: to run.
+        arguments: of the script.
+
+    Raises:
+        RuntimeError: it failed; with the last thing it said.
+    """
+    _run(emulator, cpu, [sys.executable, script, *arguments], dict(os.environ))
+
+
+def _run(
+    emulator: Path, cpu: Cpu, command: Sequence[str | Path], environment: dict[str, str]
+) -> None:
+    own = {"QEMU_CPU": cpu.name, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [emulator, *command],
+        env=environment | own,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise RuntimeError(f"{cpu.name}: {said[0]}")
+
+
+def arm_machine(progress: Progress = lambda _step: None) -> ArmMachine:
+    """The machine out of the cache, fetched first where it is not there yet (some 150 MB).
+
+    Raises:
+        UserError: this is no Debian on x86, or something cannot be fetched.
+    """
+    folder = machine_folder()
+    if not folder.is_dir():
+        check_tools()
+        with atomic_folder(folder.parent) as scratch:
+            made = scratch / folder.name
+            made.mkdir()
+            progress("fetching QEMU and an arm64 Python")
+            _fetch_debian(scratch / "apt", made)
+            progress("fetching the arm64 wheels")
+            _fetch_wheels(made)
+            publish_folder(made, folder)
+    return ArmMachine(folder)
+
+
+def check_tools() -> None:
+    """Whether a machine can be made here.
+
+    Raises:
+        UserError: names what is missing.
+    """
+    here = f"{platform.system()} {platform.machine()}"
+    if here != "Linux x86_64":
+        raise UserError(f"the ARM check is for Linux on x86_64, this is {here}")
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if not missing and not _KEYRING.is_file():
+        missing = ["debian-archive-keyring"]
+    if missing:
+        raise UserError(
+            f"the ARM check needs {' and '.join(missing)}: run it on Debian, where they fetch "
+            f"{EMULATOR} and an arm64 Python"
+        )
+
+
+def machine_folder() -> Path:
+    """Where it is once it has been fetched; named by all that decides what is in it."""
+    recipe = [SUITE, EMULATOR, *PACKAGES, *(f"{name}=={_wanted(name)}" for name in WHEELS)]
+    digest = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
+    return cache_folder() / f"arm64-{digest}"
+
+
+def _wanted(wheel: str) -> str:
+    try:
+        return version(wheel)
+    except ModuleNotFoundError:
+        raise UserError(f"the ARM check needs {wheel}: pip install 'lvt-mobile[tflite]'") from None
+
+
+def _fetch_debian(state: Path, made: Path) -> None:
+    """Downloads with an apt of its own, and unpacks."""
+    for name in ("lists/partial", "cache/archives/partial"):
+        (state / name).mkdir(parents=True)
+    (state / "status").touch()
+    sources = state / "sources.list"
+    sources.write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {SUITE} main\n")
+    settings = {
+        "APT::Architecture": "amd64",
+        "APT::Architectures::": "arm64",
+        "APT::Sandbox::User": "",
+        "APT::Install-Recommends": "false",
+        "Acquire::Languages": "none",
+        "Dir::Etc::sourcelist": sources,
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State": state,
+        "Dir::State::Lists": state / "lists",
+        "Dir::State::status": state / "status",
+        "Dir::Cache": state / "cache",
+    }
+    apt = ["apt-get", "--quiet", "--yes", *(f"-o{key}={value}" for key, value in settings.items())]
+    arm = [f"{name}:arm64" for name in PACKAGES]
+    _call([*apt, "update"], f"apt-get cannot read Debian's {SUITE}")
+    _call([*apt, "--download-only", "install", f"{EMULATOR}:amd64", *arm], "apt-get failed")
+    for package in sorted((state / "cache" / "archives").glob("*.deb")):
+        place = made / ("qemu" if package.name.startswith(EMULATOR) else "root")
+        if place.name == "qemu" or not package.stem.endswith("_amd64"):
+            _call(["dpkg-deb", "--extract", package, place], f"{package.name} is damaged")
+
+
+def _mirror() -> str:
+    """Where this machine's apt takes Debian from.
+
+    Raises:
+        UserError: from nowhere: it is another distribution.
+    """
+    listed = _call(
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(ORIGIN) $(REPO_URI) $(CODENAME)",
+            "Created-By: Packages",
+        ],
+        "apt-get does not tell its sources",
+    )
+    for line in listed.splitlines():
+        origin, _, rest = line.partition(" ")
+        mirror, _, codename = rest.partition(" ")
+        if origin == "Debian" and "-" not in codename:  # the release, not its updates
+            return mirror
+    raise UserError(
+        "the ARM check takes its packages from Debian, and apt on this machine knows no Debian "
+        "mirror (or has not read it yet: apt-get update)"
+    )
+
+
+def _fetch_wheels(made: Path) -> None:
+    (python,) = (made / "root" / "usr" / "bin").glob("python3.*")
+    platforms = [f"--platform={name}" for name in _PLATFORMS]
+    wheels = [f"{name}=={_wanted(name)}" for name in WHEELS]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    what = ["--no-deps", "--only-binary=:all:", *platforms, *wheels]
+    number = python.name.removeprefix("python")
+    _call([*pip, f"--python-version={number}", f"--target={made / 'site'}", *what], "pip failed")
+
+
+def _call(command: Sequence[str | Path], failure: str) -> str:
+    """Standard output.
+
+    Raises:
+        UserError: it failed; `failure` and the last thing it said.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise UserError(": ".join([failure, *said]))
+    return done.stdout

@@ -1,0 +1,1 @@
+"""Pictures, preprocessing, labels, data sets and metrics; the packaged photos and class names."""

@@ -1,0 +1,86 @@
+"""The answer that stands in a result file is the model's own, whatever its task."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from device_bench.measure.predict_sample import answer_to
+from device_bench.results.sample_prediction import SamplePrediction
+from export.artifact.reader import Artifact, open_artifact
+from export.pipeline import ExportResult
+from export.plan import ExportRequest, prepare
+from export.reference import reference_session
+from export.session import Session
+from export.targets import load_target
+from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo.scenes import make_scene
+
+
+def reference(request: ExportRequest) -> tuple[Artifact, Session]:
+    """A model in PyTorch behind what an artifact has; no file is written."""
+    job = prepare(request)
+    manifest = {"inputs": [{"layout": "NCHW", "shape": [1, 3, *job.size]}]}
+    artifact = Artifact(Path("none"), manifest, job.spec, job.preprocessing, job.labels)
+    return artifact, reference_session(job.source.model, job.spec)
+
+
+def pixels(jpeg: bytes | None) -> NDArray[np.float32]:
+    assert jpeg is not None
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        assert picture.format == "JPEG"
+        return np.asarray(picture, np.float32)
+
+
+def test_a_panoptic_model_finds_what_is_in_its_scene() -> None:
+    """The demonstration model: its overlay differs from the picture and has a legend beside it."""
+    scene = make_scene(HELD_OUT_SEEDS[7], DEMO_SIZE).image
+    answer = answer_to(*reference(ExportRequest("onnx", checkpoint=Path("demo"))), scene)
+    assert answer is not None
+    original, overlay = pixels(answer.original), pixels(answer.overlay)
+    assert original.shape == scene.shape
+    assert np.abs(original - scene).mean() < 5  # a JPEG of it
+    assert overlay.shape[0] == original.shape[0]
+    assert overlay.shape[1] > original.shape[1] + 50
+    assert np.abs(overlay[:, : original.shape[1]] - original).mean() > 10
+    assert answer.classes == ()
+    assert SamplePrediction.from_dict(answer.to_dict()) == answer
+
+
+def test_a_large_picture_is_shrunk(tiny_export: ExportResult) -> None:
+    """A camera's twelve megapixels would stand in the file once for every artifact."""
+    artifact = open_artifact(tiny_export.path)
+    session = load_target("onnx").open_session(tiny_export.path)
+    large = np.zeros((1500, 2000, 3), np.uint8)
+    answer = answer_to(artifact, session, large)
+    assert answer is not None
+    assert pixels(answer.original).shape == (480, 640, 3)
+    assert pixels(answer.overlay).shape[0] == 480
+
+
+def test_a_classifier_names_its_best_classes() -> None:
+    picture = read_image(packaged_photos()[0])
+    artifact, session = reference(ExportRequest("onnx", task="classification", size=(64, 64)))
+    answer = answer_to(artifact, session, picture)
+    assert answer is not None
+    assert answer.overlay is None
+    percents = [percent for _, percent in answer.classes]
+    assert len(percents) == 5
+    assert percents == sorted(percents, reverse=True)
+    logits = session.run(artifact.preprocessing(picture))["logits"][0].astype(np.float64)
+    probability = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    assert percents[0] == pytest.approx(100 * probability.max())
+    assert artifact.labels is not None
+    assert answer.classes[0][0] == artifact.labels.names[int(logits.argmax())]
+    assert SamplePrediction.from_dict(answer.to_dict()) == answer
+
+
+def test_a_backbone_says_nothing() -> None:
+    artifact, session = reference(ExportRequest("onnx", task="backbone", size=(64, 64)))
+    assert answer_to(artifact, session, np.zeros((64, 64, 3), np.uint8)) is None
