@@ -16,14 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from export.predict.evaluation import SessionSubject, open_artifact_subject
-from export.predict.prediction import answer
+from export.artifact.reader import Artifact, open_artifact
+from export.predict.prediction import PanopticPrediction
 from lvt.data.datasets import scene_sample
-from lvt.data.labels import Labels
 from lvt.demo import HELD_OUT_SEEDS
-from lvt.panoptic.fusion import PanopticMap
 from lvt.panoptic.quality import PanopticQuality
-from lvt.visualisation import panoptic_overlay, save_picture
+from lvt.visualisation import save_picture
 
 SIZE = (512, 640)
 """Of the scenes, in pixels; the artifact makes them smaller for itself."""
@@ -34,7 +32,7 @@ _WIDTH, _CAPTION, _GAP = 320, 22, 4
 
 @dataclass(frozen=True)
 class Look:
-    """What one artifact says of one scene."""
+    """The prediction of one artifact for one scene."""
 
     seed: int
     classes: NDArray[np.int64]  # (H, W), -1 where the map is void
@@ -46,28 +44,20 @@ class Look:
         return f"scene {self.seed}: PQ {self.quality:.0f}"
 
 
-def look(subject: SessionSubject, seed: int) -> Look:
+def look(artifact: Artifact, seed: int) -> Look:
     """Runs an artifact on a held-out scene."""
     sample = scene_sample(seed, SIZE)
-    outputs = subject.session.run(subject.preprocessing(sample.image))
-    said = answer(subject.spec, subject.preprocessing, outputs, subject.size, SIZE)
-    assert isinstance(said, PanopticMap)
-    assert subject.spec.panoptic is not None
-    measured = PanopticQuality(subject.spec.panoptic.things, subject.spec.panoptic.stuff)
-    measured.add(said, sample.truth)
-    scores = outputs["scores"][outputs["scores"] > 0]
-    drawn = _overlay(sample.image, said, scores, subject.labels)
+    prediction = artifact.predict(sample.image)
+    assert isinstance(prediction, PanopticPrediction)
+    assert artifact.spec.panoptic is not None
+    measured = PanopticQuality(artifact.spec.panoptic.things, artifact.spec.panoptic.stuff)
+    measured.add(prediction.panoptic, sample.truth)
     classes = np.full(SIZE, -1, np.int64)
-    for segment in said.segments:
-        classes[said.ids == segment.id] = segment.label
+    for segment in prediction.panoptic.segments:
+        classes[prediction.panoptic.ids == segment.id] = segment.label
+    # Without the legend: names are in the picture.
+    drawn = prediction.overlay(sample.image).crop((0, 0, SIZE[1], SIZE[0]))
     return Look(seed, classes, drawn, 100 * measured.report().all.pq)
-
-
-def _overlay(
-    image: NDArray[np.uint8], said: PanopticMap, scores: NDArray[np.floating], labels: Labels
-) -> Image.Image:
-    """Without the legend: names are in the picture."""
-    return panoptic_overlay(image, said, scores, labels).crop((0, 0, SIZE[1], SIZE[0]))
 
 
 def disagreement(one: Look, other: Look) -> NDArray[np.bool_]:
@@ -92,8 +82,10 @@ def sheet(cells: Iterable[tuple[Image.Image, str]], columns: int) -> Image.Image
 
 def main(float_file: Path, int8_file: Path, folder: Path) -> None:
     """Writes scenes.jpg, worst.jpg and int8.jpg."""
-    subjects = [open_artifact_subject(float_file), open_artifact_subject(int8_file)]
-    pairs = [[look(subject, seed) for subject in subjects] for seed in HELD_OUT_SEEDS[:LOOKED_AT]]
+    artifacts = [open_artifact(float_file), open_artifact(int8_file)]
+    pairs = [
+        [look(artifact, seed) for artifact in artifacts] for seed in HELD_OUT_SEEDS[:LOOKED_AT]
+    ]
     first = [(one.picture, one.caption) for one, _ in pairs[:6]]
     save_picture(sheet(first, 3), folder / "scenes.jpg")
     worst = sorted((found for found, _ in pairs), key=lambda found: found.quality)[:3]

@@ -33,16 +33,16 @@ class TargetInfo:
         name: as it is called on the command line.
         module: under `export.targets`.
         suffix: of what it writes.
-        folder: whether that is a folder.
+        is_directory: whether that is a directory.
         runtime: what runs it, as `lvt-bench --backend` calls it.
         host_latency: whether this machine's latency in that runtime means anything.
         summary: one line of help.
         extras: of the package, that bring converter and runtime.
-        needs: modules that the extras bring.
+        required_modules: modules that the extras bring.
         recipe: how the model is rewritten for it.
         precisions: what it can be written in, for each task; the first is the default.
         layout: of the image in the written file.
-        pixels: whether it can be written for images of 8-bit pixels.
+        supports_image_input: whether it can be written for images of 8-bit pixels.
         unrewritten: whether it takes the reference as it is, for comparison.
         in_all: whether `lvt-export all` writes it.
         android: whether the Android app has a runtime for it.
@@ -56,12 +56,12 @@ class TargetInfo:
     host_latency: bool
     summary: str
     extras: tuple[str, ...]
-    needs: tuple[str, ...]
+    required_modules: tuple[str, ...]
     recipe: Recipe
     precisions: dict[Task, tuple[Precision, ...]]
     layout: Literal["NCHW", "NHWC"] = "NCHW"
-    folder: bool = False
-    pixels: bool = False
+    is_directory: bool = False
+    supports_image_input: bool = False
     unrewritten: bool = False
     in_all: bool = True
     android: bool = False
@@ -103,7 +103,7 @@ TARGETS: dict[str, TargetInfo] = {
             host_latency=True,
             summary="ONNX, checked in ONNX Runtime.",
             extras=(),
-            needs=(),
+            required_modules=(),
             recipe="onnxruntime",
             precisions=_all_tasks("fp32"),
             unrewritten=True,
@@ -118,11 +118,11 @@ TARGETS: dict[str, TargetInfo] = {
             host_latency=False,
             summary="Core ML (.mlpackage), checked in our evaluator, or in Core ML on a Mac.",
             extras=("coreml",),
-            needs=("coremltools",),
+            required_modules=("coremltools",),
             recipe="neural_engine",
             precisions=_all_tasks("fp16", "fp32"),
-            folder=True,
-            pixels=True,
+            is_directory=True,
+            supports_image_input=True,
             notes=(
                 "For iOS 16 or macOS 13: the first whose ML Programs hold int8 weights.",
                 "Elsewhere than on a Mac our own evaluator computes the written file.",
@@ -136,7 +136,7 @@ TARGETS: dict[str, TargetInfo] = {
             host_latency=True,
             summary="ExecuTorch with XNNPACK (.pte), checked in the ExecuTorch runtime.",
             extras=("executorch",),
-            needs=("executorch",),
+            required_modules=("executorch",),
             recipe="xnnpack",
             precisions=_all_tasks("fp32"),
             notes=("No fp16, because XNNPACK's GELU has none.",),
@@ -149,7 +149,7 @@ TARGETS: dict[str, TargetInfo] = {
             host_latency=True,
             summary="TFLite (.tflite), checked in LiteRT.",
             extras=("tflite",),
-            needs=("litert_torch", "ai_edge_litert"),
+            required_modules=("litert_torch", "ai_edge_litert"),
             recipe="xnnpack",
             precisions=_all_tasks("fp32", "fp16"),
             layout="NHWC",
@@ -164,7 +164,7 @@ TARGETS: dict[str, TargetInfo] = {
             host_latency=False,
             summary="ExecuTorch with the Core ML delegate (.pte), checked in our evaluator.",
             extras=("executorch", "coreml"),
-            needs=("executorch", "coremltools"),
+            required_modules=("executorch", "coremltools"),
             recipe="neural_engine",
             precisions=dict.fromkeys(("backbone", "classification", "semantic"), ("fp16", "fp32")),
             in_all=False,
@@ -181,10 +181,10 @@ TARGETS: dict[str, TargetInfo] = {
             host_latency=False,
             summary="Core AI (.aimodel), checked in its CPU runtime. Experimental.",
             extras=("coreai",),
-            needs=("coreai_torch", "coreai"),
+            required_modules=("coreai_torch", "coreai"),
             recipe="neural_engine",
             precisions=_all_tasks("fp16", "fp32") | {"panoptic": ("fp32",)},
-            folder=True,
+            is_directory=True,
             in_all=False,
             notes=(
                 "For iOS 27 or macOS 27, and made with beta software.",
@@ -193,6 +193,10 @@ TARGETS: dict[str, TargetInfo] = {
         ),
     )
 }
+
+
+DEFAULT_TARGETS = tuple(info for info in TARGETS.values() if info.in_all)
+"""The targets of `lvt-export all` and `lvt-quantize all`."""
 
 
 def target_info(name: str) -> TargetInfo:
@@ -209,7 +213,7 @@ def target_info(name: str) -> TargetInfo:
 
 def installed(info: TargetInfo) -> bool:
     """Whether the target's extra is there."""
-    return all(importlib.util.find_spec(module) is not None for module in info.needs)
+    return all(importlib.util.find_spec(module) is not None for module in info.required_modules)
 
 
 def missing_extra(infos: Sequence[TargetInfo]) -> UserError:

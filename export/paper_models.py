@@ -62,39 +62,39 @@ PAPER_MODELS: tuple[PaperModel, ...] = (
 
 
 @dataclass(frozen=True)
-class Measured:
+class CountedModel:
     """What our model of a system counts."""
 
-    system: PaperModel
+    paper: PaperModel
     parameters: int
     encoder: int
     macs: int
 
 
-def measure(system: PaperModel) -> Measured:
+def count(paper: PaperModel) -> CountedModel:
     """Builds the model, without memory for its weights, and counts."""
-    spec = default_spec(system.task, system.preset)
+    spec = default_spec(paper.task, paper.preset)
     with torch.device("meta"):
-        model, backbone = build(spec), LVT(preset(system.preset))
-    macs = reference_macs(model, spec, system.size)
-    return Measured(system, count_parameters(model), count_parameters(backbone), macs)
+        model, backbone = build(spec), LVT(preset(paper.preset))
+    macs = reference_macs(model, spec, paper.size)
+    return CountedModel(paper, count_parameters(model), count_parameters(backbone), macs)
 
 
-def to_dict(measured: Measured) -> dict[str, Any]:
+def to_dict(counted: CountedModel) -> dict[str, Any]:
     """Plain data; the paper's figures as numbers, None where it gives none."""
-    system = measured.system
+    paper = counted.paper
     return {
-        "preset": system.preset,
-        "task": system.task,
-        "size": list(system.size),
-        "parameters": measured.parameters,
-        "encoder_parameters": measured.encoder,
-        "macs": measured.macs,
+        "preset": paper.preset,
+        "task": paper.task,
+        "size": list(paper.size),
+        "parameters": counted.parameters,
+        "encoder_parameters": counted.encoder,
+        "macs": counted.macs,
         "paper": {
-            "table": system.table,
-            "parameters_m": float(system.parameters),
-            "encoder_parameters_m": float(system.encoder) if system.encoder else None,
-            "gmacs": float(system.gmacs),
+            "table": paper.table,
+            "parameters_m": float(paper.parameters),
+            "encoder_parameters_m": float(paper.encoder) if paper.encoder else None,
+            "gmacs": float(paper.gmacs),
         },
     }
 
@@ -110,23 +110,23 @@ COLUMNS: dict[str, Literal["left", "right"]] = {
 }
 
 
-def row(measured: Measured) -> tuple[str, ...]:
+def row(counted: CountedModel) -> tuple[str, ...]:
     """Cells under `COLUMNS`: ours, with the paper's figure in brackets."""
-    system = measured.system
-    encoder = f"{measured.encoder / 1e6:.3f}" + (f" ({system.encoder})" if system.encoder else "")
+    paper = counted.paper
+    encoder = f"{counted.encoder / 1e6:.3f}" + (f" ({paper.encoder})" if paper.encoder else "")
     return (
-        system.preset,
-        system.task,
-        "x".join(map(str, system.size)),
-        f"{measured.parameters / 1e6:.3f} ({system.parameters})",
+        paper.preset,
+        paper.task,
+        "x".join(map(str, paper.size)),
+        f"{counted.parameters / 1e6:.3f} ({paper.parameters})",
         encoder,
-        f"{measured.macs / 1e9:.3f} ({system.gmacs})",
-        str(system.table),
+        f"{counted.macs / 1e9:.3f} ({paper.gmacs})",
+        str(paper.table),
     )
 
 
-def markdown_table(measured: list[Measured]) -> str:
+def markdown_table(counted: list[CountedModel]) -> str:
     """The table as it stands in the documentation."""
     rules = ["---:" if justify == "right" else "---" for justify in COLUMNS.values()]
-    lines = [tuple(COLUMNS), tuple(rules), *(row(entry) for entry in measured)]
+    lines = [tuple(COLUMNS), tuple(rules), *(row(entry) for entry in counted)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,13 +1,16 @@
-"""The road from a checkpoint to a proven artifact, step by step."""
+"""From a checkpoint to a verified artifact: resolve, rewrite, convert, verify, publish.
+
+`lvt-export` runs these steps as `export_artifact`. `lvt-quantize` runs the same steps with a
+quantized module and additional checks (`quantization.pipeline`).
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,55 +18,42 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from export.artifact.files import manifest_path, publish_artifact, write_manifest
 from export.artifact.manifest import make_manifest
-from export.artifact.reader import manifest_path, publish_artifact, write_manifest
-from export.capabilities import Precision, StoredPrecision, TargetInfo, target_info
+from export.capabilities import Recipe
+from export.errors import ConversionError, PlacementError
 from export.panoptic.graph import PanopticGraph, RoIAlign
-from export.parity.compare import TOLERANCES, ParityReport, compare
-from export.parity.localize import first_deviation
+from export.parity.compare import ParityReport
+from export.parity.verify import parity_pictures, verify_parity
 from export.placement import Placement
-from export.plan import ExportRequest, Job, default_name, prepare
-from export.reference import reference_session
+from export.plan import ExportPlan, ExportRequest, ResolvedModel, plan_export, resolve_model
 from export.rewrite import fit_positions, rewrite
-from export.session import Outputs
+from export.session import Outputs, Session
 from export.targets import ConversionInput, Target, load_target
-from lvt.data.preprocessing import (
-    Normalise,
-    Preprocessing,
-    list_images,
-    packaged_photos,
-    read_image,
-)
-from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
-from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 from lvt.panoptic.model import LVTPanoptic
 from lvt.support import signals
 from lvt.support.files import atomic_folder
 
-
-class ExportError(Exception):
-    """No artifact has come of it, through no fault of the request."""
-
-
-class ConversionError(ExportError):
-    """The converter or the runtime does not take the model."""
+Progress = Callable[[str], None]
+"""Called with the description of each step when it starts."""
 
 
-class ParityError(ExportError):
-    """The written file does not compute what the reference computes; it has not been kept."""
-
-
-class PlacementError(ExportError):
-    """Something of the file runs beside the accelerated path, and `--strict` refuses that."""
+def no_progress(_step: str) -> None:
+    """A `Progress` that shows nothing."""
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A written artifact.
+    """A published artifact.
 
     Attributes:
-        seconds: from the loaded model to the published files.
+        path: the model file.
+        manifest: its manifest.
+        parity: difference from the reference.
+        placement: which operators run on the accelerator.
+        seconds: time from the loaded model to the published files.
+        notes: facts about the checkpoint that the user should know, one line each.
     """
 
     path: Path
@@ -74,96 +64,162 @@ class ExportResult:
     notes: tuple[str, ...] = ()
 
 
-Progress = Callable[[str], None]
-"""Called with what is about to be done."""
+@dataclass(frozen=True)
+class VerifiedFile:
+    """A converted file that passed its checks and is not published yet.
+
+    Attributes:
+        module: the module whose multiply-accumulates the manifest counts.
+        parity: difference from the reference.
+        entries: further entries of the manifest, or values that replace the usual ones.
+    """
+
+    module: nn.Module
+    parity: ParityReport
+    entries: Mapping[str, Any] = field(default_factory=dict)
 
 
 def export_artifact(
-    request: ExportRequest, progress: Progress = lambda _step: None, job: Job | None = None
+    request: ExportRequest, progress: Progress = no_progress, model: ResolvedModel | None = None
 ) -> ExportResult:
-    """Writes one artifact and its manifest, after parity has been measured and has passed.
+    """Writes one artifact after its parity with the reference has passed.
 
     Args:
         request: what to export and how.
-        progress: told each step.
-        job: `prepare(request)`, where several targets share it.
+        progress: called with each step.
+        model: `resolve_model(request)`, if several targets share it.
 
     Raises:
-        UserError: something the user can put right.
-        ConversionError: the converter or the runtime fails.
-        ParityError: names the outputs that are off, by how much, and where the deviation starts.
-        PlacementError: the request is strict, and operators are left outside.
+        UserError: the user can fix the problem.
+        ConversionError: the converter or the runtime rejects the model.
+        ParityError: names the outputs out of tolerance, their error, and where it starts.
+        PlacementError: the request is strict, and operators run outside the accelerator.
     """
-    info = target_info(request.target)
-    if job is None:
-        progress("reading the checkpoint" if request.checkpoint else "making a random model")
-        job = prepare(request)
+    if model is None:
+        progress(loading_step(request))
+        model = resolve_model(request)
     started = time.perf_counter()
-    out = check_request(request, job, info)
-    precision = info.precision(job.spec.task, request.precision)
-    pixels = _pixel_normalisation(job.preprocessing) if request.pixels else None
-    pictures = _parity_pictures(request, job)
+    plan = plan_export(request, model)
+    name = plan.target.name
+    pictures = parity_pictures(plan)
+    progress(f"{name}: converting")
+    target = load_target(name)
+    module = rewrite_model(model, plan.recipe, target.roi_align)
 
-    progress(f"{info.name}: converting")
-    target = load_target(info.name)
-    exported = exported_module(job, info, target.roi_align, rewritten=request.rewrite)
-    metadata = embedded_metadata(job)
-    conversion = ConversionInput(exported, job.spec, job.size, precision, metadata, pixels)
-    with atomic_folder(out.parent) as scratch:
-        file = scratch / out.name
-        with failing_as_conversion(f"{info.name}: conversion failed"):
-            target.write(conversion, file)
-        progress(f"{info.name}: comparing with the reference on {len(pictures)} images")
-        parity = _parity(job, info, target, precision, exported, file, pictures, progress)
-        placement = target.placement(file)
-        if request.strict and placement.fallback != "none":
-            outside = ", ".join(f"{count} {op}" for op, count in placement.outside.items())
-            raise PlacementError(f"{info.name}: outside {placement.accelerator}: {outside}")
-        manifest = make_manifest(request, job, info, conversion, parity, placement, target, file)
-        write_manifest(manifest_path(file), manifest)
-        publish_artifact(file, out)
-    seconds = time.perf_counter() - started
-    return ExportResult(out, manifest, parity, placement, seconds, job.source.meta.notes)
+    def convert_and_verify(file: Path) -> VerifiedFile:
+        convert(plan, target, module, file)
+        progress(f"{name}: comparing with the reference on {len(pictures)} images")
+        session = open_written(plan, target, file)
+        parity = verify_parity(plan, target, module, file, session, pictures, progress)
+        return VerifiedFile(module, parity)
+
+    return write_artifact(plan, target, convert_and_verify, started)
 
 
-def check_request(
-    request: ExportRequest,
-    job: Job,
-    info: TargetInfo,
-    quantized: StoredPrecision | None = None,
-) -> Path:
-    """Everything that can be refused before the work begins.
+def loading_step(request: ExportRequest) -> str:
+    """The progress line for `resolve_model`."""
+    return "reading the checkpoint" if request.checkpoint else "making a random model"
+
+
+def rewrite_model(model: ResolvedModel, recipe: Recipe | None, roi_align: RoIAlign) -> nn.Module:
+    """The module to convert: rewritten for a recipe, panoptic models as one static graph.
 
     Args:
-        request: what is asked for.
-        job: what it is asked of.
-        info: the target.
-        quantized: the precision, where it is none that `lvt-export` writes.
+        model: the model to export.
+        recipe: the set of rewrites; None keeps the reference as it is.
+        roi_align: the target's form of RoIAlign.
+    """
+    module = model.reference
+    if recipe is not None:
+        module = rewrite(module, recipe)
+        fit_positions(module, model.spec.config.map_size(model.size, stage=1))
+    return static_graph(module, model, roi_align)
 
-    Returns:
-        The file to write.
+
+def static_graph(module: nn.Module, model: ResolvedModel, roi_align: RoIAlign) -> nn.Module:
+    """A panoptic module as one graph of fixed shapes; other modules unchanged."""
+    if model.spec.panoptic is None:
+        return module
+    assert isinstance(module, LVTPanoptic)
+    return PanopticGraph(module, model.spec.panoptic, model.size, roi_align)
+
+
+def convert(plan: ExportPlan, target: Target, module: nn.Module, file: Path) -> None:
+    """Writes the model file.
 
     Raises:
-        UserError: the target does not take this, or not so; or the place is taken.
+        ConversionError: the converter fails.
     """
-    precision = quantized or info.precision(job.spec.task, request.precision)
-    if not request.rewrite and not info.unrewritten:
-        raise UserError(
-            f"{info.name} does not run the reference as it is (im2col, col2im); "
-            "leave --no-rewrite out"
-        )
-    out = destination(request, job, info, precision)
-    if out.exists() and out.is_dir() != info.folder:
-        kind = "a folder" if out.is_dir() else "a file"
-        raise UserError(f"{out} is {kind}, and in the way; give another --out")
-    return out
+    metadata = embedded_metadata(plan.model)
+    given = ConversionInput(
+        module, plan.model.spec, plan.model.size, plan.precision, metadata, plan.pixels
+    )
+    with conversion_errors(f"{plan.target.name}: conversion failed"):
+        target.write(given, file)
+
+
+def open_written(plan: ExportPlan, target: Target, file: Path) -> Session:
+    """A session of the written file. Errors of the runtime become `ConversionError`.
+
+    Raises:
+        ConversionError: the runtime cannot open the file.
+    """
+    message = f"{plan.target.name}: the file does not run"
+    with conversion_errors(message):
+        return _RuntimeSession(target.open_session(file), message)
+
+
+def write_artifact(
+    plan: ExportPlan,
+    target: Target,
+    convert_and_verify: Callable[[Path], VerifiedFile],
+    started: float,
+) -> ExportResult:
+    """Publishes the file that `convert_and_verify` writes, with its manifest, or nothing at all.
+
+    Args:
+        plan: the artifact.
+        target: its format.
+        convert_and_verify: writes the model file to a scratch path and checks it.
+        started: `time.perf_counter()` when the work on this artifact began.
+
+    Raises:
+        PlacementError: the plan is strict, and operators run outside the accelerator.
+        UserError: the files cannot be written.
+    """
+    with atomic_folder(plan.path.parent) as scratch:
+        file = scratch / plan.path.name
+        verified = convert_and_verify(file)
+        placement = target.placement(file)
+        if plan.strict and placement.fallback != "none":
+            outside = ", ".join(f"{count} {op}" for op, count in placement.outside.items())
+            raise PlacementError(f"{plan.target.name}: outside {placement.accelerator}: {outside}")
+        manifest = make_manifest(plan, target, file, verified.module, verified.parity, placement)
+        manifest.update(verified.entries)
+        write_manifest(manifest_path(file), manifest)
+        publish_artifact(file, plan.path)
+    seconds = time.perf_counter() - started
+    return ExportResult(plan.path, manifest, verified.parity, placement, seconds, plan.model.notes)
+
+
+def embedded_metadata(model: ResolvedModel) -> dict[str, str]:
+    """Essential facts inside the model file, for users who receive it without its manifest."""
+    entries = {
+        "lvt.task": model.spec.task,
+        "lvt.model": json.dumps(model.spec.to_dict()),
+        "lvt.preprocessing": json.dumps(model.preprocessing.to_dict()),
+    }
+    if model.labels is not None:
+        entries["lvt.labels"] = json.dumps(model.labels.to_dict(), ensure_ascii=False)
+    return entries
 
 
 @contextmanager
-def failing_as_conversion(what: str) -> Iterator[None]:
-    """Whatever a converter or a runtime raises becomes one line.
+def conversion_errors(message: str) -> Iterator[None]:
+    """Turns any exception of a converter or a runtime into a `ConversionError` of one line.
 
-    They have no common exception type; the cause is kept for `--verbose`.
+    Converters have no common exception type. Only calls into them belong inside: an error of our
+    own code must not be reported as theirs. The cause is kept for `--verbose`.
     """
     try:
         yield
@@ -173,128 +229,16 @@ def failing_as_conversion(what: str) -> Iterator[None]:
         signals.check()
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = ": ".join([type(error).__name__, *lines[:1]])
-        raise ConversionError(f"{what}: {reason} (--verbose shows more)") from error
+        raise ConversionError(f"{message}: {reason} (--verbose shows more)") from error
 
 
-def exported_module(
-    job: Job, info: TargetInfo, roi_align: RoIAlign, *, rewritten: bool
-) -> nn.Module:
-    """The module to convert."""
-    model = job.source.model
-    if rewritten:
-        model = rewrite(model, info.recipe)
-        fit_positions(model, job.spec.config.map_size(job.size, stage=1))
-    if job.spec.panoptic is not None:
-        assert isinstance(model, LVTPanoptic)
-        return PanopticGraph(model, job.spec.panoptic, job.size, roi_align)
-    return model
+class _RuntimeSession:
+    """A session whose errors are the runtime's, and are reported as such."""
 
+    def __init__(self, session: Session, message: str):
+        self._session = session
+        self._message = message
 
-def _parity(
-    job: Job,
-    info: TargetInfo,
-    target: Target,
-    precision: Precision,
-    exported: nn.Module,
-    file: Path,
-    pictures: list[Picture],
-    progress: Progress,
-) -> ParityReport:
-    """The file in its runtime against the reference.
-
-    Raises:
-        ParityError: they differ.
-    """
-    with failing_as_conversion(f"{info.name}: the file does not run"):
-        parity = compare(
-            reference_session(job.source.model, job.spec),
-            target.open_session(file),
-            _tensors(job.preprocessing, pictures),
-            job.spec,
-            TOLERANCES[precision],
-        )
-    if parity.passed:
-        return parity
-    progress(f"{info.name}: looking for the first module that deviates")
-    image = job.preprocessing(pictures[parity.worst_image]())
-
-    def file_outputs(names: list[str]) -> Outputs:
-        return target.module_outputs(file, image, names)
-
-    assert parity.tolerance is not None  # or it would have passed
-    least = parity.tolerance.sqnr_db
-    start = first_deviation(job.source.model, exported, info.recipe, file_outputs, image, least)
-    where = str(start) if start else "no single module could be made out where it starts"
-    raise ParityError(f"{info.name}: parity failed: " + "; ".join([*parity.failures, where]))
-
-
-def _pixel_normalisation(preprocessing: Preprocessing) -> Normalise:
-    """The normalisation that a file which takes pixels applies itself.
-
-    Raises:
-        UserError: something comes after it that pixels cannot express.
-    """
-    last = preprocessing.steps[-1]
-    if not isinstance(last, Normalise):
-        raise UserError(
-            "a panoptic input is padded after its normalisation, which an image of pixels cannot "
-            "express: leave --pixels out"
-        )
-    return last
-
-
-def destination(
-    request: ExportRequest, job: Job, info: TargetInfo, precision: StoredPrecision
-) -> Path:
-    """The file to write: the request's, or a name of ours in the request's folder.
-
-    Raises:
-        UserError: a name with another suffix.
-    """
-    out = request.out or Path()
-    if out.suffix != info.suffix and (out.is_dir() or not out.suffix):
-        return out / (default_name(request, job, info, precision) + info.suffix)
-    if out.suffix != info.suffix:
-        raise UserError(f"--out {out}: the name of a {info.name} file ends in {info.suffix}")
-    return out
-
-
-Picture = Callable[[], NDArray[np.uint8]]
-"""Gives (H, W, 3) uint8 RGB when it is wanted."""
-
-_PARITY_SCENES = 4
-
-
-def _parity_pictures(request: ExportRequest, job: Job) -> list[Picture]:
-    """The packaged photos, generated scenes for panoptic models, and the user's own pictures.
-
-    The scenes give the demonstration model something to detect.
-    """
-    paths = packaged_photos() + (list_images(request.images) if request.images else [])
-    pictures: list[Picture] = [partial(read_image, path) for path in paths]
-    if job.spec.panoptic is not None:
-        pictures += [partial(_scene, seed) for seed in HELD_OUT_SEEDS[:_PARITY_SCENES]]
-    return pictures
-
-
-def _scene(seed: int) -> NDArray[np.uint8]:
-    return make_scene(seed, DEMO_SIZE).image
-
-
-def _tensors(
-    preprocessing: Preprocessing, pictures: list[Picture]
-) -> Iterator[NDArray[np.float32]]:
-    for picture in pictures:
-        yield preprocessing(picture())
-
-
-def embedded_metadata(job: Job) -> dict[str, str]:
-    """The essentials, for those who get the model file without its manifest."""
-    entries = {
-        "lvt.task": job.spec.task,
-        "lvt.model": json.dumps(job.spec.to_dict()),
-        "lvt.preprocessing": json.dumps(job.preprocessing.to_dict()),
-    }
-    if job.labels is not None:
-        entries["lvt.labels"] = json.dumps(job.labels.to_dict(), ensure_ascii=False)
-    return entries
+    def run(self, image: NDArray[np.float32]) -> Outputs:
+        with conversion_errors(self._message):
+            return self._session.run(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,30 @@ from PIL import Image, ImageDraw, ImageFont
 from lvt.data.labels import Colour, Labels
 from lvt.errors import UserError
 from lvt.panoptic.fusion import PanopticMap, Segment
+from lvt.postprocessing import ClassScore
 from lvt.support.files import atomic_folder, publish
 
 OPACITY = 0.55
 STUFF_OPACITY = 0.4
 _LEGEND_SHARE = 0.002
 """Classes that cover less of the picture than this are left out of the legend."""
+
+
+def class_overlay(
+    image: NDArray[np.uint8], best: Sequence[ClassScore], classes: Labels
+) -> Image.Image:
+    """The picture beside a list of classes with their probabilities.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        best: the classes to list.
+        classes: names and colours.
+    """
+    rows = [
+        (classes.colours[score.index], f"{classes.names[score.index]}  {score.probability:.0%}")
+        for score in best
+    ]
+    return _with_legend(Image.fromarray(image), rows)
 
 
 def semantic_overlay(

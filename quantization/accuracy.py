@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.evaluation.evaluate import evaluate
+from export.evaluation.labelled_data import LabelledPictures
+from export.evaluation.result import Evaluation
 from export.parity.compare import compare
-from export.plan import Job
-from export.predict.evaluation import Evaluation, Samples, SessionSubject, evaluate
+from export.plan import ResolvedModel
+from export.predict.predictor import SessionPredictor
 from export.session import Outputs, RecordedSession, Session
 from lvt.config import Task
 from lvt.data.metrics import ChannelNoise, SignalToNoise
@@ -114,7 +117,9 @@ class LabelledJudge:
         float_evaluation: of the float model.
     """
 
-    def __init__(self, job: Job, samples: Samples, float_session: Session, budget: Budget):
+    def __init__(
+        self, job: ResolvedModel, samples: LabelledPictures, float_session: Session, budget: Budget
+    ):
         self._job, self._samples, self._budget = job, samples, budget
         self.measure = MAIN_FIGURES[job.spec.task]
         self.float_evaluation = self.evaluate(float_session)
@@ -123,7 +128,7 @@ class LabelledJudge:
         """All figures of a session."""
         job = self._job
         assert job.labels is not None
-        subject = SessionSubject(session, job.spec, job.labels, job.preprocessing, job.size)
+        subject = SessionPredictor(session, job.spec, job.labels, job.preprocessing, job.size)
         return evaluate(subject, self._samples)
 
     def loss(self, evaluation: Evaluation) -> Loss:

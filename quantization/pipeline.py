@@ -1,10 +1,10 @@
-"""The road from a checkpoint to a proven int8 artifact, step by step."""
+"""The export pipeline with a quantized module: calibrate, search float blocks, write, verify."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,452 +13,386 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from export.artifact.manifest import make_manifest
-from export.artifact.reader import PAIR_SUMS, manifest_path, publish_artifact, write_manifest
-from export.capabilities import Recipe, StoredPrecision, TargetInfo, target_info
+from export.artifact.reader import PAIR_SUMS
+from export.capabilities import Recipe, StoredPrecision
+from export.evaluation.labelled_data import LabelledPictures
 from export.parity.compare import ParityReport, compare
 from export.pipeline import (
-    ExportError,
-    check_request,
-    embedded_metadata,
-    exported_module,
-    failing_as_conversion,
+    ExportResult,
+    Progress,
+    VerifiedFile,
+    no_progress,
+    rewrite_model,
+    write_artifact,
 )
-from export.placement import Placement
-from export.plan import ExportRequest, Job, prepare
-from export.predict.evaluation import Evaluation, LabelledData, Samples
+from export.plan import ExportPlan, plan_export, resolve_model
 from export.reference import reference_session
 from export.session import Session, TorchSession
-from export.targets import ConversionInput, Target, load_target
-from export.targets.onnx.saturation import PairSums, find_pair_sums
+from export.targets import load_target
 from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.errors import UserError
-from lvt.support.files import atomic_folder
-from quantization.accuracy import (
-    Budget,
-    LabelledJudge,
-    Loss,
-    OutputJudge,
-    plain_sqnr,
-    side_by_side,
-)
+from quantization.accuracy import LabelledJudge, Loss, OutputJudge, side_by_side
 from quantization.backend_config import BACKEND_CONFIGS, RECIPES, for_weights_only
-from quantization.calibrated_model import CHECKED_IMAGES, CalibratedModel, calibrate
-from quantization.calibration import (
-    UNSEEN,
-    WANTED,
-    Calibration,
-    keep_some_out,
-    read_calibration,
-)
+from quantization.calibrated_model import CalibratedModel, calibrate
+from quantization.calibration import UNSEEN, WANTED, keep_some_out, read_calibration
+from quantization.candidate import AccuracyError, Candidate, CandidateWriter, Judge
 from quantization.finetune import finetune
 from quantization.graph import BackendConfig
 from quantization.graph_report import GraphReport, graph_report
-from quantization.methods import Method
+from quantization.request import QuantizeRequest
 from quantization.search import BlockSensitivity, by_sensitivity, measure, minimize_float_blocks
 
-_FEW = 2
-"""Blocks that go back to float at a time, where the file loses more than was simulated."""
+_BLOCKS_AT_ONCE = 2
+"""Number of blocks that return to float at a time if the file loses more than was simulated."""
 
-_MOST_COMPARED = 100
-"""Labelled pictures on which answers are compared with the reference's."""
+_MAX_COMPARED = 100
+"""Maximum number of labelled pictures on which outputs are compared with the reference's."""
 
-MOST_TRAINED_ON = 256
-"""Pictures held in memory for fine-tuning."""
-
-MIN_SIMULATION_SQNR_DB = 20.0
-"""Least SQNR of a file against the very program it was written from.
-
-Both round at the same places, but runtimes add up in another order and some round halves
-otherwise, so that values land a step apart and go on from there: 26 to 45 dB were measured on
-real weights. A wrong scale, zero point or layout gives less than 10.
-"""
+MAX_FINETUNING_IMAGES = 256
+"""Maximum number of pictures in memory for fine-tuning."""
 
 
-class AccuracyError(ExportError):
-    """The artifact loses more than the budget; it has not been kept."""
-
-
-@dataclass(frozen=True)
-class QuantizeRequest:
-    """What to quantize and how.
+@dataclass(frozen=True, kw_only=True)
+class QuantizeResult(ExportResult):
+    """A published int8 artifact.
 
     Attributes:
-        export: target, checkpoint, size and so on, as for a float export.
-        calib: folder of pictures to take ranges from, or `demo`.
-        method: how ranges are chosen; None to compare all.
-        budget: what it may cost.
-        data: labelled pictures that the budget is measured on; None to measure outputs.
-        keep_float: blocks that stay float whatever the search finds.
-        weights_only: int8 weights, float activations.
-        qat_steps: of fine-tuning, where the budget is not met without; 0 for none.
+        loss: accuracy against the budget.
+        report: which part of the program is int8.
+        calibrated: the model with its activation ranges.
+        sensitivities: SQNR with each block alone in int8; empty for int8 weights only.
+        float_blocks: blocks that stay in float.
     """
 
-    export: ExportRequest
-    calib: Path
-    method: Method | None = None
-    budget: Budget = field(default_factory=Budget)
-    data: LabelledData | None = None
-    keep_float: tuple[str, ...] = ()
-    weights_only: bool = False
-    qat_steps: int = 0
-
-
-@dataclass(frozen=True)
-class _Written:
-    """A file that has been measured, not published yet."""
-
-    conversion: ConversionInput
-    session: Session
-    faithful_db: float
-    evaluation: Evaluation | None
-    loss: Loss
-    pair_sums: PairSums | None
-
-
-@dataclass(frozen=True)
-class QuantizeResult:
-    """A written artifact."""
-
-    path: Path
-    manifest: dict[str, Any]
-    parity: ParityReport
-    placement: Placement
     loss: Loss
     report: GraphReport
-    study: CalibratedModel
+    calibrated: CalibratedModel
     sensitivities: tuple[BlockSensitivity, ...]
-    kept_float: tuple[str, ...]
+    float_blocks: tuple[str, ...]
 
 
-Progress = Callable[[str], None]
-Judge = LabelledJudge | OutputJudge
+def quantize(request: QuantizeRequest, progress: Progress = no_progress) -> QuantizeResult:
+    """Writes one int8 artifact, after its accuracy has been measured and meets the budget.
+
+    Args:
+        request: what to quantize and how.
+        progress: called with each step.
+
+    Raises:
+        UserError: the user can fix the problem.
+        ConversionError: the converter or the runtime fails.
+        AccuracyError: the budget cannot be met.
+    """
+    return Quantizer(request, progress).quantize(request.export.target)
+
+
+@dataclass(frozen=True)
+class _SearchResult:
+    """A calibrated model and the blocks that have to stay in float.
+
+    Attributes:
+        steps: number of fine-tuning steps behind its weights.
+    """
+
+    calibrated: CalibratedModel
+    float_blocks: list[str]
+    steps: int = 0
 
 
 class Quantizer:
-    """Quantizes one checkpoint for one or several targets; what they share is done once."""
+    """Quantizes one checkpoint for one or several targets. Shared work is done once."""
 
-    def __init__(self, request: QuantizeRequest, progress: Progress = lambda _step: None):
-        """Reads checkpoint, calibration and labelled pictures.
+    def __init__(self, request: QuantizeRequest, progress: Progress = no_progress):
+        """Reads checkpoint, calibration pictures and labelled pictures.
 
         Raises:
-            UserError: something the user can put right.
+            UserError: the user can fix the problem.
         """
         self.request, self._progress = request, progress
         progress("reading the checkpoint")
-        self.job: Job = prepare(request.export)
+        self.model = resolve_model(request.export)
         progress("reading calibration pictures")
-        read = read_calibration(request.calib, self.job.preprocessing, WANTED + UNSEEN)
-        self.calibration: Calibration = keep_some_out(read)
-        self._samples: Samples | None = None
-        if request.data is not None:
-            labels = self.job.labels
-            if labels is None:
-                raise UserError("a bare backbone answers nothing: leave --data out")
-            self._samples = request.data.open(self.job.spec.task, labels.names)
-        self._judge: Judge | None = None
-        self._output_judge: OutputJudge | None = None
-        self._studies: dict[
+        pictures = read_calibration(Path(request.calib), self.model.preprocessing, WANTED + UNSEEN)
+        self.calibration = keep_some_out(pictures)
+        self._labelled = self._open_labelled()
+        self._budget_check: Judge | None = None
+        self._output_check: OutputJudge | None = None
+        self._calibrated: dict[
             tuple[Recipe, BackendConfig], tuple[CalibratedModel, tuple[BlockSensitivity, ...]]
         ] = {}
 
+    def _open_labelled(self) -> LabelledPictures | None:
+        if self.request.data is None:
+            return None
+        if self.model.labels is None:
+            raise UserError("a bare backbone has no classes to evaluate: leave out --data")
+        return self.request.data.open(self.model.spec.task, self.model.labels.names)
+
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know of checkpoint and pictures."""
-        return (*self.calibration.warnings, *self.job.source.meta.notes)
+        """Facts about checkpoint and pictures that the user should know, one line each."""
+        return (*self.calibration.warnings, *self.model.notes)
 
-    def check(self, target_name: str) -> Path:
-        """Everything that can be refused before the work begins; the file to write.
+    def plan(self, target: str) -> ExportPlan:
+        """The artifact for a target. Everything that can fail early, fails here.
 
         Raises:
-            UserError: the target does not take this, or the place is taken.
+            UserError: see `plan_export`; or a request that int8 files do not support.
         """
-        info = target_info(target_name)
-        request = replace(self.request.export, target=target_name)
-        return check_request(request, self.job, info, self._precision)
-
-    @property
-    def _precision(self) -> StoredPrecision:
-        return "int8-weights" if self.request.weights_only else "int8"
-
-    def judge(self, float_session: Session) -> Judge:
-        """What tells whether the budget is met."""
-        if self._judge is None:
-            self._progress("evaluating the float model")
-            budget, job = self.request.budget, self.job
-            if self._samples is None:
-                self._judge = self.output_judge(float_session)
-            else:
-                self._judge = LabelledJudge(job, self._samples, float_session, budget)
-        return self._judge
-
-    def output_judge(self, float_session: Session) -> OutputJudge:
-        """What tells how a file agrees with float on pictures without labels."""
-        if self._output_judge is None:
-            job = self.job
-            sanity = [job.preprocessing(read_image(path)) for path in packaged_photos()]
-            self._output_judge = OutputJudge(
-                self.calibration.unseen, sanity, float_session, self.request.budget, job.spec
-            )
-        return self._output_judge
-
-    def study(
-        self, info: TargetInfo, module: nn.Module
-    ) -> tuple[CalibratedModel, tuple[BlockSensitivity, ...]]:
-        """The calibrated model for a target, and its blocks' sensitivities."""
-        abilities = BACKEND_CONFIGS[info.name]
-        if self.request.weights_only:
-            abilities = for_weights_only(abilities)
-        key = RECIPES[info.name], abilities
-        if key not in self._studies:
-            images, size = self.calibration.images, self.job.size
-
-            def progress(step: str) -> None:
-                self._progress(f"{info.name}: {step}")
-
-            study = calibrate(module, size, abilities, images, self.request.method, progress)
-            found = () if self.request.weights_only else tuple(measure(study, progress))
-            self._studies[key] = study, found
-        return self._studies[key]
+        export = replace(self.request.export, target=target)
+        if target not in BACKEND_CONFIGS:
+            raise UserError(f"{target}: no int8 support; known: {', '.join(BACKEND_CONFIGS)}")
+        if export.precision is not None or export.pixels or not export.rewrite:
+            raise UserError("int8 files have no other precision, no pixels, and need rewrites")
+        precision: StoredPrecision = "int8-weights" if self.request.weights_only else "int8"
+        return plan_export(export, self.model, recipe=RECIPES[target], precision=precision)
 
     def quantize(self, target_name: str) -> QuantizeResult:
-        """Writes the artifact of one target, after its accuracy has been measured and suffices.
+        """Writes the artifact of one target.
 
         Raises:
-            UserError: something the user can put right.
+            UserError: the user can fix the problem.
             ConversionError: the converter or the runtime fails.
-            AccuracyError: the budget cannot be met, or the file is not what was simulated.
+            AccuracyError: the budget cannot be met, or the file differs from the simulation.
         """
-        request, job, progress = self.request, self.job, self._progress
-        info = target_info(target_name)
-        out = self.check(target_name)
-        export_request = replace(request.export, target=info.name)
-        target = load_target(info.name)
-        module = exported_module(
-            job, replace(info, recipe=RECIPES[info.name]), target.roi_align, rewritten=True
+        started = time.perf_counter()
+        plan = self.plan(target_name)
+        target = load_target(target_name)
+        module = rewrite_model(self.model, plan.recipe, target.roi_align)
+        float_session = TorchSession(module, self.model.spec)
+        budget_check = self._check_for_budget(float_session)
+        calibrated, sensitivities = self._calibrate(plan, module)
+        self._check_block_names(calibrated)
+        search = self._search(plan, calibrated, sensitivities, budget_check)
+        images = self.calibration.images
+        writer = CandidateWriter(
+            plan, target, search.calibrated, budget_check, images, self._progress
         )
-        float_session = TorchSession(module, job.spec)
-        judge = self.judge(float_session)
-        study, sensitivities = self.study(info, module)
-        unknown = set(request.keep_float) - set(study.blocks)
+        written: list[tuple[Candidate, list[str], GraphReport]] = []
+
+        def convert_and_verify(file: Path) -> VerifiedFile:
+            order = [sensitivity.block for sensitivity in by_sensitivity(sensitivities)]
+            candidate, blocks = self._write_within_budget(writer, file, search.float_blocks, order)
+            self._progress(f"{target_name}: comparing with the reference")
+            parity = self._parity(candidate.session)
+            # With labels the budget is about these; agreement without labels is recorded too.
+            agreements = candidate.loss.agreements or (
+                self._check_of_outputs(float_session).judge(candidate.session).agreements
+            )
+            report = graph_report(search.calibrated.module, search.calibrated.plan(blocks))
+            written.append((candidate, blocks, report))
+            entries = {
+                "quantization": {
+                    **self._manifest_entry(search.calibrated, sensitivities, blocks, candidate),
+                    **report.to_dict(),
+                    "acceptance": [agreement.to_dict() for agreement in agreements],
+                    "qat_steps": search.steps,
+                }
+            }
+            if isinstance(budget_check, LabelledJudge) and candidate.evaluation is not None:
+                entries["accuracy"] = dict(
+                    side_by_side(budget_check.float_evaluation, candidate.evaluation)
+                )
+            return VerifiedFile(module, parity, entries)
+
+        result = write_artifact(plan, target, convert_and_verify, started)
+        candidate, blocks, report = written[-1]
+        return QuantizeResult(
+            **vars(result),
+            loss=candidate.loss,
+            report=report,
+            calibrated=search.calibrated,
+            sensitivities=sensitivities,
+            float_blocks=tuple(blocks),
+        )
+
+    def _check_for_budget(self, float_session: Session) -> Judge:
+        """Measures sessions against the budget; on labelled pictures if there are any."""
+        if self._budget_check is None:
+            self._progress("evaluating the float model")
+            if self._labelled is None:
+                self._budget_check = self._check_of_outputs(float_session)
+            else:
+                self._budget_check = LabelledJudge(
+                    self.model, self._labelled, float_session, self.request.budget
+                )
+        return self._budget_check
+
+    def _check_of_outputs(self, float_session: Session) -> OutputJudge:
+        """Compares outputs with float, on calibration pictures kept out and packaged photos."""
+        if self._output_check is None:
+            photos = [self.model.preprocessing(read_image(path)) for path in packaged_photos()]
+            self._output_check = OutputJudge(
+                self.calibration.unseen, photos, float_session, self.request.budget, self.model.spec
+            )
+        return self._output_check
+
+    def _calibrate(
+        self, plan: ExportPlan, module: nn.Module
+    ) -> tuple[CalibratedModel, tuple[BlockSensitivity, ...]]:
+        """The model with activation ranges for a target's runtime, and its blocks' sensitivities.
+
+        Targets with equal recipe and backend configuration share them.
+        """
+        name, weights_only = plan.target.name, self.request.weights_only
+        config = BACKEND_CONFIGS[name]
+        if weights_only:
+            config = for_weights_only(config)
+        assert plan.recipe is not None
+        key = plan.recipe, config
+        if key not in self._calibrated:
+
+            def progress(step: str) -> None:
+                self._progress(f"{name}: {step}")
+
+            images, method = self.calibration.images, self.request.method
+            calibrated = calibrate(module, self.model.size, config, images, method, progress)
+            sensitivities = () if weights_only else tuple(measure(calibrated, progress))
+            self._calibrated[key] = calibrated, sensitivities
+        return self._calibrated[key]
+
+    def _check_block_names(self, calibrated: CalibratedModel) -> None:
+        """Checks `--float`.
+
+        Raises:
+            UserError: an unknown block.
+        """
+        unknown = set(self.request.keep_float) - set(calibrated.blocks)
         if unknown:
             raise UserError(
-                f"--float {min(unknown)}: no such block; known: {', '.join(study.blocks)}"
+                f"--float {min(unknown)}: no such block; known: {', '.join(calibrated.blocks)}"
             )
-        order = [s.block for s in by_sensitivity(sensitivities)]
-        kept, trained = self._search(study, sensitivities, judge), 0
-        if request.qat_steps and len(kept) > len(request.keep_float):
-            tuned, fewer = self._finetuned(info, study, sensitivities, judge)
-            if len(fewer) < len(kept):
-                study, kept, trained = tuned, fewer, request.qat_steps
-        with atomic_folder(out.parent) as scratch:
-            file = scratch / out.name
-            write = partial(self._write, target, info, study, file, judge)
-            kept, result = self._within_budget(info, kept, order, write)
-            progress(f"{info.name}: comparing with the reference")
-            parity = compare(
-                reference_session(job.source.model, job.spec),
-                result.session,
-                self._compared_images(),
-                job.spec,
-                None,  # it answers to its budget
-            )
-            agreements = result.loss.agreements
-            if (
-                not agreements
-            ):  # labels decided; how it agrees on other pictures is told all the same
-                agreements = self.output_judge(float_session).judge(result.session).agreements
-            placement = target.placement(file)
-            report = graph_report(study.module, study.plan(kept))
-            # Multiply-accumulates are counted on modules, which the program has no more.
-            as_float = replace(result.conversion, model=module)
-            manifest = make_manifest(
-                export_request, job, info, as_float, parity, placement, target, file
-            )
-            manifest["quantization"] = {
-                **self._described(study, sensitivities, kept, result, report),
-                "acceptance": [found.to_dict() for found in agreements],
-                "qat_steps": trained,
-            }
-            if isinstance(judge, LabelledJudge) and result.evaluation is not None:
-                manifest["accuracy"] = side_by_side(judge.float_evaluation, result.evaluation)
-            write_manifest(manifest_path(file), manifest)
-            publish_artifact(file, out)
-        return QuantizeResult(
-            out,
-            manifest,
-            parity,
-            placement,
-            result.loss,
-            report,
-            study,
-            sensitivities,
-            tuple(kept),
-        )
-
-    def _finetuned(
-        self,
-        info: TargetInfo,
-        study: CalibratedModel,
-        sensitivities: tuple[BlockSensitivity, ...],
-        judge: Judge,
-    ) -> tuple[CalibratedModel, list[str]]:
-        """A study with fine-tuned weights, and the blocks to keep in float with them."""
-        request, progress = self.request, self._progress
-        progress(f"{info.name}: reading pictures to fine-tune on")
-        wanted = min(max(request.qat_steps, WANTED), MOST_TRAINED_ON)
-        pictures = read_calibration(
-            request.calib, self.job.preprocessing, wanted, without=self.calibration.unseen_names
-        )
-        images = pictures.images
-
-        def tick(step: int, loss: float) -> None:
-            of = request.qat_steps
-            progress(f"{info.name}: fine-tuning, step {step} of {of}, noise {loss:.2%}")
-
-        tuned = finetune(study, images, request.qat_steps, request.keep_float, tick)
-        return tuned, self._search(tuned, sensitivities, judge)
 
     def _search(
-        self, study: CalibratedModel, sensitivities: tuple[BlockSensitivity, ...], judge: Judge
+        self,
+        plan: ExportPlan,
+        calibrated: CalibratedModel,
+        sensitivities: tuple[BlockSensitivity, ...],
+        budget_check: Judge,
+    ) -> _SearchResult:
+        """The smallest set of float blocks; with fine-tuned weights if that makes it smaller."""
+        request = self.request
+        if request.weights_only:
+            return _SearchResult(calibrated, [])
+        blocks = self._float_blocks(calibrated, sensitivities, budget_check)
+        if request.qat_steps and len(blocks) > len(request.keep_float):
+            tuned = self._finetune(plan, calibrated)
+            tuned_blocks = self._float_blocks(tuned, sensitivities, budget_check)
+            if len(tuned_blocks) < len(blocks):
+                return _SearchResult(tuned, tuned_blocks, request.qat_steps)
+        return _SearchResult(calibrated, blocks)
+
+    def _float_blocks(
+        self,
+        calibrated: CalibratedModel,
+        sensitivities: tuple[BlockSensitivity, ...],
+        budget_check: Judge,
     ) -> list[str]:
-        """The blocks to keep in float, by the simulated model's loss."""
-        if self.request.weights_only:
-            return []
+        """The smallest set of float blocks with which the simulation meets the budget."""
         always = list(self.request.keep_float)
 
-        def within(blocks: list[str]) -> bool:
+        def meets_budget(blocks: list[str]) -> bool:
             self._progress(f"trying with {len(always) + len(blocks)} blocks in float")
-            simulated = study.simulated([*always, *blocks])
-            return judge.judge(TorchSession(simulated, self.job.spec)).within
+            simulation = calibrated.simulated([*always, *blocks])
+            return budget_check.judge(TorchSession(simulation, self.model.spec)).within
 
         others = [s for s in sensitivities if s.block not in always]
-        return [*always, *minimize_float_blocks(others, within)]
+        return [*always, *minimize_float_blocks(others, meets_budget)]
 
-    def _within_budget(
+    def _finetune(self, plan: ExportPlan, calibrated: CalibratedModel) -> CalibratedModel:
+        """The calibrated model with fine-tuned weights."""
+        request, name = self.request, plan.target.name
+        self._progress(f"{name}: reading pictures to fine-tune on")
+        count = min(max(request.qat_steps, WANTED), MAX_FINETUNING_IMAGES)
+        pictures = read_calibration(
+            Path(request.calib),
+            self.model.preprocessing,
+            count,
+            without=self.calibration.unseen_names,
+        )
+
+        def progress(step: int, loss: float) -> None:
+            total = request.qat_steps
+            self._progress(f"{name}: fine-tuning, step {step} of {total}, noise {loss:.2%}")
+
+        return finetune(
+            calibrated, pictures.images, request.qat_steps, request.keep_float, progress
+        )
+
+    def _write_within_budget(
         self,
-        info: TargetInfo,
-        kept: list[str],
+        writer: CandidateWriter,
+        file: Path,
+        blocks: list[str],
         order: list[str],
-        write: Callable[[list[str]], _Written],
-    ) -> tuple[list[str], _Written]:
-        """Writes the file; again, with more blocks in float, where it loses too much.
+    ) -> tuple[Candidate, list[str]]:
+        """Writes the file, again with more blocks in float while it misses the budget.
 
         Args:
-            info: the target.
-            kept: blocks in float that were enough in the simulation.
-            order: all blocks, the most sensitive first.
-            write: writes and measures the file with some blocks in float.
+            writer: writes and measures the file.
+            file: scratch path of the file.
+            blocks: float blocks with which the simulation met the budget.
+            order: all blocks, most sensitive first.
 
         Raises:
             AccuracyError: the budget cannot be met.
         """
-        result = write(kept)
-        while not result.loss.within and len(kept) < len(order):
-            # The simulation was a little too hopeful: a few more, and measured again.
-            kept = [*kept, *[block for block in order if block not in kept][:_FEW]]
-            self._progress(f"{info.name}: {result.loss}; {len(kept)} blocks in float now")
-            result = write(kept)
-        if not result.loss.within:
+        name = writer.plan.target.name
+        candidate = writer.write(file, blocks)
+        while not candidate.loss.within and len(blocks) < len(order):
+            # The file loses slightly more than its simulation.
+            others = [block for block in order if block not in blocks]
+            blocks = [*blocks, *others[:_BLOCKS_AT_ONCE]]
+            self._progress(f"{name}: {candidate.loss}; now {len(blocks)} blocks in float")
+            candidate = writer.write(file, blocks)
+        if not candidate.loss.within:
             raise AccuracyError(
-                f"{info.name}: {result.loss} is not within the budget of "
-                f"{result.loss.allowed:.2f}; more or other calibration pictures, a larger "
-                "--budget, or --qat-steps may help"
+                f"{name}: {candidate.loss} is not within the budget of "
+                f"{candidate.loss.allowed:.2f}; try more or other calibration pictures, a larger "
+                "--budget, or --qat-steps"
             )
-        return kept, result
+        return candidate, blocks
 
-    def _write(
-        self,
-        target: Target,
-        info: TargetInfo,
-        study: CalibratedModel,
-        file: Path,
-        judge: Judge,
-        kept: list[str],
-    ) -> _Written:
-        """Writes the file and measures what it does in its runtime.
-
-        Raises:
-            ConversionError: the converter or the runtime fails.
-            AccuracyError: the file does not compute the program it was written from, or not on
-                every processor.
-        """
-        job, progress = self.job, self._progress
-        program = study.weights_only() if self.request.weights_only else study.program(kept)
-        conversion = ConversionInput(
-            program, job.spec, job.size, self._precision, embedded_metadata(job)
-        )
-        progress(f"{info.name}: converting")
-        with failing_as_conversion(f"{info.name}: conversion failed"):
-            target.write(conversion, file)
-        sums = find_pair_sums(file) if study.abilities.pairs_in_16_bits else None
-        if sums is not None and sums.saturating:
-            raise AccuracyError(
-                f"{info.name}: {len(sums.saturating)} layers saturate on x86 processors without "
-                f"VNNI; the first is {next(iter(sums.saturating))}"
-            )
-        progress(f"{info.name}: comparing the file with its program")
-        with failing_as_conversion(f"{info.name}: the file does not run"):
-            session = target.open_session(file)
-            # Fake quantization computes the same, many times faster.
-            same = program if self.request.weights_only else study.simulated(kept)
-            faithful = self._faithful(session, TorchSession(same, job.spec))
-        if not faithful >= MIN_SIMULATION_SQNR_DB:
-            raise AccuracyError(
-                f"{info.name}: the file does not compute the program it was written from: "
-                f"SQNR {faithful:.1f} dB (limit {MIN_SIMULATION_SQNR_DB:.0f})"
-            )
-        progress(f"{info.name}: measuring accuracy in {target.runtime_name()}")
-        if isinstance(judge, LabelledJudge):
-            evaluation = judge.evaluate(session)
-            loss = judge.loss(evaluation)
-        else:
-            evaluation, loss = None, judge.judge(session)
-        return _Written(conversion, session, faithful, evaluation, loss, sums)
+    def _parity(self, session: Session) -> ParityReport:
+        """The file against the reference. It has no tolerance: the budget decides."""
+        reference = reference_session(self.model.reference, self.model.spec)
+        return compare(reference, session, self._compared_images(), self.model.spec, None)
 
     def _compared_images(self) -> Iterator[NDArray[np.float32]]:
-        """The labelled pictures, or where there are none those that the ranges did not see."""
-        if self._samples is None:
+        """The labelled pictures, else the calibration pictures that were kept out."""
+        if self._labelled is None:
             yield from self.calibration.unseen
         else:
-            for sample in islice(self._samples, _MOST_COMPARED):
-                yield self.job.preprocessing(sample.image)
+            for sample in islice(self._labelled, _MAX_COMPARED):
+                yield self.model.preprocessing(sample.image)
 
-    def _faithful(self, session: Session, program: Session) -> float:
-        """Least SQNR in dB of what can be compared one by one; see `CalibratedModel.sqnr`."""
-        images = self.calibration.images[:CHECKED_IMAGES]
-        pairs = [(session.run(image), program.run(image)) for image in images]
-        # Of all values: where a constant carries a channel, float16 alone loses the rest of it.
-        return min(plain_sqnr(pairs, self.job.spec).values())
-
-    def _described(
+    def _manifest_entry(
         self,
-        study: CalibratedModel,
+        calibrated: CalibratedModel,
         sensitivities: tuple[BlockSensitivity, ...],
-        kept: list[str],
-        result: _Written,
-        report: GraphReport,
+        blocks: list[str],
+        candidate: Candidate,
     ) -> dict[str, Any]:
-        """The manifest's entry."""
-        sums = {} if result.pair_sums is None else {PAIR_SUMS: result.pair_sums.to_dict()}
+        """The manifest's facts about calibration, budget and float blocks."""
+        sums = candidate.pair_sums
+        loss = candidate.loss
         return {
-            **sums,
+            **({} if sums is None else {PAIR_SUMS: sums.to_dict()}),
             "weights": "int8, symmetric, a scale for each output channel",
             "activations": "float" if self.request.weights_only else "int8, a scale for each map",
             "calibration": {
                 "images": len(self.calibration.images),
                 "kept_out": len(self.calibration.unseen),
-                "method": study.method,
-                "sqnr_db_of_methods": study.methods,
+                "method": calibrated.method,
+                "sqnr_db_of_methods": calibrated.methods,
             },
             "budget": {
-                "measure": result.loss.measure,
-                "float": result.loss.float_value,
-                "value": result.loss.value,
-                "allowed": result.loss.allowed,
+                "measure": loss.measure,
+                "float": loss.float_value,
+                "value": loss.value,
+                "allowed": loss.allowed,
             },
-            "sqnr_db_against_program": result.faithful_db,
-            "kept_float_by_sensitivity": kept,
+            "sqnr_db_against_program": candidate.simulation_sqnr_db,
+            "kept_float_by_sensitivity": blocks,
             "sensitivity_db": {s.block: round(s.sqnr_db, 2) for s in sensitivities},
-            **report.to_dict(),
         }

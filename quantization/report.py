@@ -70,7 +70,7 @@ def summary_table(results: list[QuantizeResult]) -> Table:
             "" if loss.float_value is None else f"{loss.float_value:.2f}",
             f"{loss.value:.2f}",
             "" if parity.agreement is None else f"{parity.agreement:.2%}",
-            str(len(result.kept_float)),
+            str(len(result.float_blocks)),
             f"{result.report.int8_macs:.0%}",
             f"{result.report.quantize} / {result.report.dequantize}",
             str(study["method"]),
@@ -116,7 +116,7 @@ def sensitivity_plot(result: QuantizeResult) -> Image.Image:
     greatest = max((block.sqnr_db for block in blocks), default=1.0)
     for index, block in enumerate(blocks):
         top = _MARGIN + _ROW * (index + 2)
-        colour = "#e08a1e" if block.block in result.kept_float else "#3b6ea8"
+        colour = "#e08a1e" if block.block in result.float_blocks else "#3b6ea8"
         length = max(1, round(_BARS * max(0.0, block.sqnr_db) / greatest))
         left = _MARGIN + _NAMES
         draw.text((_MARGIN, top), block.block, "black", font)

@@ -41,7 +41,8 @@ def demo_export(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
 @pytest.fixture(scope="session")
 def tiny_int8(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model as an int8 ONNX artifact."""
-    from quantization.pipeline import Quantizer, QuantizeRequest
+    from quantization.pipeline import Quantizer
+    from quantization.request import QuantizeRequest
 
     folder = tmp_path_factory.mktemp("int8")
     export = ExportRequest("onnx", out=folder, checkpoint=tiny_checkpoint)

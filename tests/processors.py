@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from export.session import Outputs
-from export.verify import remote_runner
-from export.verify.arm_machine import machine_folder, run_on_x86
-from export.verify.cpus import CPUS
+from export.verify.arm import remote_runner
+from export.verify.arm.cpus import CPUS
+from export.verify.arm.machine import machine_folder, run_on_x86
 
 _PTE_SCRIPT = """
 import sys

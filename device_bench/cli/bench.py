@@ -127,7 +127,7 @@ def bench(
         from device_bench.report.tables import print_results
         from device_bench.results.read import parse_results
         from device_bench.results.write import to_json, write_results
-        from export.artifact.reader import manifest_path
+        from export.artifact.files import manifest_path
         from lvt.visualisation import save_picture
 
         rule = chosen_protocol(preset)

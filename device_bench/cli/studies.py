@@ -123,9 +123,9 @@ def rewrites(
                 rewrites_json,
                 rewrites_table,
             )
-            from export.plan import ExportRequest, prepare
+            from export.plan import ExportRequest, resolve_model
 
-            job = prepare(
+            job = resolve_model(
                 ExportRequest(
                     "onnx",
                     checkpoint=ckpt,
@@ -161,7 +161,7 @@ def _measured(
 
     Ends the command if an export fails.
     """
-    from export.pipeline import ExportError
+    from export.errors import ExportError
 
     try:
         with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:

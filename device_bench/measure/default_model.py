@@ -11,7 +11,8 @@ import export
 import lvt
 from export.artifact.reader import open_artifact
 from export.capabilities import TARGETS
-from export.pipeline import ExportError, Progress, export_artifact
+from export.errors import ExportError
+from export.pipeline import Progress, export_artifact
 from export.plan import ExportRequest
 from lvt.errors import UserError
 from lvt.support.files import cache_folder

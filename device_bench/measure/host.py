@@ -167,5 +167,5 @@ def _stages(
         return before, None
     outputs = session.run(artifact.preprocessing(picture))
     return before, _median_ms(
-        lambda: artifact.answer(outputs, (picture.shape[0], picture.shape[1]))
+        lambda: artifact.decode(outputs, (picture.shape[0], picture.shape[1]))
     )

@@ -10,9 +10,8 @@ from PIL import Image
 
 from device_bench.results.sample_prediction import SamplePrediction
 from export.artifact.reader import Artifact
+from export.predict.prediction import ClassPrediction
 from export.session import Session
-from lvt.panoptic.fusion import PanopticMap
-from lvt.visualisation import panoptic_overlay, semantic_overlay
 
 _LONGEST_SIDE = 640
 """Of the sample picture, as in COCO. It is shrunk before it is asked about, not afterwards: names
@@ -35,19 +34,14 @@ def answer_to(
         return None
     shrunk = Image.fromarray(picture)
     shrunk.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    pixels, labels = np.asarray(shrunk), artifact.labels
+    pixels = np.asarray(shrunk)
     outputs = session.run(artifact.preprocessing(pixels))
-    answer = artifact.answer(outputs, (pixels.shape[0], pixels.shape[1]))
-    assert answer is not None
-    if isinstance(answer, list):
-        best = ((labels.names[score.index], 100 * score.probability) for score in answer[:_CLASSES])
+    prediction = artifact.decode(outputs, (pixels.shape[0], pixels.shape[1]))
+    assert prediction is not None
+    if isinstance(prediction, ClassPrediction):
+        best = [(name, 100 * probability) for name, probability in prediction.best(_CLASSES)]
         return SamplePrediction(_jpeg(shrunk), overlay=None, classes=tuple(best))
-    if isinstance(answer, PanopticMap):
-        scores = outputs["scores"][outputs["scores"] > 0]
-        overlay = panoptic_overlay(pixels, answer, scores, labels)
-    else:
-        overlay = semantic_overlay(pixels, answer, labels)
-    return SamplePrediction(_jpeg(shrunk), _jpeg(overlay))
+    return SamplePrediction(_jpeg(shrunk), _jpeg(prediction.overlay(pixels)))
 
 
 def _jpeg(picture: Image.Image) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,8 @@ from device_bench.report.tables import with_interval
 from device_bench.results.write import head
 from device_bench.studies.timed_onnx import onnx_entrant
 from export.capabilities import target_info
-from export.pipeline import exported_module
-from export.plan import Job
+from export.pipeline import static_graph
+from export.plan import ResolvedModel
 from export.rewrite import registered, rewrite_only
 from export.targets import load_target
 from lvt.data.preprocessing import packaged_photos, read_image
@@ -53,7 +53,7 @@ def rewritten_types(model: nn.Module) -> list[type[nn.Module]]:
 
 
 def measure_rewrites(
-    job: Job,
+    job: ResolvedModel,
     folder: Path,
     *,
     threads: int,
@@ -78,7 +78,7 @@ def measure_rewrites(
         ParityError: a step's file does not compute what the reference computes.
     """
     load_before = os.getloadavg()[0]
-    types = rewritten_types(job.source.model)
+    types = rewritten_types(job.reference)
     names = [UNREWRITTEN, *(kind.__name__ for kind in types)]
     entrants = []
     for count, name in enumerate(names):
@@ -101,12 +101,11 @@ def measure_rewrites(
 
 
 def _entrant(
-    job: Job, types: Sequence[type[nn.Module]], name: str, file: Path, threads: int
+    job: ResolvedModel, types: Sequence[type[nn.Module]], name: str, file: Path, threads: int
 ) -> TimedSession:
-    info, reference = target_info("onnx"), job.source.model
+    info, reference = target_info("onnx"), job.reference
     model = rewrite_only(reference, info.recipe, types)
-    partly = replace(job, source=replace(job.source, model=model))
-    module = exported_module(partly, info, load_target("onnx").roi_align, rewritten=False)
+    module = static_graph(model, job, load_target("onnx").roi_align)
     image = job.preprocessing(read_image(packaged_photos()[0]))
     return onnx_entrant(name, module, reference, job.spec, image, file, threads)
 
@@ -130,7 +129,7 @@ def rewrites_json(steps: Sequence[Step], *, threads: int, rule: Protocol) -> dic
     }
 
 
-def rewrites_table(steps: Sequence[Step], job: Job, *, threads: int) -> Table:
+def rewrites_table(steps: Sequence[Step], job: ResolvedModel, *, threads: int) -> Table:
     """One row a step."""
     from rich.table import Table
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from device_bench.measure.interleaved import TimedSession
+from export.errors import ParityError
 from export.parity.compare import TOLERANCES, compare
-from export.pipeline import ParityError, failing_as_conversion
+from export.pipeline import conversion_errors
 from export.reference import reference_session
 from export.targets import ConversionInput, load_target
 from lvt.models import ModelSpec
@@ -41,7 +42,7 @@ def onnx_entrant(
         ParityError: the file computes something else.
     """
     target, size = load_target("onnx"), (image.shape[2], image.shape[3])
-    with failing_as_conversion(f"{name}: no ONNX file"):
+    with conversion_errors(f"{name}: no ONNX file"):
         target.write(ConversionInput(module, spec, size, "fp32", metadata={}), file)
         session = target.open_session(file, threads=threads)
         expected = reference_session(reference, spec)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from export.artifact.reader import manifest_path, open_artifact, publish_artifact
+from export.artifact.files import manifest_path, publish_artifact
+from export.artifact.reader import open_artifact
 from lvt.errors import UserError
 from lvt.support.files import atomic_folder
 
@@ -35,7 +36,7 @@ def models_folder(app: Path) -> Path:
     )
 
 
-def put_into(models: Path, artifact: Path) -> Path:
+def copy_artifact(models: Path, artifact: Path) -> Path:
     """Copies a model file and its manifest into an app's folder for them, whole or not at all.
 
     Raises:

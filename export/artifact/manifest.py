@@ -1,9 +1,10 @@
-"""The manifest of an artifact: everything that whoever runs the file has to know."""
+"""Writes the manifest of an artifact: everything that a program needs to run the file."""
 
 from __future__ import annotations
 
 import copy
 import platform
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from export.artifact.reader import SCHEMA, TensorInfo, content_bytes, content_sha256
-from export.capabilities import TargetInfo
+from export.artifact.files import content_bytes, content_sha256
+from export.artifact.reader import SCHEMA
 from export.panoptic.graph import PanopticGraph
 from export.parity.compare import ParityReport
 from export.placement import Placement
-from export.plan import ExportRequest, Job
-from export.targets import ConversionInput, Target
+from export.plan import ExportPlan
+from export.targets import Target
 from lvt.complexity import count_macs, count_parameters
 from lvt.data.preprocessing import Size
 from lvt.models import ModelSpec
@@ -25,45 +26,76 @@ from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
 
 
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output of the model file."""
+
+    name: str
+    shape: tuple[int, ...]
+    layout: str
+    meaning: str
+    dtype: str = "float32"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest's entry."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "layout": self.layout,
+            "meaning": self.meaning,
+        }
+
+
 def make_manifest(
-    request: ExportRequest,
-    job: Job,
-    info: TargetInfo,
-    conversion: ConversionInput,
-    parity: ParityReport,
-    placement: Placement,
+    plan: ExportPlan,
     target: Target,
     file: Path,
+    module: nn.Module,
+    parity: ParityReport,
+    placement: Placement,
 ) -> dict[str, Any]:
-    """The manifest of a written and measured `file`."""
-    checkpoint = job.source.checkpoint
+    """The manifest of a written and verified file.
+
+    Args:
+        plan: the artifact.
+        target: its format.
+        file: the written file.
+        module: what was converted; its multiply-accumulates are counted.
+        parity: difference from the reference.
+        placement: which operators run on the accelerator.
+    """
+    model, checkpoint = plan.model, plan.model.loaded.checkpoint
     return {
         "schema": SCHEMA,
-        "task": job.spec.task,
-        "target": info.name,
-        "precision": conversion.precision,
+        "task": model.spec.task,
+        "target": plan.target.name,
+        "precision": plan.precision,
         "file": {
             "name": file.name,
             "bytes": content_bytes(file),
             "sha256": content_sha256(file),
         },
-        "model": job.spec.to_dict(),
-        "model_name": job.spec.name,
-        "parameters": count_parameters(job.source.model),
-        "macs": _macs(job, conversion.model),
-        "inputs": [_input(info, conversion).to_dict()],
-        "outputs": [output.to_dict() for output in _outputs(job.spec, job.size)],
-        "preprocessing": job.preprocessing.to_dict(),
-        "labels": job.labels.to_dict() if job.labels else None,
+        "model": model.spec.to_dict(),
+        "model_name": model.spec.name,
+        "parameters": count_parameters(model.reference),
+        "macs": {
+            "reference": reference_macs(model.reference, model.spec, model.size),
+            "artifact": _module_macs(module, model.size),
+        },
+        "inputs": [_input(plan).to_dict()],
+        "outputs": [output.to_dict() for output in _outputs(model.spec, model.size)],
+        "preprocessing": model.preprocessing.to_dict(),
+        "labels": model.labels.to_dict() if model.labels else None,
         "parity": {"runtime": target.runtime_name(), **parity.to_dict()},
         "placement": placement.to_dict(),
-        "accuracy": None,  # not measured
-        "rewritten": request.rewrite,
+        "accuracy": None,  # lvt-quantize with labelled pictures measures it
+        "rewritten": plan.recipe is not None,
         "source": {
             "checkpoint": checkpoint.path.name if checkpoint else None,
             "container": checkpoint.container if checkpoint else "random weights, seed 0",
             "sha256": checkpoint.sha256 if checkpoint else None,
-            "ema": request.ema,
+            "ema": model.loaded.ema,
         },
         "tools": {
             "lvt-mobile": version("lvt-mobile"),
@@ -74,13 +106,14 @@ def make_manifest(
     }
 
 
-def _input(info: TargetInfo, conversion: ConversionInput) -> TensorInfo:
-    height, width = conversion.size
-    shape = (1, 3, height, width) if info.layout == "NCHW" else (1, height, width, 3)
-    if conversion.pixels is not None:
+def _input(plan: ExportPlan) -> TensorInfo:
+    height, width = plan.model.size
+    layout = plan.target.layout
+    shape = (1, 3, height, width) if layout == "NCHW" else (1, height, width, 3)
+    if plan.pixels is not None:
         meaning = "picture of 8-bit RGB pixels, resized but not normalised: the file does that"
-        return TensorInfo("image", shape, info.layout, meaning, dtype="uint8")
-    return TensorInfo("image", shape, info.layout, "preprocessed picture")
+        return TensorInfo("image", shape, layout, meaning, dtype="uint8")
+    return TensorInfo("image", shape, layout, "preprocessed picture")
 
 
 def _outputs(spec: ModelSpec, size: Size) -> list[TensorInfo]:
@@ -115,21 +148,18 @@ def _panoptic_outputs(config: PanopticConfig, quarter: Size) -> list[TensorInfo]
     ]
 
 
-def _macs(job: Job, exported: nn.Module) -> dict[str, int]:
-    """Multiply-accumulates of the reference and of what was exported."""
-    if isinstance(exported, PanopticGraph):
-        exported = copy.copy(exported)
-        exported.roi_align = _uncounted_roi_align
-    return {
-        "reference": reference_macs(job.source.model, job.spec, job.size),
-        "artifact": count_macs(exported, job.size),
-    }
+def _module_macs(module: nn.Module, size: Size) -> int:
+    """Multiply-accumulates of the converted module."""
+    if isinstance(module, PanopticGraph):
+        module = copy.copy(module)
+        module.roi_align = _uncounted_roi_align
+    return count_macs(module, size)
 
 
 def reference_macs(model: nn.Module, spec: ModelSpec, size: Size) -> int:
     """Multiply-accumulates of a reference model for one image.
 
-    A panoptic one's lists have no fixed length; it is counted with all slots filled.
+    Panoptic models are counted with every proposal and detection slot filled.
     """
     if spec.panoptic is not None:
         assert isinstance(model, LVTPanoptic)
@@ -138,5 +168,5 @@ def reference_macs(model: nn.Module, spec: ModelSpec, size: Size) -> int:
 
 
 def _uncounted_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) -> Tensor:
-    """Interpolation is not counted, as elsewhere: only the shape of the result matters."""
+    """Keeps the shape of RoIAlign's result; interpolation is not counted anywhere."""
     return feature.new_zeros(boxes.shape[0], feature.shape[1], size, size)

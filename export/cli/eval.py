@@ -1,4 +1,4 @@
-"""`lvt-eval`: how good is it, on labelled pictures."""
+"""The command `lvt-eval`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.cli.options import DataSplit, NamesFile
+from export.cli.options import DataSplit, DemoScenes, NamesFile
 from lvt.errors import UserError
 from lvt.support.console import (
     AsJson,
@@ -23,7 +23,8 @@ from lvt.support.console import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from export.predict.evaluation import Evaluation
+    from export.evaluation.result import Evaluation
+    from export.predict.predictor import Predictor
 
 app = new_app()
 
@@ -32,67 +33,62 @@ app = new_app()
 def evaluate(
     model: Annotated[
         Path,
-        typer.Argument(help="An artifact; or a checkpoint (or `demo`): the reference."),
+        typer.Argument(help="An artifact; or a checkpoint (or `demo`) to evaluate the reference."),
     ],
     data: Annotated[
         Path | None,
         typer.Option(
             help="Panoptic: COCO panoptic JSON, PNGs and pictures. Semantic: images/ with masks/ "
-            "(or ADE20K's annotations/). Classification: one folder a class."
+            "(or ADE20K's annotations/). Classification: one folder per class."
         ),
     ] = None,
     split: DataSplit = None,
-    demo_scenes: Annotated[
-        int | None,
-        typer.Option(min=1, max=10_000, help="Instead of --data: so many held-out scenes."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many pictures.")] = None,
+    demo_scenes: DemoScenes = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of pictures.")] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Checkpoint: input size, if it has none.")
     ] = None,
     names: NamesFile = None,
     official: Annotated[
-        bool, typer.Option("--official", help="Checkpoint: the official transform, any size.")
+        bool, typer.Option("--official", help="Checkpoint: use the official transform.")
     ] = False,
     threads: RuntimeThreads = 0,
     as_json: AsJson = False,
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Panoptic quality, mean IoU, or top-1 and top-5 of an artifact or of the reference."""
+    """Measure panoptic quality, mean IoU, or top-1 and top-5 of an artifact or a checkpoint."""
     with command(verbose) as terminal:
-        from export.artifact.reader import manifest_path
-        from export.predict.evaluation import (
-            LabelledData,
-            Subject,
-            open_artifact_subject,
-            open_reference_subject,
-        )
-        from export.predict.evaluation import evaluate as run
+        from export.artifact.files import manifest_path
+        from export.artifact.reader import open_artifact
+        from export.evaluation.evaluate import evaluate as run
+        from export.evaluation.labelled_data import LabelledData
+        from export.predict.predictor import artifact_predictor, reference_predictor
 
         labelled = LabelledData(data, demo_scenes, split)
-        subject: Subject
+        predictor: Predictor
         if manifest_path(model).is_file():
             if size or official or names:
                 raise UserError(
                     "--size, --names and --official are for checkpoints; an artifact's are fixed"
                 )
-            subject = open_artifact_subject(model, threads=threads)
-            terminal.notes(subject.notes)
+            predictor = artifact_predictor(open_artifact(model), threads=threads)
         else:
-            parsed = parse_size(size) if size else None
-            subject = open_reference_subject(
-                model, size=parsed, names=names, official_transform=official
+            predictor = reference_predictor(
+                model,
+                size=parse_size(size) if size else None,
+                names=names,
+                official_transform=official,
             )
-            terminal.notes(subject.notes)
-        samples = labelled.open(subject.spec.task, subject.labels.names)
+        terminal.notes(predictor.notes)
+        pictures = labelled.open(predictor.spec.task, predictor.labels.names)
         with terminal.progress() as bar:
             task = bar.add_task("evaluating", total=None, detail="")
             result = run(
-                subject,
-                samples,
+                predictor,
+                pictures,
                 limit=limit,
-                tick=lambda done, total: bar.update(
+                progress=lambda done, total: bar.update(
                     task, completed=done, total=total, detail=f"{done}/{total}"
                 ),
             )
@@ -104,7 +100,7 @@ def evaluate(
 
 
 def result_table(result: Evaluation) -> Table:
-    """Main figures first, then by size, then each class."""
+    """Main figures, then figures by size, then by class."""
     from rich.table import Table
 
     table = Table(title=f"{result.images} pictures", title_justify="left")

@@ -1,4 +1,4 @@
-"""What the commands that write artifacts share: options, and one target after the other."""
+"""Options that several commands share, and the loop over targets of those that write artifacts."""
 
 from __future__ import annotations
 
@@ -8,28 +8,38 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from export.capabilities import TARGETS, TargetInfo
+from export.capabilities import DEFAULT_TARGETS, TARGETS, TargetInfo
+from export.errors import ExportError
 from lvt.config import PRESETS, TASKS
 from lvt.errors import UserError
 from lvt.support.console import FAILED, MISUSED, Terminal
 from lvt.support.validation import json_text
 
-ALL = tuple(info for info in TARGETS.values() if info.in_all)
-"""The targets of the subcommand `all`."""
+ALL_TARGETS = "all"
+"""Name of the subcommand that writes every default target."""
 
-TaskName = Annotated[str | None, typer.Option(help=f"{', '.join(TASKS)}; told by the checkpoint.")]
+TaskName = Annotated[
+    str | None,
+    typer.Option("--task", help=f"{', '.join(TASKS)}. [default: the checkpoint's]"),
+]
 InputSize = Annotated[
-    str | None, typer.Option(metavar="HxW", help="Input size; if the checkpoint has none.")
+    str | None,
+    typer.Option("--size", metavar="HxW", help="Input size. [default: the checkpoint's]"),
 ]
 Proposals = Annotated[
-    int | None, typer.Option(help="Panoptic: most boxes looked at; fewer is faster.")
+    int | None,
+    typer.Option("--proposals", help="Panoptic: maximum number of proposals; fewer is faster."),
 ]
-Detections = Annotated[int | None, typer.Option(help="Panoptic: most instances; fewer is faster.")]
+Detections = Annotated[
+    int | None,
+    typer.Option("--detections", help="Panoptic: maximum number of instances; fewer is faster."),
+]
 PresetName = Annotated[
     str | None,
     typer.Option(
-        help="Model for random weights, or another recursion depth than a checkpoint's: "
-        f"{', '.join(PRESETS)}. See `lvt-export models`."
+        "--preset",
+        help="Recursion depth (not stored in the checkpoint); without a checkpoint, the model: "
+        f"{', '.join(PRESETS)}. See `lvt-export models`.",
     ),
 ]
 NamesFile = Annotated[
@@ -37,48 +47,57 @@ NamesFile = Annotated[
     typer.Option(
         "--names",
         metavar="FILE",
-        help="Names of the classes, one a line or JSON with colours; else the checkpoint's.",
+        help="Class names, one per line, or JSON with colours. [default: the checkpoint's]",
     ),
 ]
 DataSplit = Annotated[
     str | None,
+    typer.Option("--split", metavar="NAME", help="Subfolder of --data to use, such as val."),
+]
+DemoScenes = Annotated[
+    int | None,
     typer.Option(
-        "--split", metavar="NAME", help="Subfolder of --data, such as val, if it has several."
+        "--demo-scenes", min=1, max=10_000, help="Instead of --data: number of generated scenes."
     ),
 ]
 Ema = Annotated[bool, typer.Option("--ema", help="Use the checkpoint's EMA weights.")]
-Folder = Annotated[Path | None, typer.Option(help="Folder to write to.")]
-FileOrFolder = Annotated[Path | None, typer.Option(help="File or folder.")]
+OutputPath = Annotated[
+    Path | None,
+    typer.Option("--out", help="File or folder to write to; `all` takes a folder."),
+]
 AndroidApp = Annotated[
     Path | None,
     typer.Option(
         "--android",
         metavar="FOLDER",
-        help="Copy file and manifest into this app's assets too, such as android_demo.",
+        help="Also copy file and manifest to the assets of this app, such as android_demo.",
     ),
 ]
 
 Result = TypeVar("Result")
 
 
-def each_target(
+def named_targets(name: str | None) -> tuple[TargetInfo, ...]:
+    """The targets of a subcommand: one, or every default target for `all`."""
+    return DEFAULT_TARGETS if name in (ALL_TARGETS, None) else (TARGETS[name],)
+
+
+def run_for_targets(
     targets: tuple[TargetInfo, ...], write: Callable[[TargetInfo], Result], terminal: Terminal
 ) -> tuple[list[Result], int]:
-    """Writes for one target after the other; one that fails does not stop the others.
+    """Writes one target after the other. A failure does not stop the remaining targets.
 
     Returns:
-        What has been written, and the exit code.
+        The results of the targets that succeeded, and the exit code.
 
     Raises:
-        UserError: there is one target only, and the user can put it right.
+        UserError: there is only one target, and the user can fix the problem.
     """
-    from export.pipeline import ExportError
-
     results: list[Result] = []
     code = 0
-    for info in targets:
+    for target in targets:
         try:
-            results.append(write(info))
+            results.append(write(target))
         except ExportError as error:
             terminal.note(f"error: {error}", cause=error.__cause__)
             code = code or FAILED
@@ -90,41 +109,47 @@ def each_target(
     return results, code
 
 
-def android_models(app: Path | None, targets: tuple[TargetInfo, ...]) -> Path | None:
-    """The folder for artifacts in an app's assets; None if no app was given.
+def app_models_folder(app: Path | None, targets: tuple[TargetInfo, ...]) -> Path | None:
+    """The folder for artifacts in the assets of `--android`; None without that option.
 
     Raises:
-        UserError: it is no app, or has no runtime for any of the targets.
+        UserError: the folder is not an app, or the app cannot run any of the targets.
     """
     if app is None:
         return None
-    if not any(info.android for info in targets):
-        takes = ", ".join(info.name for info in TARGETS.values() if info.android)
-        raise UserError(f"--android is for {takes}: the app does not run {targets[0].name} files")
+    if not any(target.android for target in targets):
+        supported = ", ".join(target.name for target in TARGETS.values() if target.android)
+        raise UserError(
+            f"--android supports {supported}: the app does not run {targets[0].name} files"
+        )
     from export.artifact.android_assets import models_folder
 
     return models_folder(app)
 
 
-def put_into_app(
-    models: Path | None, manifests_of: Iterable[tuple[Path, dict[str, Any]]], terminal: Terminal
+def copy_to_app_assets(
+    models: Path | None, artifacts: Iterable[tuple[Path, dict[str, Any]]], terminal: Terminal
 ) -> None:
-    """Copies the artifacts that the app runs into its assets, and says so.
+    """Copies the artifacts that the app can run to its assets, and reports each copy.
+
+    Args:
+        models: `app_models_folder(...)`; None copies nothing.
+        artifacts: model files with their manifests.
+        terminal: for the reports.
 
     Raises:
-        UserError: they cannot be written.
+        UserError: the folder cannot be written to.
     """
     if models is None:
         return
-    from export.artifact.android_assets import put_into
+    from export.artifact.android_assets import copy_artifact
 
-    for path, manifest in manifests_of:
+    for path, manifest in artifacts:
         if TARGETS[manifest["target"]].android:
-            terminal.note(f"in the app: {put_into(models, path)}")
+            terminal.note(f"copied to the app: {copy_artifact(models, path)}")
 
 
 def print_manifests(manifests: list[dict[str, Any]], targets: tuple[TargetInfo, ...]) -> None:
-    """As JSON: a list, or where there is one target only its own."""
+    """Prints JSON: one manifest for one target, a list for several."""
     if manifests:
-        shown = manifests if len(targets) > 1 else manifests[0]
-        typer.echo(json_text(shown))
+        typer.echo(json_text(manifests if len(targets) > 1 else manifests[0]))

@@ -1,10 +1,10 @@
-"""`lvt-run`: one artifact, one picture, one answer to look at."""
+"""The command `lvt-run`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,71 +21,83 @@ def run(
     image: Annotated[Path, typer.Argument(help="A picture.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Overlay to write; IMAGE_overlay.png by default."),
+        typer.Option("--out", "-o", help="Overlay to write. [default: IMAGE_overlay.png]"),
     ] = None,
     png: Annotated[
         Path | None,
         typer.Option(
-            help="Write the map: semantic: each pixel its class; panoptic: COCO's PNG, and a JSON "
-            "beside it."
+            help="Also write the label map. Semantic: class of each pixel. Panoptic: COCO's PNG, "
+            "and a JSON file beside it."
         ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Classification: classes to show.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="Classification: number of classes.")] = 5,
     threads: RuntimeThreads = 0,
     as_json: AsJson = False,
     verbose: Verbose = False,
     version: Version = False,
 ) -> None:
-    """Run an artifact on a picture: best classes, or a segmentation overlay.
+    """Run an artifact on a picture: print the best classes, or write a segmentation overlay.
 
-    How the picture is prepared comes from the artifact's manifest only.
+    The picture is preprocessed as the artifact's manifest specifies.
     """
     with command(verbose) as terminal:
-        from export.artifact.reader import manifest_path, open_artifact
-        from export.predict.render import (
-            show_classes,
-            show_panoptic,
-            show_semantic,
-            write_coco,
-            write_labels,
-        )
-        from export.targets import load_target
+        from export.artifact.files import manifest_path
+        from export.artifact.reader import open_artifact
+        from export.predict.prediction import ClassPrediction
+        from export.predict.predictor import artifact_predictor
+        from export.predict.render import prediction_table
         from lvt.data.preprocessing import read_image
-        from lvt.panoptic.fusion import PanopticMap
+        from lvt.visualisation import save_picture
 
         opened = open_artifact(artifact)
         if opened.labels is None:
-            raise UserError(f"{artifact.name} is a bare backbone; there is nothing to show of it")
-        if png is not None and opened.spec.task == "classification":
-            raise UserError(f"--png is for maps, and {artifact.name} classifies")
-        if png is not None and png.suffix.lower() != ".png":
-            raise UserError(f"--png {png}: the name must end in .png")
-        destination = out or Path(f"{image.stem}_overlay.png")
-        written = [destination] if png is None else [destination, png, png.with_suffix(".json")]
+            raise UserError(f"{artifact.name} is a bare backbone: it has no classes to predict")
+        _check_map_file(png, opened.spec.task, artifact)
+        overlay = out or Path(f"{image.stem}_overlay.png")
         if opened.spec.task != "classification":
-            for file in written:
+            files = [overlay] if png is None else [overlay, png, png.with_suffix(".json")]
+            for file in files:
                 ensure_writable(file, [image, artifact, manifest_path(artifact)])
         terminal.notes(opened.notes)
         picture = read_image(image)
-        session = load_target(opened.target).open_session(artifact, threads=threads)
-        outputs = session.run(opened.preprocessing(picture))
-        answer = opened.answer(outputs, (picture.shape[0], picture.shape[1]))
-        if isinstance(answer, list):
-            shown = show_classes(answer[:top], opened.labels)
-        elif isinstance(answer, PanopticMap):
-            scores = outputs["scores"][outputs["scores"] > 0]
-            shown = show_panoptic(picture, answer, scores, opened.labels, destination)
-            if png is not None and opened.spec.panoptic is not None:
-                things = opened.spec.panoptic.things
-                shown.data["png"] = write_coco(answer, opened.labels, things, image, png)
+        prediction = artifact_predictor(opened, threads=threads).predict(picture)
+        data: dict[str, Any] = {"artifact": str(artifact), "image": str(image)}
+        if isinstance(prediction, ClassPrediction):
+            data |= prediction.to_dict(top)
         else:
-            assert answer is not None
-            shown = show_semantic(picture, answer, opened.labels, destination)
+            save_picture(prediction.overlay(picture), overlay)
+            data |= {"overlay": str(overlay), **prediction.to_dict()}
             if png is not None:
-                shown.data["png"] = write_labels(answer, png)
+                panoptic = opened.spec.panoptic
+                _write_map(prediction, 0 if panoptic is None else panoptic.things, image, png)
+                data["png"] = str(png)
         if as_json:
-            typer.echo(json.dumps({"artifact": str(artifact), "image": str(image), **shown.data}))
+            typer.echo(json.dumps(data))
         else:
-            terminal.out.print(shown.table)
-            if "overlay" in shown.data:
-                typer.echo(f"overlay written to {destination}")
+            terminal.out.print(prediction_table(prediction, top))
+            if "overlay" in data:
+                typer.echo(f"overlay written to {overlay}")
+
+
+def _check_map_file(png: Path | None, task: str, artifact: Path) -> None:
+    """Refuses `--png` for a classifier, or with another suffix.
+
+    Raises:
+        UserError: it does not fit.
+    """
+    if png is None:
+        return
+    if task == "classification":
+        raise UserError(f"--png is for label maps, and {artifact.name} is a classifier")
+    if png.suffix.lower() != ".png":
+        raise UserError(f"--png {png}: the name must end in .png")
+
+
+def _write_map(prediction: Any, things: int, image: Path, png: Path) -> None:
+    from export.predict.prediction import SemanticPrediction
+    from export.predict.render import write_coco, write_label_map
+
+    if isinstance(prediction, SemanticPrediction):
+        write_label_map(prediction.label_map, png)
+    else:
+        write_coco(prediction, things, image, png)

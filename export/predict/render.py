@@ -1,80 +1,88 @@
-"""An answer as a person wants it (a table, a picture), and as a program does (plain data)."""
+"""Predictions for people: tables for the terminal, and map files."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from rich.table import Table
 
+from export.predict.prediction import ClassPrediction, PanopticPrediction, Prediction
 from lvt.data.labels import Labels
 from lvt.panoptic.coco import CATEGORIES
 from lvt.panoptic.coco_export import to_coco
-from lvt.panoptic.fusion import PanopticMap
-from lvt.postprocessing import ClassScore
 from lvt.support.files import write_text
-from lvt.visualisation import panoptic_overlay, save_picture, semantic_overlay
+from lvt.visualisation import save_picture
 
 
-@dataclass(frozen=True)
-class Shown:
-    """One answer in both forms."""
+def prediction_table(prediction: Prediction, count: int) -> Table:
+    """The best classes, the share of each class, or the segments.
 
-    table: Table
-    data: dict[str, Any]
-
-
-def show_classes(best: list[ClassScore], labels: Labels) -> Shown:
-    """The best classes of a picture."""
-    table = Table("class", "name")
-    table.add_column("probability", justify="right")
-    for score in best:
-        table.add_row(str(score.index), labels.names[score.index], f"{score.probability:.1%}")
-    entries = [
-        {"index": s.index, "name": labels.names[s.index], "probability": s.probability}
-        for s in best
-    ]
-    return Shown(table, {"classes": entries})
-
-
-def show_semantic(
-    picture: NDArray[np.uint8], answer: NDArray[np.int64], labels: Labels, destination: Path
-) -> Shown:
-    """Shares of the classes, and the overlay written to `destination`."""
-    save_picture(semantic_overlay(picture, answer, labels), destination)
-    counts = np.bincount(answer.ravel(), minlength=len(labels.names))
-    shares = {labels.names[i]: float(counts[i] / answer.size) for i in np.flatnonzero(counts)}
+    Args:
+        prediction: to show.
+        count: number of classes of a classification.
+    """
+    if isinstance(prediction, ClassPrediction):
+        table = Table("class", "name")
+        table.add_column("probability", justify="right")
+        for score in prediction.classes[:count]:
+            name = prediction.labels.names[score.index]
+            table.add_row(str(score.index), name, f"{score.probability:.1%}")
+        return table
+    if isinstance(prediction, PanopticPrediction):
+        return _segment_table(prediction)
     table = Table("class")
     table.add_column("share", justify="right")
-    for name, share in sorted(shares.items(), key=lambda item: -item[1]):
+    for name, share in sorted(prediction.shares.items(), key=lambda item: -item[1]):
         table.add_row(name, f"{share:.1%}")
-    return Shown(table, {"overlay": str(destination), "shares": shares})
+    return table
 
 
-def show_panoptic(
-    picture: NDArray[np.uint8],
-    answer: PanopticMap,
-    scores: NDArray[np.floating],
-    labels: Labels,
-    destination: Path,
-) -> Shown:
-    """The segments, and the overlay written to `destination`."""
-    save_picture(panoptic_overlay(picture, answer, scores, labels), destination)
+def _segment_table(prediction: PanopticPrediction) -> Table:
     table = Table("segment")
     table.add_column("score", justify="right")
     table.add_column("share", justify="right")
-    entries = []
-    for segment in answer.segments:
-        score = None if segment.detection is None else float(scores[segment.detection])
-        name, share = labels.names[segment.label], segment.area / answer.ids.size
-        table.add_row(name, "" if score is None else f"{score:.0%}", f"{share:.1%}")
-        entries.append({"id": segment.id, "name": name, "score": score, "area": segment.area})
-    return Shown(table, {"overlay": str(destination), "segments": entries})
+    for segment in prediction.to_dict()["segments"]:
+        score = "" if segment["score"] is None else f"{segment['score']:.0%}"
+        share = segment["area"] / prediction.panoptic.ids.size
+        table.add_row(segment["name"], score, f"{share:.1%}")
+    return table
+
+
+def write_label_map(label_map: NDArray[np.int64], destination: Path) -> None:
+    """Writes class indices (H, W) as a greyscale PNG: 8 bits, or 16 bits for indices above 255."""
+    kind = np.uint8 if label_map.max() < 256 else np.uint16
+    save_picture(Image.fromarray(label_map.astype(kind)), destination)
+
+
+def write_coco(
+    prediction: PanopticPrediction, things: int, picture: Path, destination: Path
+) -> None:
+    """Writes COCO's panoptic PNG, and a JSON file of the same name in COCO's panoptic format.
+
+    Args:
+        prediction: the segments.
+        things: number of thing classes; they come first.
+        picture: the picture's file, for its name.
+        destination: the PNG.
+    """
+    ids = _category_ids(prediction.labels)
+    pixels, segments = to_coco(prediction.panoptic, ids)
+    height, width = prediction.panoptic.ids.shape
+    description = {
+        "images": [{"id": 1, "file_name": picture.name, "height": height, "width": width}],
+        "annotations": [{"image_id": 1, "file_name": destination.name, "segments_info": segments}],
+        "categories": [
+            {"id": number, "name": name, "isthing": int(label < things)}
+            for label, (number, name) in enumerate(zip(ids, prediction.labels.names, strict=True))
+        ],
+    }
+    save_picture(Image.fromarray(pixels), destination)
+    text = json.dumps(description, indent=1, ensure_ascii=False)
+    write_text(destination.with_suffix(".json"), text + "\n")
 
 
 def _category_ids(labels: Labels) -> list[int]:
@@ -82,39 +90,3 @@ def _category_ids(labels: Labels) -> list[int]:
     if labels.names == tuple(category.name for category in CATEGORIES):
         return [category.id for category in CATEGORIES]
     return list(range(1, len(labels.names) + 1))
-
-
-def write_labels(labels: NDArray[np.int64], destination: Path) -> str:
-    """Writes class indices (H, W) as a grey PNG, of 16 bits where there are more than 256."""
-    kind = np.uint8 if labels.max() < 256 else np.uint16
-    save_picture(Image.fromarray(labels.astype(kind)), destination)
-    return str(destination)
-
-
-def write_coco(
-    answer: PanopticMap, labels: Labels, things: int, image: Path, destination: Path
-) -> str:
-    """Writes COCO's panoptic PNG, and beside it a JSON in COCO's panoptic format.
-
-    Args:
-        answer: the map.
-        labels: of the model, things first.
-        things: how many of them are things.
-        image: the picture's file, for its name.
-        destination: the PNG; the JSON has its name with `.json`.
-    """
-    ids = _category_ids(labels)
-    pixels, segments = to_coco(answer, ids)
-    height, width = answer.ids.shape
-    description = {
-        "images": [{"id": 1, "file_name": image.name, "height": height, "width": width}],
-        "annotations": [{"image_id": 1, "file_name": destination.name, "segments_info": segments}],
-        "categories": [
-            {"id": number, "name": name, "isthing": int(label < things)}
-            for label, (number, name) in enumerate(zip(ids, labels.names, strict=True))
-        ],
-    }
-    save_picture(Image.fromarray(pixels), destination)
-    text = json.dumps(description, indent=1, ensure_ascii=False)
-    write_text(destination.with_suffix(".json"), text + "\n")
-    return str(destination)

@@ -1,1 +1,1 @@
-"""Artifacts on emulated ARM processors: the kernels that phones run, without a phone."""
+"""Checks that an artifact is what its manifest claims, on this machine or on emulated hardware."""

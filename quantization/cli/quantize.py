@@ -1,56 +1,167 @@
-"""`lvt-quantize`: a checkpoint and some pictures in, proven int8 artifacts out."""
+"""The command `lvt-quantize`."""
 
-# Without postponed annotations: the options of a command are made in a function.
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.capabilities import TargetInfo, check_installed
+from export.capabilities import DEFAULT_TARGETS, TargetInfo, check_installed
 from export.cli.options import (
-    ALL,
+    ALL_TARGETS,
     AndroidApp,
     DataSplit,
+    DemoScenes,
     Detections,
     Ema,
-    FileOrFolder,
-    Folder,
     InputSize,
     NamesFile,
+    OutputPath,
     PresetName,
     Proposals,
     TaskName,
-    android_models,
-    each_target,
+    app_models_folder,
+    copy_to_app_assets,
+    named_targets,
     print_manifests,
-    put_into_app,
+    run_for_targets,
 )
 from lvt.config import TASKS
 from lvt.errors import UserError
-from lvt.support.console import (
-    AsJson,
-    Terminal,
-    Verbose,
-    choice,
-    command,
-    new_app,
-    parse_size,
-)
+from lvt.support.console import AsJson, Terminal, Verbose, choice, command, new_app, parse_size
 from quantization.methods import METHODS
 
 if TYPE_CHECKING:
-    from quantization.pipeline import QuantizeRequest, QuantizeResult
+    from quantization.accuracy import Budget
+    from quantization.pipeline import QuantizeResult
+    from quantization.request import QuantizeRequest
 
 app = new_app(
     "Quantize a Lite Vision Transformer checkpoint to int8 for phones.\n\n"
-    "Every file is measured before it appears, in the runtime that will run it: against the "
-    "program it was written from, and against the float model. Exit codes: 0 done, 1 conversion "
-    "failed or the budget cannot be met, 2 something to put right."
+    "Every file is measured before it is published, in the runtime that will run it: against the "
+    "simulation it was written from, and against the float model. Exit codes: 0 success; 1 "
+    "conversion failed or the budget cannot be met; 2 invalid input."
 )
 
 
+def quantize(
+    context: typer.Context,
+    ckpt: Annotated[
+        Path, typer.Option(help="Checkpoint (.pth, .pth.tar, .safetensors) or `demo`.")
+    ],
+    calib: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of calibration pictures, like those of the camera; no labels needed. "
+            "`demo`: generated scenes."
+        ),
+    ],
+    out: OutputPath = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Labelled pictures, as for lvt-eval; the budget is measured on them."),
+    ] = None,
+    split: DataSplit = None,
+    demo_scenes: DemoScenes = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POINTS|dB",
+            help="Maximum loss: points of mIoU, PQ or top-1 [0.5] with labelled pictures; "
+            "otherwise the minimum SQNR [20dB].",
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help=f"Range method: {', '.join(METHODS)}. [default: the most accurate]"),
+    ] = None,
+    keep_float: Annotated[
+        list[str] | None,
+        typer.Option("--float", metavar="BLOCK", help="Block to keep in float; repeatable."),
+    ] = None,
+    weights_only: Annotated[
+        bool, typer.Option("--weights-only", help="int8 weights, float arithmetic.")
+    ] = False,
+    qat_steps: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100_000,
+            help="Fine-tuning steps, used only if blocks would have to stay in float.",
+        ),
+    ] = 0,
+    task: TaskName = None,
+    size: InputSize = None,
+    proposals: Proposals = None,
+    detections: Detections = None,
+    preset: PresetName = None,
+    ema: Ema = False,
+    names: NamesFile = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a chart of the blocks' sensitivities (.png).")
+    ] = None,
+    android: AndroidApp = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    with command(verbose) as terminal:
+        targets = named_targets(context.info_name)
+        app_models = app_models_folder(android, targets)
+        check_installed(targets)
+        if plot is not None and plot.suffix != ".png":
+            raise UserError(f"--plot {plot}: the name must end in .png")
+        if weights_only:
+            _check_weights_only(targets)
+        from export.evaluation.labelled_data import LabelledData
+        from export.plan import ExportRequest
+        from quantization.request import QuantizeRequest
+
+        labelled = None
+        if data is not None or demo_scenes is not None or split is not None:
+            labelled = LabelledData(data, demo_scenes, split)
+        request = QuantizeRequest(
+            export=ExportRequest(
+                target=targets[0].name,
+                out=out,
+                checkpoint=ckpt,
+                task=choice(task, TASKS, "task"),
+                size=parse_size(size) if size else None,
+                preset=preset,
+                ema=ema,
+                names=names,
+                proposals=proposals,
+                detections=detections,
+            ),
+            calib=calib,
+            method=choice(method, METHODS, "method"),
+            budget=_budget(budget, labelled=labelled is not None),
+            data=labelled,
+            keep_float=tuple(keep_float or ()),
+            weights_only=weights_only,
+            qat_steps=qat_steps,
+        )
+        results, code = _quantize_targets(request, targets, terminal)
+        if plot is not None and results:
+            _write_plot(results[0], plot, terminal)
+        copy_to_app_assets(
+            app_models, [(result.path, result.manifest) for result in results], terminal
+        )
+        if as_json:
+            print_manifests([result.manifest for result in results], targets)
+        elif results:
+            _print_results(results, terminal)
+        if code:
+            raise typer.Exit(code)
+
+
+for _info in DEFAULT_TARGETS:
+    app.command(_info.name, help=f"int8 for {_info.summary}")(quantize)
+app.command(ALL_TARGETS, help="Every target, one after the other.")(quantize)
+
+
 def parse_budget(text: str | None) -> tuple[float | None, float | None]:
-    """`0.5` as percent points, `25dB` as an SQNR.
+    """`0.5` as percentage points, `25dB` as an SQNR.
 
     Raises:
         UserError: anything else.
@@ -65,157 +176,54 @@ def parse_budget(text: str | None) -> tuple[float | None, float | None]:
         value = -1.0
     if not 0 <= value <= 200:
         raise UserError(
-            f"--budget {text!r}: write percent points of the task's figure, such as 0.5, or the "
-            "least SQNR of the outputs, such as 25dB"
+            f"--budget {text!r}: write percentage points of the task's figure, such as 0.5, or the "
+            "minimum SQNR of the outputs, such as 25dB"
         )
     return (None, value) if decibels else (value, None)
 
 
-def _add_command(name: str, targets: tuple[TargetInfo, ...], summary: str) -> None:
-    def quantize(
-        ckpt: Annotated[
-            Path, typer.Option(help="Checkpoint (.pth, .pth.tar, .safetensors) or `demo`.")
-        ],
-        calib: Annotated[
-            Path,
-            typer.Option(
-                help="Folder of pictures like those the camera will see; no labels needed. "
-                "`demo`: generated scenes."
-            ),
-        ],
-        out: Folder if name == "all" else FileOrFolder = None,  # type: ignore[valid-type]
-        data: Annotated[
-            Path | None,
-            typer.Option(help="Labelled pictures, as of lvt-eval; the budget is measured on them."),
-        ] = None,
-        split: DataSplit = None,
-        demo_scenes: Annotated[
-            int | None,
-            typer.Option(min=1, max=10_000, help="Instead of --data: so many held-out scenes."),
-        ] = None,
-        budget: Annotated[
-            str | None,
-            typer.Option(
-                metavar="POINTS|dB",
-                help="What int8 may cost: points of mIoU, PQ or top-1 [0.5] with labelled "
-                "pictures, else the least SQNR [20dB].",
-            ),
-        ] = None,
-        method: Annotated[
-            str | None,
-            typer.Option(help=f"{', '.join(METHODS)}. Without: whatever does best."),
-        ] = None,
-        keep_float: Annotated[
-            list[str] | None,
-            typer.Option("--float", metavar="BLOCK", help="A block to keep in float; repeatable."),
-        ] = None,
-        weights_only: Annotated[
-            bool, typer.Option("--weights-only", help="int8 weights, float arithmetic.")
-        ] = False,
-        qat_steps: Annotated[
-            int,
-            typer.Option(
-                min=0,
-                max=100_000,
-                help="Fine-tune the weights for so many steps, if the budget is not met without.",
-            ),
-        ] = 0,
-        task: TaskName = None,
-        size: InputSize = None,
-        proposals: Proposals = None,
-        detections: Detections = None,
-        preset: PresetName = None,
-        ema: Ema = False,
-        names: NamesFile = None,
-        plot: Annotated[
-            Path | None, typer.Option(help="Write the blocks' sensitivities as a picture (.png).")
-        ] = None,
-        android: AndroidApp = None,
-        as_json: AsJson = False,
-        verbose: Verbose = False,
-    ) -> None:
-        with command(verbose) as terminal:
-            models = android_models(android, targets)
-            check_installed(targets)
-            if plot is not None and plot.suffix != ".png":
-                raise UserError(f"--plot {plot}: the name of a picture ends in .png")
-            if weights_only:
-                _check_weights_only(targets)
-            from export.plan import ExportRequest
-            from export.predict.evaluation import LabelledData
-            from quantization.accuracy import Budget
-            from quantization.pipeline import QuantizeRequest
+def _budget(text: str | None, *, labelled: bool) -> Budget:
+    """The budget of `--budget`, or the default.
 
-            points, decibels = parse_budget(budget)
-            given = data is not None or demo_scenes is not None
-            labelled = LabelledData(data, demo_scenes, split) if given else None
-            if (points is not None and not labelled) or (decibels is not None and labelled):
-                raise UserError(
-                    f"--budget {budget}: points need --data or --demo-scenes, dB is for without"
-                )
-            defaults = Budget()
-            export = ExportRequest(
-                target=targets[0].name,
-                out=out,
-                checkpoint=ckpt,
-                task=choice(task, TASKS, "task"),
-                size=parse_size(size) if size else None,
-                preset=preset,
-                ema=ema,
-                names=names,
-                proposals=proposals,
-                detections=detections,
-            )
-            request = QuantizeRequest(
-                export=export,
-                calib=calib,
-                method=choice(method, METHODS, "method"),
-                budget=Budget(
-                    defaults.points if points is None else points,
-                    defaults.sqnr_db if decibels is None else decibels,
-                ),
-                data=labelled,
-                keep_float=tuple(keep_float or ()),
-                weights_only=weights_only,
-                qat_steps=qat_steps,
-            )
-            results, code = _quantize_all(request, targets, terminal)
-            if plot is not None and results:
-                _write_plot(results[0], plot, terminal)
-            put_into_app(models, [(result.path, result.manifest) for result in results], terminal)
-            if as_json:
-                print_manifests([result.manifest for result in results], targets)
-            elif results:
-                _show(results, terminal)
-            if code:
-                raise typer.Exit(code)
+    Raises:
+        UserError: points without labelled pictures, or an SQNR with them.
+    """
+    from quantization.accuracy import Budget
 
-    quantize.__doc__ = summary
-    app.command(name)(quantize)
+    points, decibels = parse_budget(text)
+    if (points is not None and not labelled) or (decibels is not None and labelled):
+        raise UserError(
+            f"--budget {text}: use points with --data or --demo-scenes, and dB without them"
+        )
+    default = Budget()
+    return Budget(
+        default.points if points is None else points,
+        default.sqnr_db if decibels is None else decibels,
+    )
 
 
 def _check_weights_only(targets: tuple[TargetInfo, ...]) -> None:
     from quantization.backend_config import WEIGHTS_ONLY
 
-    unable = [info.name for info in targets if info.name not in WEIGHTS_ONLY]
-    if unable:
-        raise UserError(f"--weights-only is for {', '.join(WEIGHTS_ONLY)}, not {unable[0]}")
+    unsupported = [info.name for info in targets if info.name not in WEIGHTS_ONLY]
+    if unsupported:
+        raise UserError(f"--weights-only is for {', '.join(WEIGHTS_ONLY)}, not {unsupported[0]}")
 
 
-def _quantize_all(
-    request: "QuantizeRequest", targets: tuple[TargetInfo, ...], terminal: Terminal
-) -> tuple[list["QuantizeResult"], int]:
+def _quantize_targets(
+    request: QuantizeRequest, targets: tuple[TargetInfo, ...], terminal: Terminal
+) -> tuple[list[QuantizeResult], int]:
     from quantization.pipeline import Quantizer
 
     with terminal.steps() as progress:
         quantizer = Quantizer(request, progress)
         terminal.notes(quantizer.notes)
         for info in targets:
-            quantizer.check(info.name)  # all of them before the first takes its minutes
-        return each_target(targets, lambda info: quantizer.quantize(info.name), terminal)
+            quantizer.plan(info.name)  # refuse before the first target takes minutes
+        return run_for_targets(targets, lambda info: quantizer.quantize(info.name), terminal)
 
 
-def _write_plot(result: "QuantizeResult", path: Path, terminal: Terminal) -> None:
+def _write_plot(result: QuantizeResult, path: Path, terminal: Terminal) -> None:
     from lvt.visualisation import save_picture
     from quantization.report import sensitivity_plot
 
@@ -223,7 +231,7 @@ def _write_plot(result: "QuantizeResult", path: Path, terminal: Terminal) -> Non
     terminal.note(f"wrote {path}")
 
 
-def _show(results: list["QuantizeResult"], terminal: Terminal) -> None:
+def _print_results(results: list[QuantizeResult], terminal: Terminal) -> None:
     from quantization.report import accuracy_table, sensitivity_table, summary_table
 
     for result in results:
@@ -233,8 +241,3 @@ def _show(results: list["QuantizeResult"], terminal: Terminal) -> None:
     terminal.out.print(summary_table(results))
     if results[0].manifest["accuracy"] is not None:
         terminal.out.print(accuracy_table(results))
-
-
-for _info in ALL:
-    _add_command(_info.name, (_info,), f"int8 for {_info.summary}")
-_add_command("all", ALL, "Every target, one after the other.")

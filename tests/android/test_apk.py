@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from export.artifact.android_assets import models_folder, put_into
-from export.artifact.reader import manifest_path
+from export.artifact.android_assets import copy_artifact, models_folder
+from export.artifact.files import manifest_path
 from export.pipeline import ExportResult
 from tests.android.core import PROJECT
 
@@ -60,7 +60,7 @@ def apk(tiny_export: ExportResult, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(PROJECT / "app" / "src" / "main" / "res", folder / "app/src/main/res")
     for name in ("src/main/AndroidManifest.xml", "build.gradle.kts"):
         shutil.copy(PROJECT / "app" / name, folder / "app" / name)
-    put_into(models_folder(folder), tiny_export.path)
+    copy_artifact(models_folder(folder), tiny_export.path)
     said(PROJECT / "pack.sh", folder / "demo.apk", folder / "app")
     return Apk(folder / "demo.apk", tiny_export.path)
 

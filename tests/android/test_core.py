@@ -1,4 +1,4 @@
-"""The Kotlin core on the JVM, with the real exported files, gives Python's answers."""
+"""The Kotlin core on the JVM, with the real exported files, gives Python's predictions."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from export.artifact.reader import manifest_path
+from export.artifact.files import manifest_path
+from export.artifact.reader import open_artifact
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
-from export.predict.evaluation import SessionSubject, open_artifact_subject
+from export.predict.prediction import ClassPrediction, PanopticPrediction, SemanticPrediction
+from export.predict.predictor import SessionPredictor, artifact_predictor
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.demo import HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.models import ModelSpec, build_random
 from lvt.panoptic.coco_export import to_coco
-from lvt.panoptic.fusion import PanopticMap
-from quantization.pipeline import Quantizer, QuantizeRequest
+from quantization.pipeline import quantize
+from quantization.request import QuantizeRequest
 from tests.android.core import Core, build_core
 from tests.conftest import TINY
 from tests.golden.make import figures
@@ -43,17 +45,18 @@ def core() -> Core:
     return build_core()
 
 
-def compare(subject: SessionSubject, answer: dict[str, Any]) -> None:
+def compare(predictor: SessionPredictor, answer: dict[str, Any]) -> None:
     """All segments of a panoptic map, and the map."""
-    said = subject.answer(read_image(Path(answer["image"])))
-    assert isinstance(said, PanopticMap)
-    expected, _ = to_coco(said, list(range(said.void)))
+    prediction = predictor.predict(read_image(Path(answer["image"])))
+    assert isinstance(prediction, PanopticPrediction)
+    panoptic = prediction.panoptic
+    expected, _ = to_coco(panoptic, list(range(panoptic.void)))
     assert pixels_in_common(answer, expected) >= SAME_PIXELS
     assert [(s["id"], s["label"]) for s in answer["segments"]] == [
-        (s.id, s.label) for s in said.segments
+        (s.id, s.label) for s in panoptic.segments
     ]
-    for ours, theirs in zip(answer["segments"], said.segments, strict=True):
-        assert ours["area"] == pytest.approx(theirs.area, abs=(1 - SAME_PIXELS) * said.ids.size)
+    for ours, theirs in zip(answer["segments"], panoptic.segments, strict=True):
+        assert ours["area"] == pytest.approx(theirs.area, abs=(1 - SAME_PIXELS) * panoptic.ids.size)
 
 
 def pixels_in_common(answer: dict[str, Any], expected: NDArray[np.uint8]) -> float:
@@ -68,12 +71,12 @@ def test_panoptic_maps_of_scenes(core: Core, demo_export: ExportResult, tmp_path
     for seed in HELD_OUT_SEEDS[:SCENES]:
         pictures.append(tmp_path / f"{seed}.png")
         Image.fromarray(make_scene(seed).image).save(pictures[-1])
-    subject = open_artifact_subject(demo_export.path, threads=1)
+    predictor = artifact_predictor(open_artifact(demo_export.path), threads=1)
     answers = core.run(demo_export.path, tmp_path / "maps", pictures)
     assert len(answers) == SCENES
     assert sum(len(answer["segments"]) for answer in answers) > 10 * SCENES
     for answer in answers:
-        compare(subject, answer)
+        compare(predictor, answer)
 
 
 def _sideways(picture: Image.Image, path: Path) -> None:
@@ -105,16 +108,17 @@ def test_pictures_of_every_kind(core: Core, demo_export: ExportResult, tmp_path:
     for name, save in PICTURES.items():
         pictures.append(tmp_path / f"{name}.png")
         save(scene, pictures[-1])
-    subject = open_artifact_subject(demo_export.path, threads=1)
+    predictor = artifact_predictor(open_artifact(demo_export.path), threads=1)
     for answer in core.run(demo_export.path, tmp_path / "maps", pictures):
-        compare(subject, answer)
+        compare(predictor, answer)
 
 
 def compare_labels(core: Core, artifact: Path, folder: Path, same_pixels: float) -> None:
-    subject = open_artifact_subject(artifact, threads=1)
+    predictor = artifact_predictor(open_artifact(artifact), threads=1)
     for answer in core.run(artifact, folder, packaged_photos()[:2]):
-        labels = subject.answer(read_image(Path(answer["image"])))
-        assert isinstance(labels, np.ndarray)
+        prediction = predictor.predict(read_image(Path(answer["image"])))
+        assert isinstance(prediction, SemanticPrediction)
+        labels = prediction.label_map
         expected = np.stack([labels, 0 * labels, 0 * labels], axis=-1).astype(np.uint8)
         assert pixels_in_common(answer, expected) >= same_pixels
         assert sum(area["area"] for area in answer["areas"]) == labels.size
@@ -128,7 +132,7 @@ def test_int8(core: Core, tiny_checkpoint: Path, tmp_path: Path) -> None:
     """The files that are meant for phones: quantized operators, and a precision of their own."""
     export = ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint)
     request = QuantizeRequest(export, packaged_photos()[0].parent, method="minmax")
-    artifact = Quantizer(request).quantize("onnx")
+    artifact = quantize(request)
     assert artifact.manifest["precision"] == "int8"
     compare_labels(core, artifact.path, tmp_path, SAME_PIXELS_INT8)
 
@@ -140,14 +144,16 @@ def test_classes(core: Core, tmp_path: Path) -> None:
     meta = CheckpointMeta(class_names=tuple("abcdef"), input_size=(64, 64))
     write_checkpoint(checkpoint, build_random(spec, seed=2), spec, meta)
     artifact = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=checkpoint)).path
-    subject = open_artifact_subject(artifact, threads=1)
+    predictor = artifact_predictor(open_artifact(artifact), threads=1)
     for answer in core.run(artifact, tmp_path, packaged_photos()):
-        said = subject.answer(read_image(Path(answer["image"])))
-        assert isinstance(said, list)
-        assert [entry["index"] for entry in answer["classes"]] == [s.index for s in said[:5]]
+        prediction = predictor.predict(read_image(Path(answer["image"])))
+        assert isinstance(prediction, ClassPrediction)
+        assert [entry["index"] for entry in answer["classes"]] == [
+            s.index for s in prediction.classes[:5]
+        ]
         np.testing.assert_allclose(
             [entry["probability"] for entry in answer["classes"]],
-            [score.probability for score in said[:5]],
+            [score.probability for score in prediction.classes[:5]],
             rtol=1e-4,
         )
         assert "map" not in answer

@@ -21,7 +21,7 @@ from device_bench.devices.adb.app_run import FILES, PACKAGE
 from device_bench.measure.warmup import LEAST_SECONDS, WINDOW
 from device_bench.report.html_page import render
 from device_bench.results.read import read_results
-from export.artifact.reader import manifest_path
+from export.artifact.files import manifest_path
 from export.pipeline import ExportResult
 from lvt.support.console import INTERRUPTED
 from tests.android.core import JAR, Core, build_core

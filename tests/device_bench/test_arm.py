@@ -22,9 +22,10 @@ from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from export.session import Outputs
 from export.targets import ConversionInput
-from export.verify.arm_machine import ArmMachine, machine_folder
-from export.verify.cpus import CPUS
-from export.verify.emulated import judge, make_images, run_emulated
+from export.verify.arm.check import find_failures, run_emulated
+from export.verify.arm.cpus import CPUS
+from export.verify.arm.machine import ArmMachine, machine_folder
+from export.verify.pictures import prepared_images
 from lvt.data.preprocessing import fixed_size
 from tests.export.test_cli import one_line_error, run
 from tests.helpers.int8_model import SMALL_SPEC, in_int8, small
@@ -103,13 +104,13 @@ def test_int8_may_differ_by_two_draws_of_its_own_error(
     own = {"outputs": [{"name": "logits", "sqnr_db": 18.0}], "agreement": {"value": 0.5}}
     real = open_artifact(tiny_export.path)
     artifact = replace(real, manifest={**real.manifest, "precision": "int8", "parity": own})
-    (image,) = make_images(artifact, 1, None)
+    (image,) = prepared_images(artifact, 1, None)
     values = np.random.default_rng(0).normal(size=(1, 3, 16, 24)).astype(np.float32)
     noise = np.random.default_rng(1).normal(size=values.shape) * 10 ** (-noise_db / 20)
     other = {"logits": (values + noise).astype(np.float32)}
     sessions = _Answers({"logits": values}), _Answers(other)
     report = compare(*sessions, [image], artifact.spec, TOLERANCES["fp32"])
-    failures = judge(artifact, report, None, None)
+    failures = find_failures(artifact, report, None, None)
     assert (failures == []) == passes, failures
 
 

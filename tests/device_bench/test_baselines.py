@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from device_bench.cli import bench as cli
-from device_bench.cli.studies import baselines
 from device_bench.measure.preset import Protocol
 from device_bench.results.read import parse_results
+from device_bench.studies import baselines
 from device_bench.studies.baselines import BASELINES, SIZES, Baseline, PaperFigures
 from device_bench.studies.run_baselines import (
     BaselineResult,
@@ -23,7 +23,7 @@ from device_bench.studies.run_baselines import (
     run_baselines,
 )
 from export.artifact.manifest import reference_macs
-from export.pipeline import ParityError
+from export.errors import ParityError
 from export.reference import reference_session
 from lvt.complexity import count_macs, count_parameters
 from lvt.errors import UserError

@@ -21,7 +21,8 @@ from device_bench.measure.preset import Protocol
 from device_bench.measure.warmup import WINDOW
 from device_bench.report.html_page import render
 from device_bench.results.read import read_results
-from export.artifact.reader import manifest_path, open_artifact
+from export.artifact.files import manifest_path
+from export.artifact.reader import open_artifact
 from export.capabilities import TARGETS, installed
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
@@ -61,7 +62,7 @@ def test_two_artifacts_interleaved(
     assert first["speedup_over_first"] is None
     assert second["speedup_over_first"]["low"] <= second["speedup_over_first"]["value"]
     for entry, export in ((first, plain), (second, tiny_export)):
-        assert entry["sha256"] == export.artifact.manifest["file"]["sha256"]
+        assert entry["sha256"] == export.manifest["file"]["sha256"]
         assert len(entry["samples_ms"]) == 8
         assert entry["latency_ms"]["median"]["value"] == pytest.approx(
             float(np.median(entry["samples_ms"])), abs=1e-3

@@ -19,7 +19,7 @@ import pytest
 from device_bench.devices.browser.artifact import Sample
 from device_bench.report.tables import decimals, with_interval
 from device_bench.results.read import read_results
-from export.artifact.reader import content_bytes, content_sha256, manifest_path, write_manifest
+from export.artifact.files import content_bytes, content_sha256, manifest_path, write_manifest
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from export.reference import reference_session

@@ -14,7 +14,7 @@ from device_bench.measure.predict_sample import answer_to
 from device_bench.results.sample_prediction import SamplePrediction
 from export.artifact.reader import Artifact, open_artifact
 from export.pipeline import ExportResult
-from export.plan import ExportRequest, prepare
+from export.plan import ExportRequest, resolve_model
 from export.reference import reference_session
 from export.session import Session
 from export.targets import load_target
@@ -25,10 +25,10 @@ from lvt.demo.scenes import make_scene
 
 def reference(request: ExportRequest) -> tuple[Artifact, Session]:
     """A model in PyTorch behind what an artifact has; no file is written."""
-    job = prepare(request)
+    job = resolve_model(request)
     manifest = {"inputs": [{"layout": "NCHW", "shape": [1, 3, *job.size]}]}
     artifact = Artifact(Path("none"), manifest, job.spec, job.preprocessing, job.labels)
-    return artifact, reference_session(job.source.model, job.spec)
+    return artifact, reference_session(job.reference, job.spec)
 
 
 def pixels(jpeg: bytes | None) -> NDArray[np.float32]:

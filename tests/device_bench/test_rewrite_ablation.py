@@ -12,8 +12,8 @@ import torch
 from device_bench.cli.bench import app
 from device_bench.measure.preset import Protocol
 from device_bench.studies.rewrite_ablation import UNREWRITTEN, measure_rewrites, rewritten_types
-from export.pipeline import ParityError
-from export.plan import ExportRequest, Job, prepare
+from export.errors import ParityError
+from export.plan import ExportRequest, ResolvedModel, resolve_model
 from export.rewrite import rewrite_only, segformer
 from export.rewrite.csa import onnxruntime as csa
 from lvt.attention import CSA, RASA
@@ -26,11 +26,11 @@ KINDS = {CSA, RASA, Mlp, SegFormerHead}
 
 
 @pytest.fixture
-def job(tiny_checkpoint: Path) -> Job:
-    return prepare(ExportRequest("onnx", checkpoint=tiny_checkpoint, size=(32, 48)))
+def job(tiny_checkpoint: Path) -> ResolvedModel:
+    return resolve_model(ExportRequest("onnx", checkpoint=tiny_checkpoint, size=(32, 48)))
 
 
-def names_of_steps(job: Job, folder: Path) -> list[str]:
+def names_of_steps(job: ResolvedModel, folder: Path) -> list[str]:
     steps = measure_rewrites(
         job, folder, threads=1, runs=4, seconds=0.0, rule=RULE, tick=lambda *_: None
     )
@@ -39,7 +39,7 @@ def names_of_steps(job: Job, folder: Path) -> list[str]:
     return [step.name for step in steps]
 
 
-def test_each_step_rewrites_one_kind_of_module_more(job: Job, tmp_path: Path) -> None:
+def test_each_step_rewrites_one_kind_of_module_more(job: ResolvedModel, tmp_path: Path) -> None:
     names = names_of_steps(job, tmp_path)
     assert names[0] == UNREWRITTEN
     assert set(names[1:]) == {kind.__name__ for kind in KINDS}
@@ -51,8 +51,8 @@ def test_each_step_rewrites_one_kind_of_module_more(job: Job, tmp_path: Path) ->
         assert folds == (step < names.index("CSA"))
 
 
-def test_only_the_named_types_are_rewritten(job: Job) -> None:
-    model = job.source.model
+def test_only_the_named_types_are_rewritten(job: ResolvedModel) -> None:
+    model = job.reference
     assert set(rewritten_types(model)) == KINDS
     partly = rewrite_only(model, "onnxruntime", [CSA])
     found = {type(module) for module in partly.modules()}
@@ -67,7 +67,7 @@ def test_only_the_named_types_are_rewritten(job: Job) -> None:
 
 
 def test_a_step_that_computes_something_else_is_an_error(
-    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    job: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward = csa.StridedCSA.forward
     monkeypatch.setattr(csa.StridedCSA, "forward", lambda self, x: 1.5 * forward(self, x))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.artifact.reader import manifest_path
+from export.artifact.files import manifest_path
 from export.capabilities import TARGETS, installed
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from export.artifact.reader import open_artifact
-from export.capabilities import TargetInfo
+from export.capabilities import DEFAULT_TARGETS, TargetInfo
 from export.cli import export as cli
 from export.parity.compare import TOLERANCES, compare
-from export.pipeline import exported_module
+from export.pipeline import rewrite_model
 from export.reference import reference_session
 from export.targets import ConversionInput, load_target
 from lvt.config import Task
@@ -21,10 +21,10 @@ from tests.export.test_capabilities import job_of, need
 from tests.export.test_cli import run
 
 CASES: list[tuple[str, Task, tuple[TargetInfo, ...]]] = [
-    ("volo_d0", "semantic", cli.ALL),
+    ("volo_d0", "semantic", DEFAULT_TARGETS),
     # All its modules are in the other two: one target with channels last, one with channels first.
-    ("volo_d0_csa", "backbone", cli.ALL[:2]),
-    ("volo_d0_csa_rasa", "backbone", cli.ALL),
+    ("volo_d0_csa", "backbone", DEFAULT_TARGETS[:2]),
+    ("volo_d0_csa_rasa", "backbone", DEFAULT_TARGETS),
 ]
 CELLS = [(name, task, info) for name, task, infos in CASES for info in infos]
 
@@ -39,10 +39,10 @@ def test_every_target(name: str, task: Task, info: TargetInfo, tmp_path: Path) -
     job, target = job_of(spec, (64, 96)), load_target(info.name)
     precision = info.precision(task, None)
     file = tmp_path / f"model{info.suffix}"
-    exported = exported_module(job, info, target.roi_align, rewritten=True)
+    exported = rewrite_model(job, info.recipe, target.roi_align)
     target.write(ConversionInput(exported, spec, job.size, precision, {}), file)
     report = compare(
-        reference_session(job.source.model, spec),
+        reference_session(job.reference, spec),
         target.open_session(file, threads=1),
         [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]],
         spec,

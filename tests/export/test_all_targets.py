@@ -12,22 +12,24 @@ from PIL import Image
 
 from device_bench.cli import bench as bench_cli
 from device_bench.measure.backends import contestant
-from export.artifact.reader import content_sha256, manifest_path, open_artifact
-from export.capabilities import installed
+from export.artifact.files import content_sha256, manifest_path
+from export.artifact.reader import open_artifact
+from export.capabilities import DEFAULT_TARGETS, installed
 from export.cli import eval as eval_cli
 from export.cli import export as cli
 from export.cli import run as run_cli
+from export.predict.prediction import SemanticPrediction
 from export.targets import load_target
 from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.errors import UserError
 from tests.export.test_cli import one_line_error, run
 
 PHOTO = packaged_photos()[0]
-SUFFIXES = [info.suffix for info in cli.ALL]
+SUFFIXES = [info.suffix for info in DEFAULT_TARGETS]
 STEM = "tiny_semantic_64x96"
 
 pytestmark = pytest.mark.skipif(
-    not all(installed(info) for info in cli.ALL), reason="needs lvt-mobile[all]"
+    not all(installed(info) for info in DEFAULT_TARGETS), reason="needs lvt-mobile[all]"
 )
 
 
@@ -53,8 +55,8 @@ def test_every_target_is_written_with_its_manifest(folder: Path) -> None:
     assert layouts[".pte"]["shape"] == [1, 3, 64, 96]
 
 
-def test_all_targets_answer_alike(folder: Path) -> None:
-    answers = {}
+def test_all_targets_predict_alike(folder: Path) -> None:
+    label_maps = {}
     for suffix in SUFFIXES:
         artifact = open_artifact(folder / f"{STEM}{suffix}")
         picture = read_image(PHOTO)
@@ -62,9 +64,11 @@ def test_all_targets_answer_alike(folder: Path) -> None:
         outputs = session.run(artifact.preprocessing(picture))
         again = session.run(artifact.preprocessing(picture[::-1].copy()))
         assert not np.array_equal(outputs["logits"], again["logits"])
-        answers[suffix] = artifact.answer(outputs, picture.shape[:2])
+        prediction = artifact.decode(outputs, picture.shape[:2])
+        assert isinstance(prediction, SemanticPrediction)
+        label_maps[suffix] = prediction.label_map
     for suffix in SUFFIXES:
-        assert np.mean(answers[suffix] == answers[".onnx"]) > 0.995, suffix
+        assert np.mean(label_maps[suffix] == label_maps[".onnx"]) > 0.995, suffix
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

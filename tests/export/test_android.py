@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from export.artifact.reader import manifest_path, open_artifact
+from export.artifact.files import manifest_path
+from export.artifact.reader import open_artifact
 from export.cli import export as cli
-from export.cli.options import put_into_app
+from export.cli.options import copy_to_app_assets
 from export.pipeline import ExportResult
 from lvt.support.console import Terminal
 from tests.export.test_cli import one_line_error, run
@@ -48,10 +49,10 @@ def test_only_what_the_app_runs(app: Path, tiny_export: ExportResult) -> None:
     """A Core ML package in an APK would be dead weight."""
     said = io.StringIO()
     other = {**tiny_export.manifest, "target": "coreml"}
-    put_into_app(assets(app), [(tiny_export.path, other)], Terminal(said))
+    copy_to_app_assets(assets(app), [(tiny_export.path, other)], Terminal(said))
     assert not assets(app).exists()
     assert said.getvalue() == ""
-    put_into_app(assets(app), [(tiny_export.path, tiny_export.manifest)], Terminal(said))
+    copy_to_app_assets(assets(app), [(tiny_export.path, tiny_export.manifest)], Terminal(said))
     assert manifest_path(assets(app) / tiny_export.path.name).is_file()
 
 

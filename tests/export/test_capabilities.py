@@ -11,6 +11,7 @@ import pytest
 import export.targets as targets
 from export import capabilities
 from export.capabilities import (
+    DEFAULT_TARGETS,
     TARGETS,
     Precision,
     TargetInfo,
@@ -20,11 +21,12 @@ from export.capabilities import (
 )
 from export.cli import export as cli
 from export.parity.compare import TOLERANCES, compare
-from export.pipeline import exported_module
-from export.plan import Job, LoadedModel
+from export.pipeline import rewrite_model
+from export.plan import LoadedModel, ResolvedModel
 from export.reference import reference_session
 from export.rewrite import rewrite
 from export.targets import ConversionInput, load_target
+from lvt.checkpoint import CheckpointMeta
 from lvt.config import Task
 from lvt.data.preprocessing import Normalise, fixed_size, packaged_photos, read_image
 from lvt.errors import UserError
@@ -52,9 +54,10 @@ def need(info: TargetInfo) -> None:
         pytest.skip(f"{info.name} needs lvt-mobile[{','.join(info.extras)}]")
 
 
-def job_of(spec: ModelSpec, size: tuple[int, int]) -> Job:
+def job_of(spec: ModelSpec, size: tuple[int, int]) -> ResolvedModel:
     preprocessing = fixed_size(spec.task, size)
-    return Job(LoadedModel(build_random(spec, seed=2), spec), spec, size, preprocessing, None)
+    loaded = LoadedModel(build_random(spec, seed=2), spec, CheckpointMeta())
+    return ResolvedModel(loaded, spec, size, preprocessing, None)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +68,11 @@ def test_every_cell(info: TargetInfo, task: Task, precision: Precision, tmp_path
     need(info)
     job, target = job_of(SPECS[task], SIZES[task]), load_target(info.name)
     file = tmp_path / f"model{info.suffix}"
-    exported = exported_module(job, info, target.roi_align, rewritten=True)
+    exported = rewrite_model(job, info.recipe, target.roi_align)
     target.write(ConversionInput(exported, job.spec, job.size, precision, {"lvt.task": task}), file)
     images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
     report = compare(
-        reference_session(job.source.model, job.spec),
+        reference_session(job.reference, job.spec),
         target.open_session(file, threads=1),
         images,
         job.spec,
@@ -88,7 +91,7 @@ def test_every_cell(info: TargetInfo, task: Task, precision: Precision, tmp_path
 
 def test_names_are_their_keys() -> None:
     assert all(name == info.name for name, info in TARGETS.items())
-    assert {info.name for info in cli.ALL} == {"onnx", "coreml", "executorch", "tflite"}
+    assert {info.name for info in DEFAULT_TARGETS} == {"onnx", "coreml", "executorch", "tflite"}
 
 
 def test_what_a_target_does_not_take() -> None:
@@ -103,7 +106,7 @@ def test_missing_extra(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is loaded or converted, and with the command that helps."""
-    monkeypatch.setattr(capabilities, "installed", lambda info: not info.needs)
+    monkeypatch.setattr(capabilities, "installed", lambda info: not info.required_modules)
     assert run(cli.app, "all", "--task", "backbone", "--size", "64", "--out", tmp_path) == 2
     assert "pip install 'lvt-mobile[coreml,executorch,tflite]'" in one_line_error(capfd)
     assert list(tmp_path.iterdir()) == []
@@ -128,7 +131,7 @@ def test_neural_engine_finds_nothing_against_classification_and_semantic(tmp_pat
     target = load_target("coreml")
     for task, size in (("classification", (64, 64)), ("semantic", (64, 96))):
         job = job_of(SPECS[task], size)
-        exported = exported_module(job, info, target.roi_align, rewritten=True)
+        exported = rewrite_model(job, info.recipe, target.roi_align)
         file = tmp_path / f"{task}.mlpackage"
         target.write(ConversionInput(exported, job.spec, job.size, "fp16", {}), file)
         placement = target.placement(file)
@@ -145,14 +148,14 @@ def test_core_ml_package_that_takes_pixels(tmp_path: Path) -> None:
     job = job_of(spec, (64, 96))
     (*_, normalise) = job.preprocessing.steps
     assert isinstance(normalise, Normalise)
-    model = rewrite(job.source.model, info.recipe)
+    model = rewrite(job.reference, info.recipe)
     file = tmp_path / "pixels.mlpackage"
     target.write(
         ConversionInput(model, spec, job.size, "fp32", {"lvt.task": "semantic"}, normalise), file
     )
     image = job.preprocessing(read_image(packaged_photos()[0]))
     actual = target.open_session(file).run(image)["logits"]
-    expected = reference_session(job.source.model, spec).run(image)["logits"]
+    expected = reference_session(job.reference, spec).run(image)["logits"]
     np.testing.assert_allclose(actual, expected, atol=1e-4)
     assert list(load(file).inputs) == ["image"]
     assert read_metadata(file)["lvt.task"] == "semantic"
@@ -166,7 +169,7 @@ def test_evaluator_equals_core_ml(precision: Precision, tmp_path: Path) -> None:
     from export.targets.coreml.session import CoreMLSession, EvaluatorSession
 
     job, target = job_of(SPECS["semantic"], (64, 96)), load_target("coreml")
-    exported = exported_module(job, target_info("coreml"), target.roi_align, rewritten=True)
+    exported = rewrite_model(job, target_info("coreml").recipe, target.roi_align)
     file = tmp_path / "model.mlpackage"
     target.write(ConversionInput(exported, job.spec, job.size, precision, {}), file)
     images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
@@ -181,7 +184,7 @@ def test_executorch_metadata_are_named_constants(tmp_path: Path) -> None:
     from export.targets.executorch.program import read_metadata
 
     job, target = job_of(SPECS["backbone"], (64, 64)), load_target("executorch")
-    exported = exported_module(job, info, target.roi_align, rewritten=True)
+    exported = rewrite_model(job, info.recipe, target.roi_align)
     file = tmp_path / "model.pte"
     target.write(
         ConversionInput(exported, job.spec, job.size, "fp32", {"lvt.labels": "Straße"}), file

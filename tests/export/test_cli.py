@@ -22,9 +22,12 @@ from export import pipeline as exporter
 from export.artifact.reader import open_artifact
 from export.cli import export as cli
 from export.cli import run as run_cli
-from export.pipeline import ExportResult, ParityError, export_artifact
+from export.errors import ParityError
+from export.parity import verify
+from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
-from export.predict.render import write_labels
+from export.predict.prediction import SemanticPrediction
+from export.predict.render import write_label_map
 from export.targets import load_target
 from lvt.config import LVT
 from lvt.data.preprocessing import packaged_photos, read_image
@@ -92,13 +95,15 @@ def test_run_writes_the_labels(tiny_export: ExportResult, tmp_path: Path) -> Non
     outputs = load_target("onnx").open_session(artifact.path).run(artifact.preprocessing(picture))
     with Image.open(labels) as written:
         found = np.asarray(written)
-    assert np.array_equal(found, artifact.answer(outputs, picture.shape[:2]))
+    prediction = artifact.decode(outputs, picture.shape[:2])
+    assert isinstance(prediction, SemanticPrediction)
+    assert np.array_equal(found, prediction.label_map)
 
 
 @pytest.mark.parametrize("classes", [256, 300])
 def test_labels_of_many_classes(classes: int, tmp_path: Path) -> None:
     labels = np.arange(classes).reshape(2, -1)
-    write_labels(labels, tmp_path / "labels.png")
+    write_label_map(labels, tmp_path / "labels.png")
     with Image.open(tmp_path / "labels.png") as written:
         assert np.array_equal(np.asarray(written), labels)
 
@@ -320,7 +325,7 @@ def test_interrupt_leaves_nothing(
     def interrupt(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exporter, "compare", interrupt)
+    monkeypatch.setattr(verify, "compare", interrupt)
     assert run(cli.app, "onnx", "--ckpt", tiny_checkpoint, "--out", tmp_path) == 130
     assert capfd.readouterr().err.strip() == "interrupted"
     assert list(tmp_path.iterdir()) == []

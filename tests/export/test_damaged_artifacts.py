@@ -13,8 +13,9 @@ from hypothesis import given
 from PIL import Image
 
 from device_bench.cli import bench as bench_cli
-from export.artifact.android_assets import put_into
-from export.artifact.reader import manifest_path, open_artifact
+from export.artifact.android_assets import copy_artifact
+from export.artifact.files import manifest_path
+from export.artifact.reader import open_artifact
 from export.cli import eval as eval_cli
 from export.cli import run as run_cli
 from export.pipeline import ExportResult
@@ -131,5 +132,5 @@ def test_every_command_notices_another_file(
 def test_an_app_is_not_given_another_file(tampered: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     with pytest.raises(UserError, match="SHA-256 differs"):
-        put_into(models, tampered)
+        copy_artifact(models, tampered)
     assert list(models.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Metrics come out the same whoever computes the answers, and are those of the definition."""
+"""Metrics are those of the definition, and the same for the reference and for artifacts."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from export.artifact.reader import open_artifact
 from export.cli import eval as eval_cli
 from export.cli import run as run_cli
+from export.evaluation.evaluate import evaluate
+from export.evaluation.labelled_data import HeldOutScenes, LabelledData
 from export.pipeline import ExportResult
-from export.predict.evaluation import (
-    DemoScenes,
-    LabelledData,
-    evaluate,
-    open_artifact_subject,
-    open_reference_subject,
-)
+from export.predict.prediction import ClassPrediction, SemanticPrediction
+from export.predict.predictor import Predictor, artifact_predictor, reference_predictor
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.data.datasets import CocoPanoptic, MaskFolder
 from lvt.data.metrics import confusion_matrix, mean_iou
@@ -30,6 +29,12 @@ from lvt.panoptic.quality import PanopticQuality
 from tests.conftest import TINY
 from tests.export.test_cli import one_line_error, run
 from tests.lvt.test_datasets import as_prediction
+
+
+def label_map(predictor: Predictor, picture: NDArray[np.uint8]) -> NDArray[np.int64]:
+    prediction = predictor.predict(picture)
+    assert isinstance(prediction, SemanticPrediction)
+    return prediction.label_map
 
 
 @pytest.fixture
@@ -47,8 +52,8 @@ def test_reference_and_artifact_agree(
     tiny_export: ExportResult, tiny_checkpoint: Path, mask_folder: Path
 ) -> None:
     """The same figures from the checkpoint in PyTorch and from the file in its runtime."""
-    artifact = open_artifact_subject(tiny_export.path)
-    reference = open_reference_subject(tiny_checkpoint)
+    artifact = artifact_predictor(open_artifact(tiny_export.path))
+    reference = reference_predictor(tiny_checkpoint)
     data = LabelledData(mask_folder).open("semantic", artifact.labels.names)
     left, right = evaluate(artifact, data), evaluate(reference, data)
     assert left.images == right.images == 3
@@ -60,22 +65,22 @@ def test_mean_iou_is_that_of_one_confusion_matrix(
     tiny_export: ExportResult, mask_folder: Path
 ) -> None:
     """Averaging over pictures instead of pooling them would give another figure."""
-    subject = open_artifact_subject(tiny_export.path)
+    predictor = artifact_predictor(open_artifact(tiny_export.path))
     matrix = sum(
-        confusion_matrix(subject.answer(sample.image), sample.labels, 3)  # type: ignore[arg-type]
+        confusion_matrix(label_map(predictor, sample.image), sample.labels, 3)
         for sample in MaskFolder(mask_folder, 3)
     )
-    result = evaluate(subject, LabelledData(mask_folder).open("semantic", subject.labels.names))
+    result = evaluate(predictor, LabelledData(mask_folder).open("semantic", predictor.labels.names))
     assert isinstance(matrix, np.ndarray)
     assert result.figures["mIoU"] == pytest.approx(100 * mean_iou(matrix))
     assert result.details["confusion"] == matrix.tolist()
 
 
 def test_limit_and_progress(tiny_export: ExportResult, mask_folder: Path) -> None:
-    subject = open_artifact_subject(tiny_export.path)
+    predictor = artifact_predictor(open_artifact(tiny_export.path))
     seen: list[tuple[int, int]] = []
-    data = LabelledData(mask_folder).open("semantic", subject.labels.names)
-    result = evaluate(subject, data, limit=2, tick=lambda *now: seen.append(now))
+    data = LabelledData(mask_folder).open("semantic", predictor.labels.names)
+    result = evaluate(predictor, data, limit=2, progress=lambda *now: seen.append(now))
     assert result.images == 2
     assert seen == [(1, 2), (2, 2)]
 
@@ -117,23 +122,21 @@ def test_errors(
 
 def test_demo_scenes_need_the_demo_classes() -> None:
     with pytest.raises(UserError, match="demonstration model"):
-        DemoScenes(3, ("a", "b"))
+        HeldOutScenes(3, ("a", "b"))
 
 
 def test_official_transform_of_a_checkpoint(tiny_checkpoint: Path) -> None:
     """Any size goes through the reference; the answer has the picture's size."""
-    subject = open_reference_subject(tiny_checkpoint, official_transform=True)
+    predictor = reference_predictor(tiny_checkpoint, official_transform=True)
     picture = np.zeros((60, 200, 3), np.uint8)
-    labels = subject.answer(picture)
-    assert isinstance(labels, np.ndarray)
-    assert labels.shape == (60, 200)
+    assert label_map(predictor, picture).shape == (60, 200)
 
 
 def test_panoptic_reference_and_artifact_agree(demo_export: ExportResult) -> None:
     """PQ of the file against PQ of `LVTPanoptic.predict`, which knows no slots or bounds."""
-    artifact = open_artifact_subject(demo_export.path)
-    reference = open_reference_subject(Path("demo"))
-    scenes = DemoScenes(6, artifact.labels.names)
+    artifact = artifact_predictor(open_artifact(demo_export.path))
+    reference = reference_predictor(Path("demo"))
+    scenes = HeldOutScenes(6, artifact.labels.names)
     left, right = evaluate(artifact, scenes), evaluate(reference, scenes)
     assert left.figures["PQ"] == pytest.approx(right.figures["PQ"], abs=0.2)
     assert left.figures["PQ"] > 60
@@ -174,16 +177,17 @@ def test_classification_counts_hits(tmp_path: Path) -> None:
     names = tuple(f"c{i}" for i in range(7))
     meta = CheckpointMeta(class_names=names, input_size=(32, 32))
     write_checkpoint(checkpoint, build_random(spec), spec, meta)
-    subject = open_reference_subject(checkpoint)
+    predictor = reference_predictor(checkpoint)
     picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    ranked = subject.answer(picture)
-    assert isinstance(ranked, list)
+    prediction = predictor.predict(picture)
+    assert isinstance(prediction, ClassPrediction)
+    ranked = prediction.classes
     for place in (0, 3, 6):  # best, among the first five, last
         folder = tmp_path / "data" / names[ranked[place].index]
         folder.mkdir(parents=True)
         Image.fromarray(picture).save(folder / "a.png")
     result = evaluate(
-        subject, LabelledData(tmp_path / "data").open("classification", subject.labels.names)
+        predictor, LabelledData(tmp_path / "data").open("classification", predictor.labels.names)
     )
     assert result.figures["top-1"] == pytest.approx(100 / 3)
     assert result.figures["top-5"] == pytest.approx(200 / 3)

@@ -10,17 +10,21 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 import export.artifact.manifest as manifest
 import export.pipeline as exporter
-from export.artifact.reader import manifest_path, open_artifact, write_manifest
+from export.artifact.files import manifest_path, write_manifest
+from export.artifact.reader import open_artifact
 from export.capabilities import TARGETS, Recipe, installed
+from export.errors import ConversionError, ParityError
 from export.panoptic.graph import PanopticGraph
+from export.parity import verify
 from export.parity.compare import TOLERANCES, Tolerance, compare
 from export.parity.localize import first_deviation
-from export.pipeline import ExportResult, ParityError, export_artifact
-from export.plan import ExportRequest, prepare
+from export.pipeline import ExportResult, export_artifact
+from export.plan import ExportRequest, resolve_model
 from export.rewrite import rewrite
 from export.rewrite.mlp import PointwiseMlp
 from export.session import Outputs, TorchSession
@@ -182,6 +186,32 @@ def break_first_mlp(model: nn.Module, recipe: Recipe) -> nn.Module:
     stage = broken.get_submodule("backbone.backbone.0.1.0")
     stage.mlp = ScaledMlp(stage.mlp)
     return broken
+
+
+class BrokenSession:
+    """A session with an error of its own."""
+
+    def run(self, image: NDArray[np.float32]) -> Outputs:
+        raise ValueError("broken")
+
+
+def test_an_error_of_the_runtime_is_reported_as_such(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_target, "open_session", lambda _path: BrokenSession())
+    with pytest.raises(ConversionError, match="the file does not run: ValueError: broken"):
+        export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_our_own_is_not_blamed_on_the_file(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a bug in the reference or the comparison would send users to the converter."""
+    monkeypatch.setattr(verify, "reference_session", lambda _model, _spec: BrokenSession())
+    with pytest.raises(ValueError, match="^broken$"):
+        export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_rewrite_fails_parity_and_is_located(
@@ -366,9 +396,9 @@ def test_panoptic_macs_are_the_paper_s() -> None:
     """Table 5: 5.4 M parameters, 56.4 GFLOPs (at 800x1216, all 1000 proposals, 100 masks)."""
     spec = default_spec("panoptic")
     request = ExportRequest("onnx", task="panoptic", size=(800, 1216))
-    job = prepare(request)
+    job = resolve_model(request)
     assert job.spec.panoptic == spec.panoptic
-    graph = PanopticGraph(job.source.model, spec.panoptic, job.size, manifest._uncounted_roi_align)
-    counted = manifest._macs(job, graph)
-    assert counted["reference"] / 1e9 == pytest.approx(56.4, abs=0.05)
-    assert sum(p.numel() for p in job.source.model.parameters()) == 5_349_770
+    graph = PanopticGraph(job.reference, spec.panoptic, job.size, manifest._uncounted_roi_align)
+    counted = manifest._module_macs(graph, job.size)
+    assert counted / 1e9 == pytest.approx(56.4, abs=0.05)
+    assert sum(p.numel() for p in job.reference.parameters()) == 5_349_770

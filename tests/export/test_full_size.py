@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from export.artifact.reader import open_artifact
 from export.capabilities import TARGETS, Precision, installed
+from export.evaluation.evaluate import evaluate
+from export.evaluation.labelled_data import HeldOutScenes
 from export.pipeline import export_artifact
 from export.plan import ExportRequest
-from export.predict.evaluation import (
-    DemoScenes,
-    evaluate,
-    open_artifact_subject,
-    open_reference_subject,
-)
+from export.predict.predictor import artifact_predictor, reference_predictor
 from lvt.data.preprocessing import packaged_photos
 
 pytestmark = pytest.mark.slow
@@ -68,8 +66,8 @@ def test_camvid(
 
 @pytest.fixture(scope="module")
 def reference_pq() -> float:
-    subject = open_reference_subject(Path("demo"))
-    return evaluate(subject, DemoScenes(100, subject.labels.names)).figures["PQ"]
+    predictor = reference_predictor(Path("demo"))
+    return evaluate(predictor, HeldOutScenes(100, predictor.labels.names)).figures["PQ"]
 
 
 @pytest.mark.parametrize(("target", "precision"), CELLS)
@@ -85,6 +83,6 @@ def test_demonstration_model(
     if result.placement.partitions is not None:
         assert result.placement.partitions <= PARTITIONS[target]
         assert set(result.placement.outside) <= OUTSIDE[target]
-    subject = open_artifact_subject(result.path, threads=1)
-    scenes = DemoScenes(100, subject.labels.names)
-    assert abs(evaluate(subject, scenes).figures["PQ"] - reference_pq) <= PQ_MARGIN
+    predictor = artifact_predictor(open_artifact(result.path), threads=1)
+    scenes = HeldOutScenes(100, predictor.labels.names)
+    assert abs(evaluate(predictor, scenes).figures["PQ"] - reference_pq) <= PQ_MARGIN

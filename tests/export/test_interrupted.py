@@ -17,10 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from export.artifact.reader import manifest_path, open_artifact, publish_artifact
+from export.artifact.files import manifest_path, publish_artifact
+from export.artifact.reader import open_artifact
 from export.capabilities import TARGETS, installed
 from export.cli import export as cli
-from export.pipeline import ConversionError, ExportResult, failing_as_conversion
+from export.errors import ConversionError
+from export.pipeline import ExportResult, conversion_errors
 from lvt.errors import UserError
 from lvt.support.files import directory_lock, publish
 from lvt.support.signals import convert_interrupts
@@ -114,7 +116,7 @@ def test_ctrl_c_that_a_converter_takes_for_its_own_error() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def convert() -> None:
-        with failing_as_conversion("conversion failed"):
+        with conversion_errors("conversion failed"):
             try:
                 signal.raise_signal(signal.SIGINT)
             except KeyboardInterrupt as error:
@@ -174,7 +176,7 @@ def test_ctrl_c_between_the_two_renames(
         publish(source, destination)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("export.artifact.reader.publish", interrupted)
+    monkeypatch.setattr("export.artifact.files.publish", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -228,7 +230,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from export.artifact.reader import manifest_path, publish_artifact
+from export.artifact.files import manifest_path, publish_artifact
 from lvt.support.files import directory_lock, atomic_folder
 name, out = sys.argv[1], Path(sys.argv[2])
 print("ready", flush=True)

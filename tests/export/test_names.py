@@ -10,7 +10,7 @@ import torch
 
 from export.cli import eval as eval_cli
 from export.cli import export as cli
-from export.plan import ExportRequest, prepare
+from export.plan import ExportRequest, resolve_model
 from lvt.errors import UserError
 from lvt.models import build_random
 from tests.artifact_fixtures import TINY_SEMANTIC
@@ -29,10 +29,10 @@ def unnamed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_checkpoint_without_names_is_told(unnamed: Path) -> None:
-    job = prepare(ExportRequest("onnx", checkpoint=unnamed, size=(64, 96)))
+    job = resolve_model(ExportRequest("onnx", checkpoint=unnamed, size=(64, 96)))
     assert job.labels is not None
     assert job.labels.names == ("class 0", "class 1", "class 2")
-    (note,) = job.source.meta.notes
+    (note,) = job.notes
     assert note == (
         "the checkpoint names no classes: they are called class 0 to class 2; --names FILE gives "
         "names"
@@ -42,11 +42,11 @@ def test_a_checkpoint_without_names_is_told(unnamed: Path) -> None:
 def test_names_and_colours_of_the_user(unnamed: Path, tmp_path: Path) -> None:
     file = tmp_path / "names.json"
     file.write_text(json.dumps({"names": ["sky", "car", "road"], "colours": [[1, 2, 3]] * 3}))
-    job = prepare(ExportRequest("onnx", checkpoint=unnamed, size=(64, 96), names=file))
+    job = resolve_model(ExportRequest("onnx", checkpoint=unnamed, size=(64, 96), names=file))
     assert job.labels is not None
     assert job.labels.names == ("sky", "car", "road")
     assert job.labels.colours == ((1, 2, 3),) * 3
-    assert job.source.meta.notes == ()
+    assert job.notes == ()
 
 
 def test_wrong_names_of_a_checkpoint_can_be_put_right(unnamed: Path, tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_wrong_names_of_a_checkpoint_can_be_put_right(unnamed: Path, tmp_path: P
     state = torch.load(unnamed, weights_only=True)
     torch.save({"state_dict": state, "meta": {"CLASSES": list("abcd")}}, path)
     with pytest.raises(UserError, match=r"names 4 classes but predicts 3; .* --names FILE"):
-        prepare(ExportRequest("onnx", checkpoint=path, size=(64, 96)))
+        resolve_model(ExportRequest("onnx", checkpoint=path, size=(64, 96)))
     names = tmp_path / "names.txt"
     names.write_text("a\nb\nc\n")
-    job = prepare(ExportRequest("onnx", checkpoint=path, size=(64, 96), names=names))
+    job = resolve_model(ExportRequest("onnx", checkpoint=path, size=(64, 96), names=names))
     assert job.labels is not None
     assert job.labels.names == ("a", "b", "c")
 

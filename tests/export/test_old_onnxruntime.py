@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.pipeline import ExportResult, _scene
+from export.pipeline import ExportResult
 from export.session import Outputs
 from export.targets.onnx import target
-from export.verify import remote_runner
+from export.verify.arm import remote_runner
 from lvt.data.metrics import sqnr_db
-from lvt.demo import HELD_OUT_SEEDS
+from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo.scenes import make_scene
 from tests.old_environments import call, old_python
 
 OLDEST = "onnxruntime==1.17.*"
@@ -50,7 +51,9 @@ def test_int8(tiny_int8: Path, pytestconfig: pytest.Config, tmp_path: Path) -> N
 def test_panoptic(demo_export: ExportResult, pytestconfig: pytest.Config, tmp_path: Path) -> None:
     from export.artifact.reader import open_artifact
 
-    image = open_artifact(demo_export.path).preprocessing(_scene(HELD_OUT_SEEDS[0]))
+    image = open_artifact(demo_export.path).preprocessing(
+        make_scene(HELD_OUT_SEEDS[0], DEMO_SIZE).image
+    )
     expected = target.open_session(demo_export.path).run(image)
     assert np.count_nonzero(expected["scores"]) >= 2
     for name, value in run_oldest(pytestconfig, demo_export.path, image, tmp_path).items():

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from export import paper_models as systems
+from export import paper_models
 from export.cli import export as cli
-from export.paper_models import PAPER_MODELS, Measured, PaperModel, markdown_table, measure
+from export.paper_models import PAPER_MODELS, CountedModel, PaperModel, count, markdown_table
 from lvt.config import PRESETS
 from tests.export.test_cli import run
 
 SEMANTIC_ABLATION = [s for s in PAPER_MODELS if (s.table, s.task) == (6, "semantic")]
 OTHERS = [s for s in PAPER_MODELS if s not in SEMANTIC_ABLATION]
 
-measured = functools.cache(measure)
+counted = functools.cache(count)
 
 
 def half_a_digit(figure: str) -> float:
@@ -27,7 +27,7 @@ def half_a_digit(figure: str) -> float:
 
 @pytest.mark.parametrize("system", OTHERS, ids=lambda s: f"{s.preset}-{s.task}")
 def test_figures_are_the_paper_s_as_printed(system: PaperModel) -> None:
-    found = measured(system)
+    found = counted(system)
     for value, figure in (
         (found.parameters / 1e6, system.parameters),
         (found.macs / 1e9, system.gmacs),
@@ -40,14 +40,14 @@ def test_figures_are_the_paper_s_as_printed(system: PaperModel) -> None:
 @pytest.mark.parametrize("system", SEMANTIC_ABLATION, ids=lambda s: s.preset)
 def test_figures_of_the_semantic_ablation(system: PaperModel) -> None:
     """8 k parameters less and 4% more multiply-accumulates, in all three; docs/models.md."""
-    found = measured(system)
+    found = counted(system)
     assert found.parameters / 1e6 == pytest.approx(float(system.parameters), abs=0.0095)
     assert found.macs / 1e9 / float(system.gmacs) == pytest.approx(1.04, abs=0.004)
 
 
 def test_what_csa_and_rasa_add_is_the_paper_s() -> None:
     """The differences within Table 6 are of the attentions alone, and agree."""
-    base, csa, rasa = (measured(s) for s in SEMANTIC_ABLATION)
+    base, csa, rasa = (counted(s) for s in SEMANTIC_ABLATION)
     assert (csa.macs - base.macs) / 1e9 == pytest.approx(12.38 - 12.28, abs=0.01)
     # The paper's counter does not see the shared kernel that is applied three times a recursion.
     unseen = 6 * 2 * 3 * 9 * 192 * (512 // 16) ** 2
@@ -57,16 +57,16 @@ def test_what_csa_and_rasa_add_is_the_paper_s() -> None:
 
 
 def test_every_preset_is_in_the_table() -> None:
-    assert {system.preset for system in PAPER_MODELS} == set(PRESETS)
+    assert {model.preset for model in PAPER_MODELS} == set(PRESETS)
 
 
 def test_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(systems, "measure", measured)  # counted once is enough
+    monkeypatch.setattr(paper_models, "count", counted)  # counted once is enough
     assert run(cli.app, "models", "--json") == 0
     output = capfd.readouterr()
     assert output.err == ""
     entries = json.loads(output.out)
-    assert [entry["preset"] for entry in entries] == [system.preset for system in PAPER_MODELS]
+    assert [entry["preset"] for entry in entries] == [model.preset for model in PAPER_MODELS]
     scaled = next(entry for entry in entries if entry["preset"] == "lvt_scaled")
     assert scaled["paper"] == {
         "table": 3,
@@ -79,5 +79,5 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[s
 
 def test_documentation_has_the_table_as_it_is() -> None:
     text = (Path(__file__).parents[2] / "docs" / "models.md").read_text("utf-8")
-    found: list[Measured] = [measured(system) for system in PAPER_MODELS]
+    found: list[CountedModel] = [counted(model) for model in PAPER_MODELS]
     assert markdown_table(found) in text

@@ -106,7 +106,7 @@ def test_export(target: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
         pytest.skip(f"needs lvt-mobile[{target}]")
     suffix = TARGETS[target].suffix
     code = command("export.cli.export", target, "--ckpt", tiny_checkpoint, "--out", f"m{suffix}")
-    if not TARGETS[target].folder:
+    if not TARGETS[target].is_directory:
         assert_quiet(code, tmp_path, f"m{suffix}", f"m{suffix}.json")
         return
     done, left = run_watched(code, tmp_path)

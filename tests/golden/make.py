@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from device_bench.measure.statistics import summarise
-from export.artifact.reader import SCHEMA, TensorInfo, content_sha256, write_manifest
+from export.artifact.files import content_sha256, write_manifest
+from export.artifact.manifest import TensorInfo
+from export.artifact.reader import SCHEMA
 from export.panoptic.session import PanopticReferenceSession
-from export.plan import ExportRequest, load_for_export
+from export.plan import ExportRequest, load_reference
 from lvt.data.labels import Labels
 from lvt.data.preprocessing import (
     AlignUp,
@@ -290,7 +292,7 @@ def _panoptic_answer(folder: Path, name: str, answer: PanopticMap) -> dict[str, 
 
 def _demo(folder: Path, pictures: Pictures) -> list[dict[str, Any]]:
     """What the demonstration model, as PyTorch runs it, says of a scene it has not seen."""
-    model = load_for_export(ExportRequest("onnx", checkpoint=Path("demo"))).model
+    model = load_reference(ExportRequest("onnx", checkpoint=Path("demo"))).model
     assert isinstance(model, LVTPanoptic)
     session = PanopticReferenceSession(model, DEMO_PANOPTIC)
     preprocessing = fixed_size("panoptic", DEMO_SIZE)

@@ -20,7 +20,8 @@ from lvt.errors import UserError
 from lvt.models import build_random
 from quantization.accuracy import LEAST_AGREEMENT, Budget, OutputJudge, _least_of_few
 from quantization.calibration import FEWEST, UNSEEN, WANTED, keep_some_out, read_calibration
-from quantization.pipeline import Quantizer, QuantizeRequest
+from quantization.pipeline import Quantizer
+from quantization.request import QuantizeRequest
 from tests.artifact_fixtures import TINY_SEMANTIC
 
 PREPROCESSING = fixed_size("semantic", (32, 48))
@@ -187,7 +188,7 @@ def test_a_silenced_class_does_not_silence_the_others(target: str, tmp_path: Pat
     result = Quantizer(request, steps.append).quantize(target)
     counted = [re.search(r"picture (\d+) of (\d+)", step) for step in steps]
     assert [(int(c[1]), int(c[2])) for c in counted if c] == [(1, 3), (2, 3), (3, 3)] * 2
-    assert "decode_head.linear_pred" in result.kept_float
+    assert "decode_head.linear_pred" in result.float_blocks
     # Sensitivities see the rounding of the outputs themselves: before it the block looks harmless.
     worst = min(result.sensitivities, key=lambda found: found.sqnr_db)
     assert worst.block == "decode_head.linear_pred"

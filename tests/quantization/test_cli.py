@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.artifact.reader import manifest_path, open_artifact
-from export.capabilities import TARGETS, installed, target_info
+from export.artifact.files import manifest_path
+from export.artifact.reader import open_artifact
+from export.capabilities import DEFAULT_TARGETS, TARGETS, installed, target_info
 from export.cli import eval as eval_cli
 from export.cli import export as export_cli
 from export.cli import run as run_cli
-from export.cli.options import ALL
+from export.evaluation.labelled_data import HeldOutScenes
 from export.panoptic.roi_align import separable_roi_align
-from export.pipeline import exported_module
-from export.plan import ExportRequest, prepare
-from export.predict.evaluation import DemoScenes
+from export.pipeline import rewrite_model
+from export.plan import ExportRequest, resolve_model
 from export.session import TorchSession
 from export.targets import load_target
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
@@ -34,9 +34,9 @@ from quantization.accuracy import Budget, LabelledJudge
 from quantization.backend_config import BACKEND_CONFIGS, RECIPES
 from quantization.calibrated_model import calibrate
 from quantization.calibration import read_calibration
+from quantization.candidate import MIN_SIMULATION_SQNR_DB
 from quantization.cli.quantize import app, parse_budget
 from quantization.graph import blocks, plan_quantization, trace
-from quantization.pipeline import MIN_SIMULATION_SQNR_DB
 from tests.conftest import TINY_ABLATION
 from tests.export.test_cli import one_line_error, run
 
@@ -46,7 +46,7 @@ TARGETS_HERE = [
         info.name,
         marks=pytest.mark.skipif(not installed(info), reason=f"needs lvt-mobile[{info.name}]"),
     )
-    for info in ALL
+    for info in DEFAULT_TARGETS
 ]
 
 
@@ -264,9 +264,9 @@ def test_budgets() -> None:
 
 def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
     """Boxes in int8 lose half of the panoptic quality; features lose next to nothing."""
-    job = prepare(ExportRequest("onnx", checkpoint=Path("demo")))
+    job = resolve_model(ExportRequest("onnx", checkpoint=Path("demo")))
     info = replace(target_info("onnx"), recipe=RECIPES["onnx"])
-    model = exported_module(job, info, separable_roi_align, rewritten=True)
+    model = rewrite_model(job, info.recipe, separable_roi_align)
     module = trace(model, job.size)
     plan = plan_quantization(module.graph, BACKEND_CONFIGS["onnx"])
     names = set(blocks(module.graph, plan.nodes))
@@ -283,7 +283,7 @@ def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
     }
     calibration = read_calibration(Path("demo"), job.preprocessing)
     study = calibrate(model, job.size, BACKEND_CONFIGS["onnx"], calibration.images[:4], "mse")
-    samples = DemoScenes(4, job.labels.names) if job.labels else None
+    samples = HeldOutScenes(4, job.labels.names) if job.labels else None
     assert samples is not None
     judge = LabelledJudge(job, samples, TorchSession(model, job.spec), Budget(points=1.0))
     assert judge.judge(TorchSession(study.simulated(), job.spec)).within

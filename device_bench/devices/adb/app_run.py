@@ -21,7 +21,8 @@ from device_bench.devices.adb.device import Device
 from device_bench.devices.adb.run_types import Job, StopError, Tick, Timed
 from device_bench.measure.statistics import finite
 from device_bench.measure.warmup import WarmUp
-from export.artifact.reader import Artifact, manifest_path
+from export.artifact.files import manifest_path
+from export.artifact.reader import Artifact
 from lvt.errors import UserError
 
 PACKAGE = "org.lvtmobile.app"

@@ -21,6 +21,7 @@ from PIL import Image
 
 from export.artifact.reader import Artifact, open_artifact
 from export.parity.compare import TOLERANCES, ParityReport, Tolerance, compare
+from export.predict.prediction import ClassPrediction
 from export.session import Outputs, RecordedSession, Session
 from export.targets import load_target
 from lvt.data.images import PictureError, decode
@@ -28,16 +29,12 @@ from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
-from lvt.panoptic.fusion import PanopticMap
-from lvt.postprocessing import ClassScore
-from lvt.visualisation import panoptic_overlay, semantic_overlay
-from quantization.pipeline import MIN_SIMULATION_SQNR_DB
+from quantization.candidate import MIN_SIMULATION_SQNR_DB
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
 _INT8 = Tolerance(relative_error=1.0, sqnr_db=MIN_SIMULATION_SQNR_DB, agreement=0.0, unpaired=1.0)
-_SHOWN_CLASSES = 5
 _MOST_PIXELS = 16_000_000
 _DTYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4")}
 
@@ -150,24 +147,14 @@ class Served:
 
     def answer(self, picture: Picture, outputs: Outputs) -> dict[str, Any]:
         """What the outputs say of a picture, to look at: a picture, or the best classes."""
-        found = self.artifact.answer(outputs, (picture.shape[0], picture.shape[1]))
-        labels = self.artifact.labels
-        if found is None or labels is None:
+        prediction = self.artifact.decode(outputs, (picture.shape[0], picture.shape[1]))
+        if prediction is None:
             return {"picture": None, "rows": []}
-        if isinstance(found, list):
-            rows = [_class_row(score, labels.names) for score in found[:_SHOWN_CLASSES]]
+        if isinstance(prediction, ClassPrediction):
+            rows = [[name, f"{probability:.1%}"] for name, probability in prediction.best()]
             return {"picture": None, "rows": rows}
-        if isinstance(found, PanopticMap):
-            scores = outputs["scores"][outputs["scores"] > 0]
-            overlay = panoptic_overlay(picture, found, scores, labels)
-        else:
-            overlay = semantic_overlay(picture, found, labels)
-        data = base64.b64encode(_encoded(overlay)).decode()
+        data = base64.b64encode(_encoded(prediction.overlay(picture))).decode()
         return {"picture": f"data:image/png;base64,{data}", "rows": []}
-
-
-def _class_row(score: ClassScore, names: Sequence[str]) -> list[str]:
-    return [names[score.index], f"{score.probability:.1%}"]
 
 
 def serve_artifact(

@@ -106,7 +106,7 @@ def test_a_damaged_asset_is_one_line(target: Any, tmp_path: Path) -> None:
 def test_the_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(capabilities, "installed", lambda info: not info.needs)
+    monkeypatch.setattr(capabilities, "installed", lambda info: not info.required_modules)
     options = ("--task", "backbone", "--size", "64", "--out", tmp_path)
     assert run(cli.app, "coreai", *options) == 2
     assert "pip install 'lvt-mobile[coreai]'" in one_line_error(capfd)

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from export.artifact.reader import manifest_path, write_manifest
+from export.artifact.files import manifest_path, write_manifest
 from export.capabilities import TARGETS, installed
 from export.cli import run as run_cli
 from export.session import Outputs, TorchSession

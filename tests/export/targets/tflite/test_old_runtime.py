@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from export.capabilities import target_info
-from export.pipeline import _scene, exported_module
-from export.plan import ExportRequest, prepare
+from export.pipeline import rewrite_model
+from export.plan import ExportRequest, resolve_model
 from export.session import TorchSession
 from lvt.data.metrics import sqnr_db
-from lvt.demo import HELD_OUT_SEEDS
+from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo.scenes import make_scene
 from tests.export.targets.tflite.conftest import RunOld, TinyFiles
 
 pytest.importorskip("litert_torch", reason="needs the extra lvt-mobile[tflite]")
@@ -39,11 +40,11 @@ def test_old_runtime_reads_half_weights(tiny_files: TinyFiles, run_old: RunOld) 
 @pytest.mark.slow
 def test_old_runtime_runs_the_panoptic_graph(run_old: RunOld, tmp_path: Path) -> None:
     """Top-k, suppression and RoIAlign included, on a scene with things to detect."""
-    job = prepare(ExportRequest("tflite", checkpoint=Path("demo")))
-    graph = exported_module(job, target_info("tflite"), tflite_target.roi_align, rewritten=True)
+    job = resolve_model(ExportRequest("tflite", checkpoint=Path("demo")))
+    graph = rewrite_model(job, target_info("tflite").recipe, tflite_target.roi_align)
     path = tmp_path / "demo.tflite"
     tflite_target.write(ConversionInput(graph, job.spec, job.size, "fp32", {}), path)
-    image = job.preprocessing(_scene(HELD_OUT_SEEDS[0]))
+    image = job.preprocessing(make_scene(HELD_OUT_SEEDS[0], DEMO_SIZE).image)
     expected = TorchSession(graph, job.spec).run(image)
     assert np.count_nonzero(expected["scores"]) >= 2
     for actual in (tflite_target.open_session(path).run(image), run_old(path, image)):

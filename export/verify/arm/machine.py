@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from export.pipeline import Progress
-from export.verify.cpus import Cpu
+from export.verify.arm.cpus import Cpu
 from lvt.errors import UserError
 from lvt.support.files import atomic_folder, cache_folder, publish_folder
 

@@ -1,0 +1,1 @@
+"""Task metrics of artifacts and of the reference on labelled pictures."""

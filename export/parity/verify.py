@@ -1,0 +1,95 @@
+"""Verify: the written file, in its runtime, against the reference on real pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from export.errors import ParityError
+from export.parity.compare import TOLERANCES, ParityReport, compare
+from export.parity.localize import first_deviation
+from export.plan import ExportPlan
+from export.reference import reference_session
+from export.session import Outputs, Session
+from export.targets import Target
+from lvt.data.preprocessing import list_images, packaged_photos, read_image
+from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo.scenes import make_scene
+
+LazyPicture = Callable[[], NDArray[np.uint8]]
+"""Reads or generates a picture (H, W, 3) uint8 RGB when called."""
+
+_PARITY_SCENES = 4
+
+
+def parity_pictures(plan: ExportPlan) -> list[LazyPicture]:
+    """The packaged photos, the user's pictures, and generated scenes for panoptic models.
+
+    The scenes contain objects that the demonstration model detects.
+    """
+    paths = packaged_photos() + (list_images(plan.images) if plan.images else [])
+    pictures: list[LazyPicture] = [partial(read_image, path) for path in paths]
+    if plan.model.spec.panoptic is not None:
+        pictures += [partial(_scene, seed) for seed in HELD_OUT_SEEDS[:_PARITY_SCENES]]
+    return pictures
+
+
+def _scene(seed: int) -> NDArray[np.uint8]:
+    return make_scene(seed, DEMO_SIZE).image
+
+
+def verify_parity(
+    plan: ExportPlan,
+    target: Target,
+    module: nn.Module,
+    file: Path,
+    session: Session,
+    pictures: list[LazyPicture],
+    progress: Callable[[str], None],
+) -> ParityReport:
+    """Compares the written file with the reference.
+
+    Args:
+        plan: the artifact.
+        target: its format.
+        module: what was converted.
+        file: the written file.
+        session: runs the file.
+        pictures: to compare on.
+        progress: called with each step.
+
+    Raises:
+        ParityError: the difference is larger than the tolerance of the precision.
+    """
+    model = plan.model
+
+    def tensors() -> Iterator[NDArray[np.float32]]:
+        for picture in pictures:
+            yield model.preprocessing(picture())
+
+    parity = compare(
+        reference_session(model.reference, model.spec),
+        session,
+        tensors(),
+        model.spec,
+        TOLERANCES[plan.precision],
+    )
+    if parity.passed:
+        return parity
+    progress(f"{plan.target.name}: looking for the first module that deviates")
+    image = model.preprocessing(pictures[parity.worst_image]())
+
+    def file_outputs(names: list[str]) -> Outputs:
+        return target.module_outputs(file, image, names)
+
+    # Unrewritten files keep the modules that the target's own rewrites would replace.
+    recipe = plan.recipe or plan.target.recipe
+    minimum = TOLERANCES[plan.precision].sqnr_db
+    start = first_deviation(model.reference, module, recipe, file_outputs, image, minimum)
+    where = str(start) if start else "the module where it starts could not be determined"
+    raise ParityError(f"{plan.target.name}: parity failed: " + "; ".join([*parity.failures, where]))

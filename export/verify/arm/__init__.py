@@ -1,0 +1,1 @@
+"""Runs artifacts on emulated phone processors: the kernels of phones, without a phone."""

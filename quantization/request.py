@@ -1,0 +1,36 @@
+"""What the user asks of a quantization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from export.evaluation.labelled_data import LabelledData
+from export.plan import ExportRequest
+from quantization.accuracy import Budget
+from quantization.methods import Method
+
+
+@dataclass(frozen=True)
+class QuantizeRequest:
+    """What to quantize and how.
+
+    Attributes:
+        export: target, checkpoint, input size and so on, as for a float export.
+        calib: folder of calibration pictures, or `demo` for generated scenes.
+        method: how activation ranges are chosen. None: the method with the highest SQNR.
+        budget: maximum loss of accuracy.
+        data: labelled pictures to measure the budget on. None: the outputs are compared.
+        keep_float: blocks that stay in float in any case.
+        weights_only: int8 weights with float activations.
+        qat_steps: number of fine-tuning steps, used only if blocks would have to stay in float.
+    """
+
+    export: ExportRequest
+    calib: str | Path
+    method: Method | None = None
+    budget: Budget = field(default_factory=Budget)
+    data: LabelledData | None = None
+    keep_float: tuple[str, ...] = ()
+    weights_only: bool = False
+    qat_steps: int = 0
