@@ -209,7 +209,7 @@ def test_an_error_of_our_own_is_not_blamed_on_the_file(
 ) -> None:
     """Else a bug in the reference or the comparison would send users to the converter."""
     monkeypatch.setattr(verify, "reference_session", lambda _model, _spec: BrokenSession())
-    with pytest.raises(ValueError, match="^broken$"):
+    with pytest.raises(ValueError, match=r"^broken$"):
         export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint))
     assert list(tmp_path.iterdir()) == []
 
