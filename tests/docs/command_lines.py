@@ -1,6 +1,6 @@
-"""Whether a command line could be run: programs, subcommands, options and their values.
+"""Check command lines without running them: programs, subcommands, options and their values.
 
-Nothing is run, and no file has to exist.
+The files that a command names need not exist.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from quantization.methods import METHODS
 from tests.docs.pages import ROOT
 
 FOREIGN = frozenset({".", "adb", "echo", "java"})
-"""Programs of others, whose options are not looked at."""
+"""External programs, whose options are not checked."""
 
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 class NotRunnableError(Exception):
-    """The command line would be refused."""
+    """The command line is not valid."""
 
 
 def _one_of(*known: str) -> Callable[[str], Any]:
     def check(value: str) -> None:
         if value not in known:
-            raise NotRunnableError(f"{value!r} is none of {', '.join(known)}")
+            raise NotRunnableError(f"{value!r} is not one of {', '.join(known)}")
 
     return check
 
@@ -51,18 +51,18 @@ _VALUES: dict[str, Callable[[str], Any]] = {
     "size": parse_size,
     "budget": parse_budget,
 }
-"""Values that the commands check themselves, after parsing."""
+"""Checks of values that the commands validate after parsing."""
 
 
 @cache
 def application(script: str) -> Any:
-    """The click command behind one of our scripts."""
+    """Return the click command of a script in pyproject.toml."""
     module, _, name = _PROJECT["scripts"][script].partition(":")
     return typer.main.get_command(getattr(importlib.import_module(module), name))
 
 
 def _parsed(command: Any, name: str, words: list[str]) -> dict[str, Any]:
-    """The parameters of the innermost command, after click has parsed them."""
+    """Return the parameters of the innermost command as click parses them."""
     context = command.make_context(name, words)
     while hasattr(context.command, "resolve_command"):
         rest = [*context._protected_args, *context.args]
@@ -72,10 +72,10 @@ def _parsed(command: Any, name: str, words: list[str]) -> dict[str, Any]:
 
 
 def check_ours(script: str, words: list[str]) -> None:
-    """One of our commands.
+    """Check a command of lvt-mobile.
 
     Raises:
-        NotRunnableError: an unknown subcommand or option, a missing or impossible value.
+        NotRunnableError: unknown subcommand or option, missing or invalid value.
     """
     if script not in _PROJECT["scripts"]:
         raise NotRunnableError(f"no command {script}")
@@ -87,7 +87,7 @@ def check_ours(script: str, words: list[str]) -> None:
                     _VALUES[name](str(single))
     except NotRunnableError:
         raise
-    except Exception as error:  # click's usage errors, our own
+    except Exception as error:  # click's usage errors and UserError
         raise NotRunnableError(getattr(error, "message", None) or str(error)) from error
 
 
@@ -100,7 +100,7 @@ def _check_make(_program: str, words: list[str]) -> None:
 
 def _check_python(_program: str, words: list[str]) -> None:
     if words[:1] != ["-m"]:
-        raise NotRunnableError("only python -m MODULE is known here")
+        raise NotRunnableError("only python -m MODULE is supported here")
     module = ROOT.joinpath(*words[1].split("."))
     known = words[1] == "venv" or module.with_suffix(".py").is_file()
     if not known and not (module / "__main__.py").is_file():
@@ -109,7 +109,7 @@ def _check_python(_program: str, words: list[str]) -> None:
 
 def _check_pip(_program: str, words: list[str]) -> None:
     if words[:1] != ["install"]:
-        raise NotRunnableError("only pip install is known here")
+        raise NotRunnableError("only pip install is supported here")
     for word in words[1:]:
         for extra in re.findall(r"\[([^\]]+)\]", word):
             unknown = set(extra.split(",")) - set(_PROJECT["optional-dependencies"])
@@ -133,10 +133,10 @@ _CHECKS: dict[str, Callable[[str, list[str]], None]] = {
 
 
 def check(words: tuple[str, ...]) -> None:
-    """Any command line of the pages.
+    """Check a command line of the pages.
 
     Raises:
-        NotRunnableError: it would be refused, or its program is not known here.
+        NotRunnableError: the command line is not valid, or its program is unknown.
     """
     program, *rest = words
     if program in FOREIGN or (ROOT / program).is_file():
@@ -146,7 +146,7 @@ def check(words: tuple[str, ...]) -> None:
     elif program in _CHECKS:
         _CHECKS[program](program, rest)
     else:
-        raise NotRunnableError(f"the program {program} is not known here")
+        raise NotRunnableError(f"unknown program {program}")
 
 
 def _all_commands(command: Any) -> Iterator[Any]:
@@ -157,14 +157,14 @@ def _all_commands(command: Any) -> Iterator[Any]:
 
 @cache
 def options(script: str) -> frozenset[str]:
-    """The options of one of our commands and of its subcommands."""
-    found = {"--help", "-h"}
+    """Return the options of a script and of its subcommands."""
+    names = {"--help", "-h"}
     for command in _all_commands(application(script)):
         for parameter in command.params:
-            found.update([*parameter.opts, *parameter.secondary_opts])
-    return frozenset(option for option in found if option.startswith("-"))
+            names.update([*parameter.opts, *parameter.secondary_opts])
+    return frozenset(option for option in names if option.startswith("-"))
 
 
 def scripts() -> list[str]:
-    """Names of our commands."""
+    """Return the names of the scripts in pyproject.toml."""
     return list(_PROJECT["scripts"])

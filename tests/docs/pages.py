@@ -1,6 +1,6 @@
-"""What the pages say that can be checked: commands, options, paths, code and quoted messages.
+"""Parts of the pages that tests check: command lines, code blocks and inline code.
 
-Knows Markdown's fences and backticks, and no command of ours.
+Parses Markdown only; `command_lines` checks the commands.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Command:
     """One command line of a fenced block, without its comment.
 
     Attributes:
-        line: of the page, from 1.
-        words: as a shell splits them; the first is the program.
+        line: line number in the page, from 1.
+        words: the words as a shell splits them; the first is the program.
     """
 
     page: Path
@@ -41,7 +41,7 @@ class Command:
 
 
 def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:
-    """Line number and text of the fenced blocks of a language."""
+    """Yield line number and text of the fenced blocks of a language."""
     text = page.read_text("utf-8")
     for match in _FENCE.finditer(text):
         if match[1] == language:
@@ -49,8 +49,8 @@ def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:
 
 
 def commands(page: Path) -> list[Command]:
-    """The command lines of the `sh` blocks, in order; of a pipe, each of its commands."""
-    found = []
+    """Return the command lines of the `sh` blocks in order; a pipe gives one for each command."""
+    result = []
     for first, text in blocks(page, "sh"):
         lines = text.split("\n")
         start = 0
@@ -60,9 +60,9 @@ def commands(page: Path) -> list[Command]:
                 end += 1
             joined = " ".join(line.removesuffix("\\") for line in lines[start : end + 1])
             for words in _split(joined):
-                found.append(Command(page, first + start, words))
+                result.append(Command(page, first + start, words))
             start = end + 1
-    return found
+    return result
 
 
 def _split(line: str) -> Iterator[tuple[str, ...]]:
@@ -80,6 +80,6 @@ def _split(line: str) -> Iterator[tuple[str, ...]]:
 
 
 def inline_code(page: Path) -> list[str]:
-    """What stands between single backticks; line breaks in it are spaces."""
+    """Return the text between single backticks; line breaks become spaces."""
     prose = _FENCE.sub("", page.read_text("utf-8"))
     return [" ".join(match[1].split()) for match in _INLINE.finditer(prose)]

@@ -1,8 +1,8 @@
-"""Commands of README and docs: all of them parse, and those of the tutorial are run.
+"""Commands of README and docs: all of them are parsed, those of the tutorial are run.
 
-What is run: every `lvt-` command of docs/tutorial.md but those that need a phone, on a tiny model
-of a small size, with short measurements and one way to choose int8 ranges. All others are parsed
-by the commands' own parsers, options and values included, without running them.
+The tutorial's `lvt-` commands, except those that need a phone, run on a tiny model with a small
+input size, short measurements and one range method. All other commands are parsed by their own
+parsers, including options and values, without running them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from tests.docs.pages import PAGES, ROOT, commands, inline_code
 FOREIGN_OPTIONS = frozenset(
     {"--editable", "--es", "--omit-lockfile-registry-resolved", "--package-lock-only"}
 )
-"""Of pip, npm and Android's `am`, which pages mention in prose."""
+"""Options of pip, npm and Android's `am` that pages mention in prose."""
 
 SIZE, SMALL = "352x480", "64x96"
-"""The tutorial's, and what it is run at: 352x480 would take minutes."""
+"""Input size in the tutorial, and in the test: 352x480 would take minutes."""
 
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 @by_page
 def test_every_command_parses(page: Path) -> None:
-    """An option that was renamed would send readers into an error."""
+    """A renamed option would give readers an error."""
     bad = []
     for command in commands(page):
         try:
@@ -79,8 +79,8 @@ def test_every_option_in_prose_exists(page: Path) -> None:
         "rocket --launch",
     ],
 )
-def test_wrong_commands_are_noticed(line: str, tmp_path: Path) -> None:
-    """The check of the checker."""
+def test_invalid_commands_are_detected(line: str, tmp_path: Path) -> None:
+    """A check that accepts everything would hide errors in the pages."""
     page = tmp_path / "page.md"
     page.write_text(f"```sh\n{line}   # comment\n```\n", "utf-8")
     (command,) = commands(page)
@@ -107,9 +107,10 @@ def test_the_tutorial_runs(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Command by command in one folder: each finds what the ones before it left."""
+    """The commands run in order in one folder; each uses the files of the ones before."""
     monkeypatch.chdir(tmp_path)
-    # Told by its content, not by its name; like the official containers it does not hold a size.
+    # A safetensors file named .pth: the format is detected by content. It stores no input size,
+    # like the official containers.
     meta = CheckpointMeta(("red", "green", "blue"))
     model = build_random(TINY_SEMANTIC, seed=5)
     write_checkpoint(Path("my_segformer.pth"), model, TINY_SEMANTIC, meta)
@@ -132,7 +133,7 @@ def test_the_tutorial_runs(
         if script == "lvt-bench":
             arguments += ["--runs", "4", "--min-seconds", "0"]
         if script == "lvt-quantize":
-            arguments += ["--method", "mse"]  # instead of all four
+            arguments += ["--method", "mse"]  # one method instead of all four
         with pytest.raises(SystemExit) as caught:
             application(script)(arguments)
         assert not caught.value.code, f"{command}\n{capfd.readouterr().err}"

@@ -1,7 +1,7 @@
-"""What the pages quote and name is still there: messages, files, code; and the site is its own.
+"""Quoted messages, named files and code examples of the pages exist; the site loads no other host.
 
-The Python examples are run on tiny artifacts. Of the Kotlin example only the names are looked up,
-of the Swift example nothing: there is no compiler for it here.
+The Python examples run on tiny artifacts. For the Kotlin example only the names are looked up. The
+Swift example is not checked, because there is no compiler for it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.docs.pages import PAGES, ROOT, blocks, inline_code
 PACKAGES = ("lvt", "export", "quantization", "device_bench")
 KOTLIN = sorted((ROOT / "android_demo").rglob("*.kt"))
 VALUE = "\0"
-"""Stands for what a message puts in."""
+"""Placeholder for an interpolated value of a message."""
 
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -44,36 +44,36 @@ def _template(node: ast.AST) -> str | None:
     return None
 
 
-def _documented(tree: ast.AST) -> set[int]:
-    """The docstrings: a message that stands only there is told to nobody."""
+def _docstrings(tree: ast.AST) -> set[int]:
+    """Return the ids of docstring nodes: a message in a docstring is not shown to users."""
     bare = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
     return {id(value) for value in bare if isinstance(value, ast.Constant)}
 
 
 @cache
 def _python_messages() -> tuple[str, ...]:
-    """All strings of the packages, a NUL for each value that is put in."""
-    found = []
+    """Return all strings of the packages, with a NUL for each interpolated value."""
+    messages = []
     for package in PACKAGES:
         for file in (ROOT / package).rglob("*.py"):
             tree = ast.parse(file.read_text("utf-8"))
-            docstrings = _documented(tree)
+            docstrings = _docstrings(tree)
             for node in ast.walk(tree):
                 text = None if id(node) in docstrings else _template(node)
                 if text:
-                    found.append(text)
-    return tuple(found)
+                    messages.append(text)
+    return tuple(messages)
 
 
 @cache
 def _kotlin_messages() -> tuple[str, ...]:
-    """All strings of the app and its core, likewise."""
-    found = []
+    """Return all strings of the app and its core, with a NUL for each interpolated value."""
+    messages = []
     for file in KOTLIN:
         joined = re.sub(r'"\s*\+\s*"', "", file.read_text("utf-8"))
         for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', joined):
-            found.append(re.sub(r"\$\{[^}]*\}|\$\w+", VALUE, literal))
-    return tuple(found)
+            messages.append(re.sub(r"\$\{[^}]*\}|\$\w+", VALUE, literal))
+    return tuple(messages)
 
 
 def _occurs(quoted: str, messages: tuple[str, ...]) -> bool:
@@ -83,7 +83,7 @@ def _occurs(quoted: str, messages: tuple[str, ...]) -> bool:
 
 
 def _quoted() -> list[tuple[str, bool]]:
-    """The headings that are messages, and whether the app says them."""
+    """Return the headings that quote messages, and whether the Android app prints them."""
     text = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
     commands, app = text.split("\n## In the Android app\n")
     return [
@@ -93,14 +93,14 @@ def _quoted() -> list[tuple[str, bool]]:
     ]
 
 
-@pytest.mark.parametrize(("message", "by_the_app"), _quoted())
-def test_a_quoted_message_is_in_the_source(message: str, by_the_app: bool) -> None:
-    """Who searches the page for what the terminal says must find it."""
-    assert len(re.sub(r"\W", "", message)) > 6, "too short to mean anything"
-    assert _occurs(message, _kotlin_messages() if by_the_app else _python_messages())
+@pytest.mark.parametrize(("message", "from_app"), _quoted())
+def test_a_quoted_message_is_in_the_source(message: str, from_app: bool) -> None:
+    """A reader who searches the page for a message of the terminal must find it."""
+    assert len(re.sub(r"\W", "", message)) > 6, "too short to be unique"
+    assert _occurs(message, _kotlin_messages() if from_app else _python_messages())
 
 
-def test_a_message_that_nobody_says_is_noticed() -> None:
+def test_a_message_that_does_not_exist_is_detected() -> None:
     assert len(_quoted()) > 20
     assert not _occurs("no checkpoint below …", _python_messages())
     assert not _occurs("Something the user can put right", _python_messages())  # a docstring
@@ -113,7 +113,7 @@ _PATH = re.compile(
 
 @by_page
 def test_named_files_exist(page: Path) -> None:
-    """Paths from the top of the repository, and Kotlin files by their name alone."""
+    """Paths are relative to the repository; Kotlin files may be named without a folder."""
     kotlin = {file.name for file in KOTLIN}
     bad = []
     for code in inline_code(page):
@@ -127,7 +127,7 @@ def test_named_files_exist(page: Path) -> None:
 
 @by_page
 def test_named_modules_exist(page: Path) -> None:
-    """`export.parity.compare` is a module; `lvt.demo.DEMO_SIZE` is a name in one."""
+    """`export.parity.compare` is a module; `lvt.demo.DEMO_SIZE` is a name in a module."""
     bad = []
     for code in inline_code(page):
         if not re.fullmatch(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+", code):
@@ -147,7 +147,7 @@ def test_named_modules_exist(page: Path) -> None:
 
 
 def test_the_names_of_the_kotlin_example_exist() -> None:
-    """Its imports are declared, and what it calls is called so in the core."""
+    """The core declares the imported classes and the called functions."""
     (example,) = [text for page in PAGES for _, text in blocks(page, "kotlin")]
     core = ROOT / "android_demo" / "core" / "src" / "main" / "kotlin"
     source = "\n".join(file.read_text("utf-8") for file in core.rglob("*.kt"))
@@ -163,7 +163,7 @@ def test_the_names_of_the_kotlin_example_exist() -> None:
 def artifacts(
     tiny_checkpoint: Path, tiny_export: ExportResult, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A folder with model.onnx, model.tflite, model.pte and photo.jpg."""
+    """Return a folder with model.onnx, model.tflite, model.pte and photo.jpg."""
     for target in ("tflite", "executorch"):
         if not installed(TARGETS[target]):
             pytest.skip(f"needs lvt-mobile[{target}]")
@@ -180,7 +180,7 @@ def artifacts(
 
 @pytest.mark.parametrize("name", ["api", "targets"])
 def test_python_examples_run(name: str, artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The examples of a page one after the other, with the names that the ones before made."""
+    """The examples of a page run in order and share their variables."""
     monkeypatch.chdir(artifacts)
     page = ROOT / "docs" / f"{name}.md"
     names: dict[str, Any] = {}
@@ -194,27 +194,27 @@ def test_python_examples_run(name: str, artifacts: Path, monkeypatch: pytest.Mon
 
 
 def test_the_manifest_page(artifacts: Path) -> None:
-    """It names every field there is, and its way from logits to labels is ours."""
+    """The page lists every field and step, and its code from logits to labels equals ours."""
     page = ROOT / "docs" / "manifest.md"
     manifest = json.loads(manifest_path(artifacts / "model.tflite").read_text("utf-8"))
-    told = {
+    documented = {
         name
         for row in re.findall(r"^\| (`.*?) \|", page.read_text("utf-8"), re.MULTILINE)
         for name in re.findall(r"`(\w+)`", row)
     }
-    assert told >= {*manifest, "quantization"}
-    assert told >= set(_STEPS)
+    assert documented >= {*manifest, "quantization"}
+    assert documented >= set(_STEPS)
     names: dict[str, Any] = {}
     ((_, text),) = blocks(page, "python")
     exec(text, names)
     logits = np.random.default_rng(0).normal(size=(1, 5, 16, 24)).astype(np.float32)
     for content, picture in (((64, 96), (75, 113)), ((48, 96), (300, 600))):
-        found = names["labels_of"](logits, (64, 96), content, picture).numpy()
-        assert np.array_equal(found, label_map(logits, (64, 96), picture, content))
+        labels = names["labels_of"](logits, (64, 96), content, picture).numpy()
+        assert np.array_equal(labels, label_map(logits, (64, 96), picture, content))
 
 
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    """A font or script of another host would tell that host who reads the pages."""
+    """Loading a font or script of another host would reveal the readers to that host."""
     pytest.importorskip("mkdocs", reason="needs lvt-mobile[docs]")
     pytest.importorskip("mkdocstrings", reason="needs lvt-mobile[docs]")
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir"]
