@@ -36,11 +36,11 @@ web: $(VENV)/.ready
 # Optional, on Debian: the kernels that phones run, emulated (docs/arm.md). Fetches QEMU, an arm64
 # Python and wheels into the user's cache first.
 arm: $(VENV)/.ready
-	$(BIN)/lvt-bench arm
+	$(BIN)/lvt-verify --on arm
 	for target in onnx tflite; do \
 	  $(BIN)/lvt-export $$target --ckpt demo --size 128x160 --out $(ARM) && \
 	  $(BIN)/lvt-quantize $$target --ckpt demo --calib demo --size 128x160 --out $(ARM) || exit; done
-	$(BIN)/lvt-bench arm $(ARM)/*.onnx $(ARM)/*.tflite --ckpt demo
+	$(BIN)/lvt-verify --on arm $(ARM)/*.onnx $(ARM)/*.tflite --ckpt demo
 
 # Only where Python is right and Kotlin has to follow.
 golden: $(VENV)/.ready

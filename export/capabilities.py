@@ -1,6 +1,6 @@
-"""What can be exported to what: target, task and precision as one table of data.
+"""The table of targets, with their tasks and precisions.
 
-Commands, documentation and tests are made from it. Imports nothing heavy.
+Commands, documentation and tests are generated from it. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from lvt.config import TASKS, Task
 from lvt.errors import UserError
 
 Precision = Literal["fp32", "fp16"]
-"""Of the weights and, where the runtime computes in it, of the arithmetic."""
+"""Precision of the weights, and of the arithmetic if the runtime supports it."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 StoredPrecision = Literal["fp32", "fp16", "int8", "int8-weights"]
-"""What a file can be in; those that `lvt-quantize` writes too, which take calibration."""
+"""Precision of a file. `lvt-quantize` writes the int8 ones, which need calibration."""
 
 Recipe = Literal["onnxruntime", "onnxruntime_int8", "xnnpack", "xnnpack_int8", "neural_engine"]
-"""What a rewrite is made for; see `export.rewrite.registry`."""
+"""A set of rewrites for one kind of runtime; see `export.rewrite.registry`."""
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 
 
@@ -30,23 +30,23 @@ class TargetInfo:
     """One row of the capability table.
 
     Attributes:
-        name: as it is called on the command line.
-        module: under `export.targets`.
-        suffix: of what it writes.
-        is_directory: whether that is a directory.
-        runtime: what runs it, as `lvt-bench --backend` calls it.
-        host_latency: whether this machine's latency in that runtime means anything.
+        name: name on the command line.
+        module: folder in `export/targets`.
+        suffix: suffix of the written file.
+        is_directory: whether the written file is a directory.
+        runtime: name of its runtime for `lvt-bench --backend`.
+        host_latency: whether latency measured on this machine is meaningful.
         summary: one line of help.
-        extras: of the package, that bring converter and runtime.
-        required_modules: modules that the extras bring.
-        recipe: how the model is rewritten for it.
-        precisions: what it can be written in, for each task; the first is the default.
-        layout: of the image in the written file.
-        supports_image_input: whether it can be written for images of 8-bit pixels.
-        unrewritten: whether it takes the reference as it is, for comparison.
+        extras: extras of this package that install converter and runtime.
+        required_modules: modules that the extras install.
+        recipe: the set of rewrites.
+        precisions: precisions for each task; the first is the default.
+        layout: layout of the image in the written file.
+        supports_image_input: whether the file can take 8-bit pixels.
+        unrewritten: whether the reference can be exported without rewrites.
         in_all: whether `lvt-export all` writes it.
         android: whether the Android app has a runtime for it.
-        notes: what a user should know of it, a sentence each.
+        notes: facts for the user, one sentence each.
     """
 
     name: str
@@ -69,19 +69,19 @@ class TargetInfo:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What can be exported to it."""
+        """Tasks that can be exported to it."""
         return tuple(self.precisions)
 
     def precision(self, task: Task, wanted: Precision | None) -> Precision:
-        """The precision to write a task in; the default where None is wanted.
+        """The precision for a task; None selects the default.
 
         Raises:
-            UserError: the target does not take the task, or not in this precision.
+            UserError: the target does not support the task or the precision.
         """
         known = self.precisions.get(task)
         if known is None:
             raise UserError(
-                f"{self.name} does not take {task} models; only {', '.join(self.tasks)}"
+                f"{self.name} does not support {task} models, only {', '.join(self.tasks)}"
             )
         if wanted is not None and wanted not in known:
             raise UserError(f"{self.name} writes {task} models in {' or '.join(known)} only")
@@ -200,10 +200,10 @@ DEFAULT_TARGETS = tuple(info for info in TARGETS.values() if info.in_all)
 
 
 def target_info(name: str) -> TargetInfo:
-    """The row of the table.
+    """The row of a target.
 
     Raises:
-        UserError: no such target.
+        UserError: unknown target.
     """
     try:
         return TARGETS[name]
@@ -212,22 +212,22 @@ def target_info(name: str) -> TargetInfo:
 
 
 def installed(info: TargetInfo) -> bool:
-    """Whether the target's extra is there."""
+    """Whether the target's extras are installed."""
     return all(importlib.util.find_spec(module) is not None for module in info.required_modules)
 
 
 def missing_extra(infos: Sequence[TargetInfo]) -> UserError:
-    """What to tell who lacks the extras of these targets."""
+    """The error for targets whose extras are not installed."""
     names = ", ".join(info.name for info in infos)
     extras = ",".join(dict.fromkeys(extra for info in infos for extra in info.extras))
     return UserError(f"{names}: an extra is not installed: pip install 'lvt-mobile[{extras}]'")
 
 
 def check_installed(infos: Sequence[TargetInfo]) -> None:
-    """Looks for the extras of all of them.
+    """Checks that the extras of all targets are installed.
 
     Raises:
-        UserError: some are not there.
+        UserError: some are not.
     """
     missing = [info for info in infos if not installed(info)]
     if missing:
@@ -235,7 +235,7 @@ def check_installed(infos: Sequence[TargetInfo]) -> None:
 
 
 def markdown_table() -> str:
-    """The table as it stands in the documentation."""
+    """The table of the documentation."""
     lines = [
         "| target | file | classification, semantic, backbone | panoptic | extra |",
         "|---|---|---|---|---|",

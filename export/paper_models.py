@@ -1,6 +1,6 @@
-"""The paper's systems as one table: the figures it prints, and what ours count.
+"""The paper's models: the figures it prints, and the figures that we count.
 
-The command `lvt-export models`, `docs/models.md` and the tests are made from it.
+`lvt-export models`, `docs/models.md` and tests are generated from this table.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ class PaperModel:
     """A row of one of the paper's tables, with its figures as printed.
 
     Attributes:
-        preset: the backbone, as `--preset` calls it.
-        size: height and width of the images that are counted for.
-        table: of the paper.
-        parameters: millions of the whole model.
-        gmacs: thousand millions of multiply-accumulates, which the paper calls FLOPs.
-        encoder: millions of the backbone alone; None where the paper gives none.
+        preset: name of the backbone for `--preset`.
+        task: task of the model.
+        size: height and width of the counted image.
+        table: number of the paper's table.
+        parameters: parameters of the whole model, in millions.
+        gmacs: multiply-accumulates in 1e9; the paper calls them FLOPs.
+        encoder: parameters of the backbone alone, in millions; None if the paper gives none.
     """
 
     preset: str
@@ -63,7 +64,7 @@ PAPER_MODELS: tuple[PaperModel, ...] = (
 
 @dataclass(frozen=True)
 class CountedModel:
-    """What our model of a system counts."""
+    """Parameters and multiply-accumulates of our model."""
 
     paper: PaperModel
     parameters: int
@@ -72,7 +73,7 @@ class CountedModel:
 
 
 def count(paper: PaperModel) -> CountedModel:
-    """Builds the model, without memory for its weights, and counts."""
+    """Builds the model without memory for its weights, and counts."""
     spec = default_spec(paper.task, paper.preset)
     with torch.device("meta"):
         model, backbone = build(spec), LVT(preset(paper.preset))

@@ -1,4 +1,4 @@
-"""Where the operators of a written file run: on its runtime's accelerated path, or beside it."""
+"""Placement: which operators of a file run on the accelerator, and which run outside it."""
 
 from __future__ import annotations
 

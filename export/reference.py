@@ -1,4 +1,4 @@
-"""The reference model of any task behind the session protocol."""
+"""A session of the reference model, for any task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lvt.panoptic.model import LVTPanoptic
 
 
 def reference_session(model: nn.Module, spec: ModelSpec) -> Session:
-    """Runs the reference itself; a panoptic one within the bounds of `spec`."""
+    """Runs the reference; a panoptic model within the limits of `spec`."""
     if spec.panoptic is not None:
         assert isinstance(model, LVTPanoptic)
         return PanopticReferenceSession(model, spec.panoptic)

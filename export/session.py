@@ -1,4 +1,4 @@
-"""What everything that runs a model looks like, whatever runs it."""
+"""The session protocol: one interface for everything that runs a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Outputs = dict[str, NDArray[np.float32]]
 
 
 class Session(Protocol):
-    """A model ready to run."""
+    """A loaded model."""
 
     def run(self, image: NDArray[np.float32]) -> Outputs:
         """One inference.
@@ -31,18 +31,18 @@ class Session(Protocol):
 
 
 class RecordedSession:
-    """What a session has answered, one image after the other, behind the session protocol."""
+    """Returns recorded outputs, one image after the other."""
 
     def __init__(self, outputs: Iterable[Outputs]):
         self._rest = iter(outputs)
 
     def run(self, image: NDArray[np.float32]) -> Outputs:
-        """The next answer, whatever the image."""
+        """The next recorded outputs; the image is not used."""
         return next(self._rest)
 
 
 class TorchSession:
-    """A PyTorch module of ours behind the session protocol."""
+    """Runs a PyTorch module with outputs named after its task."""
 
     def __init__(self, model: nn.Module, spec: ModelSpec):
         self.model = model

@@ -13,17 +13,17 @@ from lvt.support.validation import json_text
 
 
 def manifest_path(model: Path) -> Path:
-    """Where the manifest of a model file stands: `<file>.json`."""
+    """Path of a model file's manifest: `<file>.json`."""
     return model.parent / f"{model.name}.json"
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Writes a manifest, readable for people too."""
+    """Writes a manifest as indented JSON."""
     path.write_text(json_text(manifest) + "\n", "utf-8")
 
 
 def _contents(model: Path) -> list[Path]:
-    """The files of a model: itself, or where it is a folder (Core ML), all below it, sorted."""
+    """The model file itself, or the sorted files of a model folder (Core ML)."""
     if not model.is_dir():
         return [model]
     files = (path for path in model.rglob("*") if path.is_file() and path.name != ".DS_Store")
@@ -31,13 +31,16 @@ def _contents(model: Path) -> list[Path]:
 
 
 def content_bytes(model: Path) -> int:
-    """Size of a model file or folder."""
+    """Size of a model file or folder, in bytes."""
     return sum(path.stat().st_size for path in _contents(model))
 
 
 def content_sha256(model: Path) -> str:
-    """Hex digest of a model file; of a folder, over `digest  relative/name` lines of its
-    files, in the order of the names; a Mac's .DS_Store is none of them."""
+    """Hex digest of a model file.
+
+    For a folder: digest of the lines `digest  relative/name` of its files, sorted by name, without
+    the .DS_Store files that macOS adds.
+    """
     if not model.is_dir():
         return file_sha256(model)
     lines = (
@@ -49,14 +52,17 @@ def content_sha256(model: Path) -> str:
 def publish_artifact(file: Path, destination: Path) -> None:
     """Moves a finished model and its manifest to their final names.
 
-    The manifest goes last: without it nothing is an artifact. Two processes that publish the same
-    artifact do so one after the other, so that file and manifest are of one of them.
+    The manifest is moved last, because a model without one is not an artifact. A lock makes two
+    processes publish one after the other, so file and manifest come from the same process.
 
     Raises:
-        UserError: the destination is taken by something that is not a model of this kind.
+        UserError: a folder has the name of the manifest, or the wrong kind of file exists.
     """
     if manifest_path(destination).is_dir():
-        raise UserError(f"{manifest_path(destination)} is a folder, and in the manifest's place")
+        raise UserError(
+            f"'{manifest_path(destination)}' is a directory; the manifest needs this name. "
+            "Choose another --out."
+        )
     with directory_lock(destination.parent):
         (publish_folder if file.is_dir() else publish)(file, destination)
         publish(manifest_path(file), manifest_path(destination))

@@ -8,11 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from export.artifact.files import content_sha256, manifest_path
 from export.capabilities import target_info
+from export.predict.picture import Picture
 from export.predict.prediction import Prediction, decode_outputs
 from export.session import Outputs
 from lvt.data.labels import Labels
@@ -96,7 +94,7 @@ class Artifact:
             self.spec, self.labels, self.preprocessing, outputs, self.size, picture_size
         )
 
-    def predict(self, picture: str | Path | NDArray[np.uint8]) -> Prediction:
+    def predict(self, picture: Picture) -> Prediction:
         """Runs the artifact on one picture, in its own runtime.
 
         The first call opens the runtime; later calls reuse it.

@@ -1,4 +1,4 @@
-"""Does an artifact compute what the reference computes? Measured in the runtime that runs it."""
+"""Parity: the difference between the outputs of two sessions, and the tolerances for it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from lvt.postprocessing import label_map
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What an artifact may differ by.
+    """Limits for the difference between an artifact and the reference.
 
     Attributes:
-        relative_error: largest absolute error over the range of the reference's output.
-        sqnr_db: least signal to noise ratio.
-        agreement: least share of equal answers (top-1 classes, labels of pixels).
-        unpaired: largest share of detections, of both sides, without a partner on the other.
+        relative_error: maximum absolute error, divided by the range of the reference's output.
+        sqnr_db: minimum signal-to-quantization-noise ratio.
+        agreement: minimum share of equal predictions (top-1 classes, labels of pixels).
+        unpaired: maximum share of detections without a match on the other side.
     """
 
     relative_error: float
@@ -38,19 +38,19 @@ class Tolerance:
 
 
 TOLERANCES = {
-    # Summation order alone moves float32 results by about 1e-7 of the range a layer (SQNR
-    # 115-130 dB at the output). A wrong weight, tap or rounding rule costs more than these leave.
+    # Summation order alone changes float32 results by about 1e-7 of the range per layer (SQNR 115
+    # to 130 dB at the output). A wrong weight, tap or rounding rule exceeds these limits.
     "fp32": Tolerance(relative_error=1e-4, sqnr_db=90.0, agreement=0.999, unpaired=0.02),
-    # Every value is rounded to 11 bits, an error of up to 5e-4 of it, in each of some hundred
-    # layers: a few 1e-3 of the range, and the largest of a million values several times that.
-    # Proposals whose scores are as near as that may win instead of each other.
+    # Every value is rounded to 11 bits, an error of up to 5e-4 of the value, in about a hundred
+    # layers: a few 1e-3 of the range, and several times that for the largest of a million values.
+    # Proposals whose scores differ by less may replace each other.
     "fp16": Tolerance(relative_error=2e-2, sqnr_db=45.0, agreement=0.995, unpaired=0.1),
 }
 
 
 @dataclass(frozen=True)
 class OutputParity:
-    """One output over all images."""
+    """Difference of one output over all images."""
 
     name: str
     max_abs_error: float
@@ -59,7 +59,7 @@ class OutputParity:
 
     @property
     def relative_error(self) -> float:
-        """Largest error over the reference's range; 0 for equal outputs, whatever the range."""
+        """Maximum error divided by the reference's range; 0 for equal outputs."""
         if self.max_abs_error == 0:
             return 0.0
         return self.max_abs_error / self.range if self.range > 0 else math.inf
@@ -67,27 +67,27 @@ class OutputParity:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """Result of a comparison."""
+    """Differences of all outputs over all images."""
 
     images: int
     outputs: tuple[OutputParity, ...]
     not_measured: tuple[str, ...]
-    """Outputs that had nothing to compare: no detection in any image."""
+    """Outputs without values to compare: no image has a detection."""
     worst_image: int
     """Index of the image with the largest error."""
     agreement_measure: str | None
     agreement: float | None
-    """Share of equal answers; None for outputs that answer nothing (features)."""
+    """Share of equal predictions; None for feature maps."""
     detections: int
-    """Of both sides together."""
+    """Number of detections on both sides together."""
     unpaired_detections: int | None
-    """Detections of one side without a partner on the other; None for other tasks."""
+    """Detections without a match on the other side; None for other tasks."""
     tolerance: Tolerance | None
-    """None: measured only, and judged by something else (int8: its budget)."""
+    """None: measured only (the budget decides about int8 files)."""
 
     @property
     def failures(self) -> list[str]:
-        """What is out of tolerance, one phrase each; empty when all is well."""
+        """Differences beyond the tolerance, one phrase each."""
         limit, found = self.tolerance, list[str]()
         if limit is None:
             return found
@@ -115,13 +115,14 @@ class ParityReport:
 
     @property
     def passed(self) -> bool:
-        """Whether everything is within tolerance."""
+        """Whether every difference is within the tolerance."""
         return not self.failures
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in manifests; an infinite SQNR (identical outputs) becomes null.
+        """The manifest's entry.
 
-        So do tolerance and verdict where nothing was asked.
+        An infinite SQNR (identical outputs) is None; so are `tolerance` and `passed` without a
+        tolerance.
         """
         return {
             "images": self.images,
@@ -144,7 +145,7 @@ class ParityReport:
 
 
 class _Accumulator:
-    """Error of one output, gathered image by image."""
+    """Accumulates the difference of one output, image by image."""
 
     def __init__(self, name: str):
         self.name = name
@@ -154,7 +155,7 @@ class _Accumulator:
         self.values = 0
 
     def add(self, actual: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-        """Takes one image in and returns its largest error."""
+        """Adds one image; returns its maximum error."""
         if actual.shape != expected.shape:
             raise ValueError(f"{self.name}: shape {actual.shape}, reference {expected.shape}")
         self.values += expected.size
@@ -173,7 +174,7 @@ class _Accumulator:
 
 
 def _agreement(spec: ModelSpec, actual: Outputs, expected: Outputs, size: Size) -> _Agreement:
-    """Equal and all answers of one image: what the user reads off the outputs."""
+    """Number of equal and of all predictions for one image."""
     if spec.task == "classification":
         same = actual["logits"].argmax(axis=1) == expected["logits"].argmax(axis=1)
     elif spec.task == "semantic":
@@ -209,9 +210,14 @@ def compare(
 ) -> ParityReport:
     """Runs both sessions on preprocessed images (1, 3, H, W) and measures the difference.
 
-    Without a tolerance nothing is asked of it.
+    Detections are matched by class and overlap first; see `export.parity.match_detections`.
 
-    Detections are paired by class and overlap first; see `export.parity.match_detections`.
+    Args:
+        reference: computes the expected outputs.
+        candidate: computes the outputs to compare.
+        images: preprocessed pictures.
+        spec: describes the model.
+        tolerance: limits for the report; None only measures.
 
     Raises:
         ValueError: the sessions' outputs differ in name or shape, or there are no images.

@@ -1,4 +1,4 @@
-"""Where a deviation starts: the first module whose output differs too much."""
+"""Finds the first module whose output deviates from the reference."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from lvt.panoptic.semantic_head import ConvUpsample
 
 @dataclass(frozen=True)
 class Deviation:
-    """The first module that is off.
+    """The first module that deviates.
 
     Attributes:
         module: dotted name in the reference.
-        side: `rewrite` if the PyTorch rewrite is already off there, `runtime` if only the file is.
-        sqnr_db: of that module's output against the reference's.
+        side: `rewrite` if the rewritten PyTorch module already deviates, `runtime` if only the file
+            does.
+        sqnr_db: SQNR of the module's output against the reference's.
     """
 
     module: str
@@ -40,21 +41,22 @@ class Deviation:
 
 
 def comparison_points(reference: nn.Module, recipe: Recipe) -> list[str]:
-    """Modules whose output the rewrite keeps, in PyTorch and in the file.
+    """Names of modules whose output exists in the reference, the rewrite and the file.
 
-    Those with a rewrite, patch embeddings, and the pyramid and semantic branch of a panoptic model.
+    These are modules with a rewrite, patch embeddings, and the pyramid and semantic branch of
+    panoptic models.
     """
     types = (*registered(recipe), PatchEmbed, NamedConv, ConvUpsample)
     return [name for name, module in reference.named_modules() if name and type(module) in types]
 
 
 def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> Outputs:
-    """Outputs of the named modules, in the order in which they were computed."""
+    """Outputs of the named modules, in order of execution."""
     recorded: Outputs = {}
 
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor):  # whole networks give several
+            if isinstance(output, Tensor):  # whole networks return several tensors
                 recorded[name] = output.numpy()
 
         return keep
@@ -70,14 +72,16 @@ def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> O
     return recorded
 
 
-def _agreement_db(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float | None:
-    """SQNR of a map that may be NCHW where `expected` is NHWC, or the reverse.
+def _agreement_db(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> float | None:
+    """SQNR of a map that may have another layout (NCHW or NHWC) than `expected`.
 
-    Shapes alone do not always tell which; the layout that is wrong does not come near. None where
-    neither fits: the converter merged the module's last operation with another's.
+    Shapes alone may fit both layouts; the right one has the higher SQNR. None if no layout fits:
+    the converter fused the module's last operation with the next module's.
     """
-    orders = ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)) if found.ndim == 4 else (range(found.ndim),)
-    views = [found.transpose(tuple(order)) for order in orders]
+    orders = (
+        ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)) if actual.ndim == 4 else (range(actual.ndim),)
+    )
+    views = [actual.transpose(tuple(order)) for order in orders]
     fitting = [sqnr_db(view, expected) for view in views if view.shape == expected.shape]
     return max(fitting, default=None)
 
@@ -88,17 +92,17 @@ def first_deviation(
     recipe: Recipe,
     file_outputs: Callable[[list[str]], Outputs],
     image: NDArray[np.float32],
-    least_sqnr_db: float,
+    min_sqnr_db: float,
 ) -> Deviation | None:
-    """The first landmark below `least_sqnr_db`, looking at the PyTorch rewrite, then at the file.
+    """The first comparison point below the minimum SQNR, in the PyTorch rewrite, else in the file.
 
     Args:
         reference: the reference model.
         exported: the module that was converted (rewritten or not).
-        recipe: what it was rewritten for.
-        file_outputs: gives the written file's outputs of inner modules for `image`.
+        recipe: its set of rewrites.
+        file_outputs: returns outputs of inner modules of the written file for `image`.
         image: (1, 3, H, W).
-        least_sqnr_db: what counts as a deviation.
+        min_sqnr_db: a lower SQNR is a deviation.
     """
     names = comparison_points(reference, recipe)
     expected = _record(reference, names, image)
@@ -108,6 +112,6 @@ def first_deviation(
     ):
         for name, value in expected.items():
             sqnr = _agreement_db(actual[name], value) if name in actual else None
-            if sqnr is not None and not sqnr >= least_sqnr_db:
+            if sqnr is not None and not sqnr >= min_sqnr_db:
                 return Deviation(name, side, sqnr)
     return None

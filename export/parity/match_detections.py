@@ -1,7 +1,7 @@
-"""Puts the detections of two runs side by side.
+"""Matches the detections of two runs, so that they can be compared.
 
-Scores that differ in the last bit may swap two slots, or fill one on one side only where a score
-stands at the threshold. Slots are therefore paired by class and overlap before they are compared.
+Scores that differ in the last bit may swap two slots; a score at the threshold may fill a slot on
+one side only. Slots are therefore matched by class and overlap before they are compared.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from lvt.panoptic.config import INSTANCE_OFFSET
 from lvt.panoptic.fusion import PanopticMap
 
 SAME_BOX_IOU = 0.98
-"""Detections of one class that overlap by more come from one proposal.
+"""Minimum IoU of two detections of one class that come from the same proposal.
 
-Rounding moves a box by hundredths of a pixel, even in float16. Where two proposals for one object
-score almost the same, rounding decides which of them NMS keeps; their boxes differ by pixels. Such
-a detection has no partner: the two are not two roundings of one number.
+Rounding moves a box by hundredths of a pixel, even in float16. If two proposals for one object have
+almost equal scores, rounding decides which of them NMS keeps, and their boxes differ by pixels.
+Such a detection has no match: the two boxes are not two roundings of the same box.
 """
 DETECTION_OUTPUTS = ("boxes", "scores", "masks")
 
 
 def match_detections(actual: Outputs, expected: Outputs) -> tuple[Outputs, Outputs, int]:
-    """Both outputs with paired slots only, in the order of `expected`, and how many are unpaired.
+    """Both outputs with matched slots only, in the order of `expected`, and the unmatched count.
 
-    Labels are equal by construction and left out. A mask lies in its own box, and its edges in the
-    picture: one of `actual` is taken at the pixels of the other's box where that brings the two
-    nearer. How far boxes are apart is for the boxes to tell; at the edge of a small thing a
-    hundredth of a pixel is a hundredth of a probability.
+    Labels are equal by construction and left out. A mask covers its own box, but its edges follow
+    the picture. Where it reduces the difference, a mask of `actual` is therefore resampled at the
+    pixels of the other box. The distance between boxes is measured on the boxes themselves: at the
+    edge of a small object, a hundredth of a pixel changes a probability by a hundredth.
     """
     left = np.flatnonzero(expected["scores"] > 0)
     right = np.flatnonzero(actual["scores"] > 0)
@@ -68,7 +68,7 @@ def match_detections(actual: Outputs, expected: Outputs) -> tuple[Outputs, Outpu
 def _in_boxes(
     masks: NDArray[np.float32], own: NDArray[np.float32], boxes: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Masks (n, s, s) in their own boxes (n, 4), bilinearly at the cells of other boxes."""
+    """Masks (n, s, s) of boxes (n, 4), resampled bilinearly at the cells of other boxes."""
     if np.array_equal(own, boxes):
         return masks
     side = masks.shape[-1]
@@ -86,10 +86,10 @@ def _in_boxes(
 
 
 def same_segments(actual: PanopticMap, expected: PanopticMap) -> float:
-    """Share of pixels that lie in the same segment of both maps.
+    """Share of pixels that belong to the same segment of both maps.
 
-    Instances are numbered in the order of their scores, so numbers are not compared: instances of
-    one class are paired one to one, those that share most pixels first.
+    Instance numbers follow the order of scores and are not compared. Instances of one class are
+    matched one to one instead, those that share the most pixels first.
     """
     overlaps = []
     for segment in actual.segments:

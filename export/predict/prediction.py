@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from export.predict.picture import Picture, load_picture
 from export.session import Outputs
 from lvt.data.labels import Labels
 from lvt.data.preprocessing import Preprocessing, Size
@@ -36,9 +37,9 @@ class ClassPrediction:
         """Names and probabilities of the most probable classes."""
         return [(self.labels.names[s.index], s.probability) for s in self.classes[:count]]
 
-    def overlay(self, picture: NDArray[np.uint8]) -> Image.Image:
-        """The picture (H, W, 3) with a list of its most probable classes."""
-        return class_overlay(picture, self.classes[:SHOWN_CLASSES], self.labels)
+    def overlay(self, picture: Picture) -> Image.Image:
+        """The picture with a list of its most probable classes."""
+        return class_overlay(load_picture(picture), self.classes[:SHOWN_CLASSES], self.labels)
 
     def to_dict(self, count: int = SHOWN_CLASSES) -> dict[str, Any]:
         """The most probable classes, as plain data."""
@@ -68,9 +69,9 @@ class SemanticPrediction:
         total = self.label_map.size
         return {self.labels.names[i]: float(counts[i] / total) for i in np.flatnonzero(counts)}
 
-    def overlay(self, picture: NDArray[np.uint8]) -> Image.Image:
-        """The picture (H, W, 3) tinted by class, with a legend."""
-        return semantic_overlay(picture, self.label_map, self.labels)
+    def overlay(self, picture: Picture) -> Image.Image:
+        """The picture tinted by class, with a legend."""
+        return semantic_overlay(load_picture(picture), self.label_map, self.labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Shares of the classes, as plain data."""
@@ -91,9 +92,9 @@ class PanopticPrediction:
     scores: NDArray[np.floating]
     labels: Labels
 
-    def overlay(self, picture: NDArray[np.uint8]) -> Image.Image:
-        """The picture (H, W, 3) with tinted segments, names, scores and a legend."""
-        return panoptic_overlay(picture, self.panoptic, self.scores, self.labels)
+    def overlay(self, picture: Picture) -> Image.Image:
+        """The picture with tinted segments, names, scores and a legend."""
+        return panoptic_overlay(load_picture(picture), self.panoptic, self.scores, self.labels)
 
     def to_dict(self) -> dict[str, Any]:
         """The segments, as plain data."""

@@ -6,24 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from export.artifact.reader import Artifact
 from export.plan import ExportRequest, choose_size, load_reference
+from export.predict.picture import Picture, load_picture
 from export.predict.prediction import PanopticPrediction, Prediction, decode_outputs
 from export.session import Session, TorchSession
 from export.targets import load_target
 from lvt.data.labels import Labels
-from lvt.data.preprocessing import Preprocessing, Size, fixed_size, official, read_image
+from lvt.data.preprocessing import Preprocessing, Size, fixed_size, official
 from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.panoptic.model import LVTPanoptic
-
-Picture = str | Path | NDArray[np.uint8]
-"""An image file, or (H, W, 3) uint8 RGB."""
 
 
 class Predictor(Protocol):
@@ -67,7 +63,7 @@ class SessionPredictor:
 
     def predict(self, picture: Picture) -> Prediction:
         """See `Predictor.predict`."""
-        pixels = _pixels(picture)
+        pixels = load_picture(picture)
         outputs = self.session.run(self.preprocessing(pixels))
         picture_size = pixels.shape[0], pixels.shape[1]
         return decode_outputs(
@@ -87,7 +83,7 @@ class ReferencePredictor:
 
     def predict(self, picture: Picture) -> Prediction:
         """See `Predictor.predict`."""
-        pixels = _pixels(picture)
+        pixels = load_picture(picture)
         image = self.preprocessing(pixels)
         picture_size = pixels.shape[0], pixels.shape[1]
         if isinstance(self.model, LVTPanoptic):
@@ -154,7 +150,3 @@ def reference_predictor(
     else:
         preprocessing = fixed_size(task, choose_size(request, loaded), meta.mean, meta.std)
     return ReferencePredictor(loaded.model, loaded.spec, labels, preprocessing, meta.notes)
-
-
-def _pixels(picture: Picture) -> NDArray[np.uint8]:
-    return read_image(Path(picture)) if isinstance(picture, str | Path) else picture

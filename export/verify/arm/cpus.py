@@ -1,4 +1,4 @@
-"""The processors that are emulated, and which kernels of the runtimes each selects."""
+"""Emulated processors, and the kernels that runtimes select on each."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Cpu:
     """One processor.
 
     Attributes:
-        name: as QEMU calls it.
-        part: of ARM's, as it tells in /proc/cpuinfo; XNNPACK and ONNX Runtime have kernels for
-            single cores. None of an x86 processor.
-        kernels: what the int8 kernels multiply with, which the runtimes choose by features.
+        name: name of the QEMU model.
+        part: ARM part number for /proc/cpuinfo, because XNNPACK and ONNX Runtime have kernels for
+            particular cores. None for x86 processors.
+        kernels: instructions of the int8 kernels that the runtimes select.
     """
 
     name: str
@@ -33,12 +33,12 @@ CPUS: dict[str, Cpu] = {
         Cpu("Haswell", None, "AVX2"),
     )
 }
-"""ARM's, one of each generation: entry phones, 2018, 2021, and everything that QEMU knows; and an
-x86 processor without VNNI, whose int8 kernels add pairs of products in 16 bits."""
+"""One ARM core per generation (entry phones, 2018, 2021, all features of QEMU), and an x86 processor
+without VNNI, whose int8 kernels add pairs of products in 16 bits."""
 
 
 def chosen_cpus(names: list[str] | None) -> list[Cpu]:
-    """The processors of these names; without names, all.
+    """The processors with these names; all without names.
 
     Raises:
         UserError: an unknown name.

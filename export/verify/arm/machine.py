@@ -23,13 +23,13 @@ from lvt.errors import UserError
 from lvt.support.files import atomic_folder, cache_folder, publish_folder
 
 SUITE = "trixie"
-"""Of Debian: its QEMU 10 computes what the processor computes. That of 2023's release, 7.2,
-emulates SME wrongly, and an int8 model that runs on it there answers noise."""
+"""Debian release. Its QEMU 10 emulates SME correctly; QEMU 7.2 of the 2023 release does not, and
+the outputs of int8 models are noise there."""
 
 EMULATOR = "qemu-user"
 PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "zlib1g")
 WHEELS = ("numpy", "onnxruntime", "ai-edge-litert")
-"""In the versions of this environment, so that the processor is all that differs."""
+"""Installed in the versions of this environment, so that only the processor differs."""
 
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -38,10 +38,10 @@ _TOOLS = ("apt-get", "dpkg-deb")
 
 @dataclass(frozen=True)
 class ArmMachine:
-    """An unpacked machine.
+    """An unpacked ARM system.
 
     Attributes:
-        folder: with `qemu`, `root` (Debian's files) and `site` (the wheels).
+        folder: contains `qemu`, `root` (Debian's files) and `site` (the wheels).
     """
 
     folder: Path
@@ -50,7 +50,7 @@ class ArmMachine:
         """Runs a Python script on an emulated processor.
 
         Raises:
-            RuntimeError: it failed; with the last thing it said.
+            RuntimeError: the script failed; has the last line of its output.
         """
         emulators = self.folder / "qemu" / "usr" / "bin"
         if cpu.part is None:
@@ -66,10 +66,10 @@ class ArmMachine:
         _run(emulators / "qemu-aarch64", cpu, [python, script, *arguments], environment)
 
     def _with_processor(self, cpu: Cpu, part: int) -> Path:
-        """A view of the root that tells of the emulated processor instead of this machine's.
+        """A view of the root whose /proc and /sys describe the emulated processor.
 
-        The runtimes read /proc and /sys to choose kernels. What they found of an x86 machine made
-        ONNX Runtime crash while it was imported.
+        The runtimes read these to select kernels. With the files of an x86 machine, ONNX Runtime
+        crashes on import.
         """
         view = self.folder / f"{cpu.name}.cpu"
         with atomic_folder(self.folder) as scratch:
@@ -100,7 +100,7 @@ def run_on_x86(emulator: Path, cpu: Cpu, script: Path, arguments: Sequence[str |
         arguments: of the script.
 
     Raises:
-        RuntimeError: it failed; with the last thing it said.
+        RuntimeError: the script failed; has the last line of its output.
     """
     _run(emulator, cpu, [sys.executable, script, *arguments], dict(os.environ))
 
@@ -122,10 +122,10 @@ def _run(
 
 
 def arm_machine(progress: Progress = lambda _step: None) -> ArmMachine:
-    """The machine out of the cache, fetched first where it is not there yet (some 150 MB).
+    """The cached machine; the first call fetches it (about 150 MB).
 
     Raises:
-        UserError: this is no Debian on x86, or something cannot be fetched.
+        UserError: not Debian on x86, or a download failed.
     """
     folder = machine_folder()
     if not folder.is_dir():
@@ -142,10 +142,10 @@ def arm_machine(progress: Progress = lambda _step: None) -> ArmMachine:
 
 
 def check_tools() -> None:
-    """Whether a machine can be made here.
+    """Checks that the machine can be fetched and used here.
 
     Raises:
-        UserError: names what is missing.
+        UserError: names the missing tools.
     """
     here = f"{platform.system()} {platform.machine()}"
     if here != "Linux x86_64":
@@ -161,7 +161,7 @@ def check_tools() -> None:
 
 
 def machine_folder() -> Path:
-    """Where it is once it has been fetched; named by all that decides what is in it."""
+    """Its folder in the cache. The name changes with everything that determines the contents."""
     recipe = [SUITE, EMULATOR, *PACKAGES, *(f"{name}=={_wanted(name)}" for name in WHEELS)]
     digest = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
     return cache_folder() / f"arm64-{digest}"
@@ -175,7 +175,7 @@ def _wanted(wheel: str) -> str:
 
 
 def _fetch_debian(state: Path, made: Path) -> None:
-    """Downloads with an apt of its own, and unpacks."""
+    """Downloads packages with a separate apt state, and unpacks them."""
     for name in ("lists/partial", "cache/archives/partial"):
         (state / name).mkdir(parents=True)
     (state / "status").touch()
@@ -205,10 +205,10 @@ def _fetch_debian(state: Path, made: Path) -> None:
 
 
 def _mirror() -> str:
-    """Where this machine's apt takes Debian from.
+    """The Debian mirror of this machine's apt.
 
     Raises:
-        UserError: from nowhere: it is another distribution.
+        UserError: apt has none, for example on another distribution.
     """
     listed = _call(
         [
@@ -218,7 +218,7 @@ def _mirror() -> str:
             "$(ORIGIN) $(REPO_URI) $(CODENAME)",
             "Created-By: Packages",
         ],
-        "apt-get does not tell its sources",
+        "apt-get cannot list its sources",
     )
     for line in listed.splitlines():
         origin, _, rest = line.partition(" ")
@@ -242,10 +242,10 @@ def _fetch_wheels(made: Path) -> None:
 
 
 def _call(command: Sequence[str | Path], failure: str) -> str:
-    """Standard output.
+    """Standard output of a command.
 
     Raises:
-        UserError: it failed; `failure` and the last thing it said.
+        UserError: the command failed; has `failure` and the last line of its output.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
