@@ -82,7 +82,7 @@ def count(paper: PaperModel) -> CountedModel:
 
 
 def to_dict(counted: CountedModel) -> dict[str, Any]:
-    """Plain data; the paper's figures as numbers, None where it gives none."""
+    """Plain data, with the paper's figures as numbers, or None."""
     paper = counted.paper
     return {
         "preset": paper.preset,
@@ -112,7 +112,7 @@ COLUMNS: dict[str, Literal["left", "right"]] = {
 
 
 def row(counted: CountedModel) -> tuple[str, ...]:
-    """Cells under `COLUMNS`: ours, with the paper's figure in brackets."""
+    """Cells for `COLUMNS`: our figure, and the paper's in brackets."""
     paper = counted.paper
     encoder = f"{counted.encoder / 1e6:.3f}" + (f" ({paper.encoder})" if paper.encoder else "")
     return (
@@ -127,7 +127,7 @@ def row(counted: CountedModel) -> tuple[str, ...]:
 
 
 def markdown_table(counted: list[CountedModel]) -> str:
-    """The table as it stands in the documentation."""
+    """The table of the documentation."""
     rules = ["---:" if justify == "right" else "---" for justify in COLUMNS.values()]
     lines = [tuple(COLUMNS), tuple(rules), *(row(entry) for entry in counted)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -14,13 +14,13 @@ class Placement:
     """Operators of one file, counted by type.
 
     Attributes:
-        accelerator: what takes the operators in question, such as `XNNPACK`.
-        partitions: how many separate pieces the accelerated part is in; each border costs a
-            hand-over. None where the runtime does not tell.
-        delegated: operators the accelerator takes; by type, or under one name where the file no
-            longer tells them apart.
-        outside: operators left to the runtime's plain kernels.
-        remarks: what else keeps the file from the accelerator or slows it there, a phrase each.
+        accelerator: name of the accelerator, such as `XNNPACK`.
+        partitions: number of partitions that run on it; each border costs a hand-over. None if
+            the runtime does not report it.
+        delegated: operators on the accelerator, by type; under one name if the file does not
+            distinguish them.
+        outside: operators in the runtime's plain kernels, by type.
+        remarks: further obstacles and costs on the accelerator, one phrase each.
     """
 
     accelerator: str
@@ -31,13 +31,13 @@ class Placement:
 
     @property
     def fallback(self) -> Fallback:
-        """Whether anything runs beside the accelerator."""
+        """How much runs outside the accelerator."""
         if not any(self.outside.values()):
             return "none"
         return "partial" if any(self.delegated.values()) else "total"
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in manifests."""
+        """The manifest's entry."""
         return {
             "accelerator": self.accelerator,
             "partitions": self.partitions,

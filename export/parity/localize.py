@@ -78,10 +78,8 @@ def _agreement_db(actual: NDArray[np.float32], expected: NDArray[np.float32]) ->
     Shapes alone may fit both layouts; the right one has the higher SQNR. None if no layout fits:
     the converter fused the module's last operation with the next module's.
     """
-    orders = (
-        ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)) if actual.ndim == 4 else (range(actual.ndim),)
-    )
-    views = [actual.transpose(tuple(order)) for order in orders]
+    orders = ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2))
+    views = [actual.transpose(order) for order in orders] if actual.ndim == 4 else [actual]
     fitting = [sqnr_db(view, expected) for view in views if view.shape == expected.shape]
     return max(fitting, default=None)
 

@@ -59,8 +59,8 @@ def test_only_what_the_app_runs(app: Path, tiny_export: ExportResult) -> None:
 @pytest.mark.parametrize(
     ("target", "folder", "phrase"),
     [
-        ("onnx", ".", "no Android app there"),
-        ("onnx", "absent", "no Android app there"),
+        ("onnx", ".", "this is not an Android app"),
+        ("onnx", "absent", "this is not an Android app"),
         ("coreml", "project", "--android is for onnx, tflite"),
     ],
 )

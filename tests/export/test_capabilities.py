@@ -95,7 +95,7 @@ def test_names_are_their_keys() -> None:
 
 
 def test_what_a_target_does_not_take() -> None:
-    with pytest.raises(UserError, match="executorch-coreml does not take panoptic"):
+    with pytest.raises(UserError, match="executorch-coreml does not support panoptic"):
         target_info("executorch-coreml").precision("panoptic", None)
     with pytest.raises(UserError, match="executorch writes semantic models in fp32 only"):
         target_info("executorch").precision("semantic", "fp16")

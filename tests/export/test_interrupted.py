@@ -219,7 +219,7 @@ def test_a_folder_in_the_manifests_place(tiny_export: ExportResult, tmp_path: Pa
     """The model must not be put there if its manifest cannot be."""
     destination = tmp_path / tiny_export.path.name
     manifest_path(destination).mkdir()
-    with pytest.raises(UserError, match="in the manifest's place"):
+    with pytest.raises(UserError, match="the manifest needs this name"):
         publish_artifact(tiny_export.path, destination)
     assert not destination.exists()
     assert tiny_export.path.exists()

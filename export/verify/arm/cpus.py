@@ -33,8 +33,8 @@ CPUS: dict[str, Cpu] = {
         Cpu("Haswell", None, "AVX2"),
     )
 }
-"""One ARM core per generation (entry phones, 2018, 2021, all features of QEMU), and an x86 processor
-without VNNI, whose int8 kernels add pairs of products in 16 bits."""
+"""One ARM core per generation (entry phones, 2018, 2021, all features of QEMU), and an x86
+processor without VNNI, whose int8 kernels add pairs of products in 16 bits."""
 
 
 def chosen_cpus(names: list[str] | None) -> list[Cpu]:
