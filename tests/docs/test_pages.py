@@ -18,12 +18,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from export.artifact.files import manifest_path
 from export.capabilities import TARGETS, installed
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from lvt.data.preprocessing import _STEPS, packaged_photos
+from lvt.demo import DEMO_SIZE
+from lvt.demo.scenes import make_scene
 from lvt.postprocessing import label_map
 from tests.docs.pages import PAGES, ROOT, blocks, inline_code
 
@@ -190,7 +193,23 @@ def test_python_examples_run(name: str, artifacts: Path, monkeypatch: pytest.Mon
             values = names["outputs"]
             arrays = list(values.values() if isinstance(values, dict) else values)
             assert [tuple(array.shape) for array in arrays] == [(1, 3, 16, 24)]
-    assert names["answer"].shape == names["picture"].shape[:2]
+    assert names["prediction"].label_map.shape == names["picture"].shape[:2]
+
+
+def test_the_python_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the checkpoint to overlay, latency and int8, as the page writes it."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(make_scene(7, DEMO_SIZE).image).save("street.jpg")
+    page = ROOT / "docs" / "python.md"
+    names: dict[str, Any] = {}
+    for line, text in blocks(page, "python"):
+        exec(compile("\n" * (line - 1) + text, str(page), "exec"), names)
+    assert any(segment["score"] for segment in names["prediction"].to_dict()["segments"])
+    with Image.open("overlay.png") as overlay:
+        assert overlay.height == DEMO_SIZE[0]
+    first, second = json.loads(Path("results.json").read_text())["results"]
+    assert second["speedup_over_first"]["value"] > 0
+    assert (first["precision"], second["precision"]) == ("fp32", "int8")
 
 
 def test_the_manifest_page(artifacts: Path) -> None:
