@@ -1,4 +1,4 @@
-"""What `pack.sh` packs: the manifest as a phone would read it, and the artifacts as they were."""
+"""Checks the APK that `pack-apk.sh` builds: manifest, resources, code and artifacts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tests.android.core import PROJECT
 
 TOOLS = ("aapt2", "zipalign", "apksigner", "jar", "keytool")
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
-DEX = PROJECT / "dex" / "target" / "dex" / "classes.dex"
+PACK_APK = PROJECT / "maven" / "pack-apk.sh"
+DEX = PROJECT / "maven" / "dex-check" / "target" / "dex" / "classes.dex"
 MAIN, BENCHMARK, PICTURES = (
     f"org.lvtmobile.app.{name}" for name in ("MainActivity", "BenchmarkActivity", "SharedPictures")
 )
@@ -61,7 +62,7 @@ def apk(tiny_export: ExportResult, tmp_path_factory: pytest.TempPathFactory) -> 
     for name in ("src/main/AndroidManifest.xml", "build.gradle.kts"):
         shutil.copy(PROJECT / "app" / name, folder / "app" / name)
     put_into(models_folder(folder), tiny_export.path)
-    said(PROJECT / "pack.sh", folder / "demo.apk", folder / "app")
+    said(PACK_APK, folder / "demo.apk", folder / "app")
     return Apk(folder / "demo.apk", tiny_export.path)
 
 
@@ -129,7 +130,7 @@ def test_code(apk: Apk) -> None:
 
 
 def test_tool_is_missing(tmp_path: Path) -> None:
-    command = [shutil.which("bash") or "bash", str(PROJECT / "pack.sh"), str(tmp_path / "a.apk")]
+    command = [shutil.which("bash") or "bash", str(PACK_APK), str(tmp_path / "a.apk")]
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("dirname", "sed"):
@@ -138,5 +139,5 @@ def test_tool_is_missing(tmp_path: Path) -> None:
         command, capture_output=True, text=True, check=False, env={"PATH": str(tools)}
     )
     assert result.returncode == 2
-    assert result.stderr == "pack.sh: aapt2 is not installed\n"
+    assert result.stderr == "pack-apk.sh: aapt2 is not installed\n"
     assert not (tmp_path / "a.apk").exists()

@@ -31,7 +31,7 @@ def test_same_versions(name: str) -> None:
 
 def test_same_oldest_android() -> None:
     """Bytecode for another Android than the manifest promises would fail on the oldest phones."""
-    dex = (PROJECT / "dex" / "pom.xml").read_text("utf-8")
+    dex = (PROJECT / "maven" / "dex-check" / "pom.xml").read_text("utf-8")
     gradle = (PROJECT / "app" / "build.gradle.kts").read_text("utf-8")
     assert re.findall(r"--min-api (\d+)", dex) == re.findall(r"minSdk = (\d+)", gradle)
 

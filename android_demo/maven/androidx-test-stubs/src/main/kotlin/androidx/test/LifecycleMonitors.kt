@@ -7,7 +7,7 @@ import androidx.test.runner.lifecycle.ApplicationLifecycleMonitor
 import androidx.test.runner.lifecycle.ApplicationStage
 import androidx.test.runner.lifecycle.Stage
 
-/** Told of stages, which nobody asks for here. */
+/** Does nothing: no test reads the stages. */
 class ActivityLifecycleMonitorImpl : ActivityLifecycleMonitor {
     @Suppress("UNUSED_PARAMETER")
     fun signalLifecycleChange(stage: Stage, activity: Activity): Unit = Unit

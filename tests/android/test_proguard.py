@@ -19,9 +19,13 @@ from lvt.demo.scenes import make_scene
 from tests.android.core import PROJECT, build_core
 from tests.android.test_apk import BENCHMARK, MAIN, PICTURES
 
-SHRUNK = PROJECT / "shrunk" / "target" / "shrunk.jar"
-LIBRARIES = PROJECT / "shrunk" / "target" / "lib"
-RUNTIMES = {"onnxruntime.jar": "ai/onnxruntime/", "aar.jar": "org/tensorflow/lite/"}
+PROGUARD_CHECK = PROJECT / "maven" / "proguard-check" / "target"
+SHRUNK = PROGUARD_CHECK / "app-shrunk.jar"
+LIBRARIES = PROGUARD_CHECK / "lib"
+RUNTIMES = {
+    "onnxruntime.jar": "ai/onnxruntime/",
+    "litert-classes.jar": "org/tensorflow/lite/",
+}
 COMMAND = "org.lvtmobile.cli.MainKt"
 
 

@@ -1,38 +1,38 @@
 #!/usr/bin/env bash
-# Packs an APK without Android's SDK: pack.sh OUT.apk [APP]
+# Builds an APK without the Android SDK: pack-apk.sh OUT.apk [APP]
 #
-# Takes Debian's aapt2 with Android 10's resources (packages aapt, android-framework-res), zipalign,
-# apksigner, and a JDK. The code comes from `make android`; without it the APK has none. APP is the
-# Gradle module, beside this file if not given.
+# Requires aapt2, the Android 10 resources (Debian packages aapt, android-framework-res), zipalign,
+# apksigner and a JDK. `make android` compiles the code; without it the APK contains no code. APP is
+# the folder of the Gradle module (default: android_demo/app).
 #
-# An APK to look at, not to ship: ONNX Runtime's native library is not in it (its AAR cannot be had
-# here), nothing is shrunk, and its key is made up on the spot. Gradle makes the real one.
+# For inspection only. The APK does not contain ONNX Runtime's native library (Maven Central does not
+# have its AAR), the code is not shrunk, and the signing key is temporary. Use Gradle for a release.
 set -euo pipefail
 
-out=${1:?usage: pack.sh OUT.apk [APP]}
+out=${1:?usage: pack-apk.sh OUT.apk [APP]}
 here=$(cd "$(dirname "$0")" && pwd)
-app=${2:-$here/app}
+app=${2:-$here/../app}
 framework=/usr/share/android-framework-res/framework-res.apk
 gradle=$app/build.gradle.kts
 
 for tool in aapt2 zipalign apksigner jar keytool; do
-  command -v "$tool" >/dev/null || { echo "pack.sh: $tool is not installed" >&2; exit 2; }
+  command -v "$tool" >/dev/null || { echo "pack-apk.sh: $tool is not installed" >&2; exit 2; }
 done
-[ -f "$framework" ] || { echo "pack.sh: $framework is missing: install android-framework-res" >&2; exit 2; }
+[ -f "$framework" ] || { echo "pack-apk.sh: $framework is missing; install the package android-framework-res" >&2; exit 2; }
 
-# `name = value` or `name = "value"` of the Gradle module, which both builds follow.
+# Reads `name = value` or `name = "value"` from build.gradle.kts, so that both builds use the same values.
 setting() { sed -nE "s/^ *$1 = \"?([^\" ]+)\"?.*/\\1/p" "$gradle" | head -n 1; }
 package=$(setting applicationId)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# What Gradle does to a manifest before aapt2 sees it.
+# Gradle makes the same changes to the manifest before it calls aapt2.
 sed -e "s/<manifest /<manifest package=\"$(setting namespace)\" /" \
   -e '/tools:node="remove"/d' -e "s/\${applicationId}/$package/" \
   "$app/src/main/AndroidManifest.xml" >"$work/AndroidManifest.xml"
 aapt2 compile --dir "$app/src/main/res" -o "$work/res.zip"
-# This aapt2 is older than <uses-native-library>: it links the element all the same, and warns.
+# This aapt2 is older than <uses-native-library>. It links the element and prints a warning.
 aapt2 link --warn-manifest-validation -I "$framework" -A "$app/src/main/assets" --manifest "$work/AndroidManifest.xml" \
   --rename-manifest-package "$package" \
   --min-sdk-version "$(setting minSdk)" --target-sdk-version "$(setting targetSdk)" \
@@ -40,10 +40,10 @@ aapt2 link --warn-manifest-validation -I "$framework" -A "$app/src/main/assets" 
   -o "$work/linked.apk" "$work/res.zip" 2> >(grep -v 'unexpected element <uses-native-library>' >&2)
 
 mkdir "$work/code"
-cp "$here"/dex/target/dex/*.dex "$work/code" 2>/dev/null ||
-  echo "pack.sh: no code in it: make android compiles it" >&2
+cp "$here"/dex-check/target/dex/*.dex "$work/code" 2>/dev/null ||
+  echo "pack-apk.sh: the APK contains no code; run make android first" >&2
 for abi in arm64-v8a x86_64; do
-  for library in "$here"/aar/target/tensorflow-lite*/jni/"$abi"/*.so; do
+  for library in "$here"/litert-classes/target/tensorflow-lite*/jni/"$abi"/*.so; do
     if [ -f "$library" ]; then mkdir -p "$work/code/lib/$abi" && cp "$library" "$work/code/lib/$abi"; fi
   done
 done

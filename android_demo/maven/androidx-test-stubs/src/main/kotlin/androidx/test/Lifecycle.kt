@@ -1,9 +1,9 @@
 package androidx.test.runner.lifecycle
 
-/** Where an activity is in its life. */
+/** Lifecycle stage of an activity. */
 enum class Stage { PRE_ON_CREATE, CREATED, STARTED, RESUMED, PAUSED, STOPPED, RESTARTED, DESTROYED }
 
-/** Where an application is in its life. */
+/** Lifecycle stage of an application. */
 enum class ApplicationStage { PRE_ON_CREATE, CREATED }
 
 interface ActivityLifecycleMonitor

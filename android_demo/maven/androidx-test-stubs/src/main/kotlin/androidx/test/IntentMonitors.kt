@@ -4,7 +4,7 @@ import android.content.Intent
 import androidx.test.runner.intent.IntentMonitor
 
 class IntentMonitorImpl : IntentMonitor {
-    /** Nobody asks for it here. */
+    /** Does nothing: no test reads the intents. */
     @Suppress("UNUSED_PARAMETER")
     fun signalIntent(intent: Intent): Unit = Unit
 }

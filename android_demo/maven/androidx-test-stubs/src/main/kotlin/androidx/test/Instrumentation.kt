@@ -3,7 +3,7 @@ package androidx.test.platform.app
 import android.app.Instrumentation
 import android.os.Bundle
 
-/** Where Robolectric keeps the one instrumentation. */
+/** Holds the instrumentation that Robolectric registers. */
 object InstrumentationRegistry {
     private var instance: Instrumentation? = null
 
@@ -14,5 +14,5 @@ object InstrumentationRegistry {
     }
 
     @JvmStatic
-    fun getInstrumentation(): Instrumentation = checkNotNull(instance) { "no instrumentation" }
+    fun getInstrumentation(): Instrumentation = checkNotNull(instance) { "no instrumentation is registered" }
 }

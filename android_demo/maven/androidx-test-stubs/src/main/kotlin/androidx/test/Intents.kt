@@ -16,11 +16,11 @@ interface IntentStubber {
     fun getActivityResultForIntent(intent: Intent): Instrumentation.ActivityResult?
 }
 
-/** No intent is answered by anything but Robolectric. */
+/** Contains no stub: Robolectric handles all intents. */
 object IntentStubberRegistry {
     @JvmStatic
     fun isLoaded(): Boolean = false
 
     @JvmStatic
-    fun getInstance(): IntentStubber = error("nothing is stubbed")
+    fun getInstance(): IntentStubber = error("no intent stub is registered")
 }
