@@ -1,4 +1,4 @@
-"""The Kotlin core on the JVM, with the real exported files, gives Python's answers."""
+"""The Kotlin core on the JVM must compute the same predictions as Python, for exported files."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from tests.conftest import TINY
 from tests.golden.make import figures
 
 SAME_PIXELS = 0.999
-"""The two ONNX Runtimes are different releases, and float32 sums of semantic scores are taken in
-another order: a pixel on a border may flip."""
+"""Python and Kotlin use different releases of ONNX Runtime, and sum semantic scores in another
+order: a pixel on a border can differ."""
 SAME_PIXELS_INT8 = 0.99
-"""Their int8 operators round differently too: on the demonstration model 99.5% of a scene's pixels
-were the same."""
+"""The int8 operators of the two releases also round differently: in the demo model, 99.5% of the
+pixels of a scene were equal."""
 SCENES = 20
 
 
@@ -43,37 +43,38 @@ def core() -> Core:
     return build_core()
 
 
-def compare(subject: SessionSubject, answer: dict[str, Any]) -> None:
-    """All segments of a panoptic map, and the map."""
-    said = subject.answer(read_image(Path(answer["image"])))
-    assert isinstance(said, PanopticMap)
-    expected, _ = to_coco(said, list(range(said.void)))
-    assert pixels_in_common(answer, expected) >= SAME_PIXELS
-    assert [(s["id"], s["label"]) for s in answer["segments"]] == [
-        (s.id, s.label) for s in said.segments
+def compare(subject: SessionSubject, prediction: dict[str, Any]) -> None:
+    """Compares the segments and the pixels of a panoptic prediction."""
+    reference = subject.answer(read_image(Path(prediction["image"])))
+    assert isinstance(reference, PanopticMap)
+    expected, _ = to_coco(reference, list(range(reference.void)))
+    assert pixels_in_common(prediction, expected) >= SAME_PIXELS
+    assert [(s["id"], s["label"]) for s in prediction["segments"]] == [
+        (s.id, s.label) for s in reference.segments
     ]
-    for ours, theirs in zip(answer["segments"], said.segments, strict=True):
-        assert ours["area"] == pytest.approx(theirs.area, abs=(1 - SAME_PIXELS) * said.ids.size)
+    for segment, reference_segment in zip(prediction["segments"], reference.segments, strict=True):
+        tolerance = (1 - SAME_PIXELS) * reference.ids.size
+        assert segment["area"] == pytest.approx(reference_segment.area, abs=tolerance)
 
 
-def pixels_in_common(answer: dict[str, Any], expected: NDArray[np.uint8]) -> float:
-    map_written = np.asarray(Image.open(answer["map"]))
+def pixels_in_common(prediction: dict[str, Any], expected: NDArray[np.uint8]) -> float:
+    map_written = np.asarray(Image.open(prediction["map"]))
     assert map_written.shape == expected.shape
     return float((map_written == expected).all(axis=-1).mean())
 
 
 def test_panoptic_maps_of_scenes(core: Core, demo_export: ExportResult, tmp_path: Path) -> None:
-    """What the phone shows is what Python measured, on scenes the model has never seen."""
+    """The phone must show the results that Python evaluates, on held-out scenes."""
     pictures = []
     for seed in HELD_OUT_SEEDS[:SCENES]:
         pictures.append(tmp_path / f"{seed}.png")
         Image.fromarray(make_scene(seed).image).save(pictures[-1])
     subject = open_artifact_subject(demo_export.path, threads=1)
-    answers = core.run(demo_export.path, tmp_path / "maps", pictures)
-    assert len(answers) == SCENES
-    assert sum(len(answer["segments"]) for answer in answers) > 10 * SCENES
-    for answer in answers:
-        compare(subject, answer)
+    predictions = core.run(demo_export.path, tmp_path / "maps", pictures)
+    assert len(predictions) == SCENES
+    assert sum(len(prediction["segments"]) for prediction in predictions) > 10 * SCENES
+    for prediction in predictions:
+        compare(subject, prediction)
 
 
 def _sideways(picture: Image.Image, path: Path) -> None:
@@ -98,26 +99,26 @@ def _half_transparent(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def test_pictures_of_every_kind(core: Core, demo_export: ExportResult, tmp_path: Path) -> None:
-    """Photos of other sizes, JPEG, EXIF, and what a PNG can be: read as Python reads them."""
+def test_picture_formats(core: Core, demo_export: ExportResult, tmp_path: Path) -> None:
+    """Reads JPEG, EXIF orientations and all PNG colour types in the same way as Python."""
     scene = Image.fromarray(make_scene(7, (180, 300)).image)
     pictures = list(packaged_photos())
     for name, save in PICTURES.items():
         pictures.append(tmp_path / f"{name}.png")
         save(scene, pictures[-1])
     subject = open_artifact_subject(demo_export.path, threads=1)
-    for answer in core.run(demo_export.path, tmp_path / "maps", pictures):
-        compare(subject, answer)
+    for prediction in core.run(demo_export.path, tmp_path / "maps", pictures):
+        compare(subject, prediction)
 
 
 def compare_labels(core: Core, artifact: Path, folder: Path, same_pixels: float) -> None:
     subject = open_artifact_subject(artifact, threads=1)
-    for answer in core.run(artifact, folder, packaged_photos()[:2]):
-        labels = subject.answer(read_image(Path(answer["image"])))
+    for prediction in core.run(artifact, folder, packaged_photos()[:2]):
+        labels = subject.answer(read_image(Path(prediction["image"])))
         assert isinstance(labels, np.ndarray)
         expected = np.stack([labels, 0 * labels, 0 * labels], axis=-1).astype(np.uint8)
-        assert pixels_in_common(answer, expected) >= same_pixels
-        assert sum(area["area"] for area in answer["areas"]) == labels.size
+        assert pixels_in_common(prediction, expected) >= same_pixels
+        assert sum(area["area"] for area in prediction["areas"]) == labels.size
 
 
 def test_label_maps(core: Core, tiny_export: ExportResult, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_label_maps(core: Core, tiny_export: ExportResult, tmp_path: Path) -> No
 
 
 def test_int8(core: Core, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """The files that are meant for phones: quantized operators, and a precision of their own."""
+    """Runs an artifact with quantized operators."""
     export = ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint)
     request = QuantizeRequest(export, packaged_photos()[0].parent, method="minmax")
     artifact = Quantizer(request).quantize("onnx")
@@ -141,20 +142,22 @@ def test_classes(core: Core, tmp_path: Path) -> None:
     write_checkpoint(checkpoint, build_random(spec, seed=2), spec, meta)
     artifact = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=checkpoint)).path
     subject = open_artifact_subject(artifact, threads=1)
-    for answer in core.run(artifact, tmp_path, packaged_photos()):
-        said = subject.answer(read_image(Path(answer["image"])))
-        assert isinstance(said, list)
-        assert [entry["index"] for entry in answer["classes"]] == [s.index for s in said[:5]]
+    for prediction in core.run(artifact, tmp_path, packaged_photos()):
+        reference = subject.answer(read_image(Path(prediction["image"])))
+        assert isinstance(reference, list)
+        assert [entry["index"] for entry in prediction["classes"]] == [
+            s.index for s in reference[:5]
+        ]
         np.testing.assert_allclose(
-            [entry["probability"] for entry in answer["classes"]],
-            [score.probability for score in said[:5]],
+            [entry["probability"] for entry in prediction["classes"]],
+            [score.probability for score in reference[:5]],
             rtol=1e-4,
         )
-        assert "map" not in answer
+        assert "map" not in prediction
 
 
 def test_benchmark(core: Core, tiny_export: ExportResult, tmp_path: Path) -> None:
-    """The figures are those that `lvt-bench` would make of the same samples."""
+    """The statistics must equal those of `lvt-bench` for the same samples."""
     request = {"schema": 1, "artifact": str(tiny_export.path), "runtime": "onnxruntime"}
     file = tmp_path / "request.json"
     file.write_text(json.dumps({**request, "threads": 1, "warmup": 2, "runs": 9}))
@@ -203,8 +206,10 @@ def test_errors_are_one_line(core: Core, tiny_export: ExportResult, tmp_path: Pa
     assert "SHA-256 differs" in message(copy, tmp_path, photo)
 
 
-def test_nothing_is_left_in_the_home(core: Core, tiny_export: ExportResult, tmp_path: Path) -> None:
-    """ONNX Runtime's telemetry is switched off before the library loads."""
+def test_writes_nothing_to_the_home_folder(
+    core: Core, tiny_export: ExportResult, tmp_path: Path
+) -> None:
+    """ONNX Runtime's telemetry must be disabled before the library loads."""
     home = tmp_path / "home"
     home.mkdir()
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ORT_")}

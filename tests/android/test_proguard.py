@@ -1,4 +1,4 @@
-"""The app after shrinking and renaming by its own rules (ProGuard here, R8 in Gradle's build)."""
+"""Tests the app after shrinking with its own rules (ProGuard here, R8 in the Gradle build)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from export.exporter import ExportResult
 from lvt.demo import HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from tests.android.core import PROJECT, build_core
-from tests.android.test_apk import BENCHMARK, MAIN, PICTURES
+from tests.android.test_apk import BENCHMARK, MAIN, PROVIDER
 
 PROGUARD_CHECK = PROJECT / "maven" / "proguard-check" / "target"
 SHRUNK = PROGUARD_CHECK / "app-shrunk.jar"
@@ -30,9 +30,9 @@ COMMAND = "org.lvtmobile.cli.MainKt"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _shrunk() -> None:
+def _require_shrunk_jar() -> None:
     if not SHRUNK.is_file():
-        pytest.skip("make android has not shrunk the app")
+        pytest.skip("no shrunk jar: run make android first")
 
 
 def classes(jar: Path, prefix: str = "") -> list[str]:
@@ -41,23 +41,23 @@ def classes(jar: Path, prefix: str = "") -> list[str]:
     return sorted(name for name in names if name.startswith(prefix) and name.endswith(".class"))
 
 
-def test_it_is_shrunk() -> None:
-    """The other tests would say nothing of a jar in which every name was kept."""
-    left = classes(SHRUNK)
-    assert "org/lvtmobile/core/Manifest.class" not in left
+def test_jar_is_shrunk() -> None:
+    """If all names were kept, the other tests would prove nothing."""
+    kept = classes(SHRUNK)
+    assert "org/lvtmobile/core/Manifest.class" not in kept
     assert len(classes(SHRUNK, "kotlin/")) < len(classes(LIBRARIES / "kotlin-stdlib.jar")) / 2
 
 
 def test_components() -> None:
-    """Android makes them by the names that the manifest gives."""
-    left = classes(SHRUNK)
-    for name in (MAIN, BENCHMARK, PICTURES):
-        assert f"{name.replace('.', '/')}.class" in left
+    """Android creates components by the class names in the manifest."""
+    kept = classes(SHRUNK)
+    for name in (MAIN, BENCHMARK, PROVIDER):
+        assert f"{name.replace('.', '/')}.class" in kept
 
 
 @pytest.mark.parametrize("library", RUNTIMES)
-def test_native_code_finds_what_it_names(library: str) -> None:
-    """Members of the runtimes' classes, the private ones too: native code reads fields by name."""
+def test_runtime_members_are_kept(library: str) -> None:
+    """Native code reads members of the runtime classes by name, also private members."""
     whole = LIBRARIES / library
     names = classes(whole, RUNTIMES[library])
     assert names
@@ -65,8 +65,8 @@ def test_native_code_finds_what_it_names(library: str) -> None:
 
 
 def members(jar: Path, names: list[str]) -> list[str]:
-    """As javap lists them, without the order that files have, and what they throw."""
-    said = subprocess.run(
+    """Member declarations as listed by javap, sorted, without `throws` clauses."""
+    listing = subprocess.run(
         [
             shutil.which("javap") or "javap",
             "-p",
@@ -77,12 +77,12 @@ def members(jar: Path, names: list[str]) -> list[str]:
         check=True,
         timeout=120,
     ).stdout
-    declared = [line for line in said.splitlines() if line.startswith("  ")]
+    declared = [line for line in listing.splitlines() if line.startswith("  ")]
     return sorted(re.sub(" throws [^;]*", "", line) for line in declared)
 
 
 def call(*arguments: str | Path) -> str:
-    """The command line of what is left; of ONNX Runtime's own jar it takes the native library."""
+    """Runs the shrunk command line. The native library comes from ONNX Runtime's own jar."""
     libraries = [
         path
         for path in (PROJECT / "cli" / "target" / "lib").glob("*.jar")
@@ -95,24 +95,24 @@ def call(*arguments: str | Path) -> str:
     return result.stdout
 
 
-def test_same_answers(demo_export: ExportResult, tmp_path: Path) -> None:
-    """Manifests are still read, and nothing that computes was left away."""
+def test_same_predictions(demo_export: ExportResult, tmp_path: Path) -> None:
+    """The shrunk core must read manifests and compute the same predictions."""
     pictures = [tmp_path / f"{seed}.png" for seed in HELD_OUT_SEEDS[:3]]
     for seed, picture in zip(HELD_OUT_SEEDS, pictures, strict=False):
         Image.fromarray(make_scene(seed).image).save(picture)
     expected = build_core().run(demo_export.path, tmp_path / "whole", pictures)
-    said = call("run", demo_export.path, tmp_path / "shrunk", *pictures)
-    for line, whole in zip(said.splitlines(), expected, strict=True):
-        answer = json.loads(line)
-        assert Path(answer.pop("map")).read_bytes() == Path(whole.pop("map")).read_bytes()
-        assert answer == whole
+    output = call("run", demo_export.path, tmp_path / "shrunk", *pictures)
+    for line, whole in zip(output.splitlines(), expected, strict=True):
+        prediction = json.loads(line)
+        assert Path(prediction.pop("map")).read_bytes() == Path(whole.pop("map")).read_bytes()
+        assert prediction == whole
 
 
-def test_same_words_on_the_wire(tiny_export: ExportResult, tmp_path: Path) -> None:
-    """`lvt-bench` reads the reply by the names of its fields."""
+def test_same_reply_keys(tiny_export: ExportResult, tmp_path: Path) -> None:
+    """`lvt-bench` reads the reply by its JSON keys."""
     request = tmp_path / "request.json"
-    asked = {"schema": 1, "artifact": str(tiny_export.path), "runtime": "onnxruntime"}
-    request.write_text(json.dumps({**asked, "warmup": 1, "runs": 2}))
+    body = {"schema": 1, "artifact": str(tiny_export.path), "runtime": "onnxruntime"}
+    request.write_text(json.dumps({**body, "warmup": 1, "runs": 2}))
     whole = json.loads(build_core().call("bench", request).stdout)
     assert keys(json.loads(call("bench", request))) == keys(whole)
 

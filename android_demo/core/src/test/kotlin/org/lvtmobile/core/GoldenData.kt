@@ -7,8 +7,8 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import javax.imageio.ImageIO
 
-/** The golden vectors that `tests/golden/make.py` writes. */
-internal object Golden {
+/** Reads the golden vectors that `make golden` writes. */
+internal object GoldenData {
     private val folder = File(System.getProperty("lvt.golden"))
 
     val json = Json {
@@ -20,7 +20,7 @@ internal object Golden {
 
     inline fun <reified T> read(name: String): T = json.decodeFromString(file(name).readText())
 
-    /** A PNG as a picture, which for maps holds ids as red + 256 green + 65536 blue. */
+    /** Reads a PNG as a picture. The PNG of a map contains ids as red + 256 green + 65536 blue. */
     fun picture(name: String): Picture {
         val image = ImageIO.read(file(name))
         val rgb = ByteArray(Picture.CHANNELS * image.width * image.height)
@@ -41,23 +41,23 @@ internal object Golden {
     }
 }
 
-/** How cases name a little-endian float32 file. */
+/** Reference to a little-endian float32 file in a golden case. */
 @Serializable
 internal data class TensorFile(val file: String, val shape: List<Int>) {
     fun read(): Tensor {
-        val floats = ByteBuffer.wrap(Golden.file(file).readBytes()).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer()
+        val floats = ByteBuffer.wrap(GoldenData.file(file).readBytes()).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer()
         return Tensor(shape, FloatArray(floats.remaining()).also { floats.get(it) })
     }
 }
 
-/** The share of pixels that agree. */
-internal fun agreement(ours: LabelMap, golden: LabelMap): Double {
-    check(ours.size == golden.size) { "${ours.size} is not ${golden.size}" }
-    return ours.values.indices.count { ours.values[it] == golden.values[it] }.toDouble() / golden.values.size
+/** Share of pixels with equal labels. */
+internal fun pixelAgreement(actual: LabelMap, golden: LabelMap): Double {
+    check(actual.size == golden.size) { "${actual.size} is not ${golden.size}" }
+    return actual.values.indices.count { actual.values[it] == golden.values[it] }.toDouble() / golden.values.size
 }
 
 /**
- * Maps come from PyTorch's float32 arithmetic, which rounds in another order: a pixel on the border
- * of two classes may flip.
+ * Minimum pixel agreement. The golden maps come from PyTorch's float32 arithmetic, which rounds in
+ * another order: a pixel on the border of two classes can differ.
  */
-internal const val SAME_PIXELS = 0.999
+internal const val MIN_PIXEL_AGREEMENT = 0.999

@@ -3,29 +3,29 @@ package org.lvtmobile.app
 import org.lvtmobile.core.Picture
 import org.lvtmobile.core.Size
 
-/** A picture in Android's pixels: (height, width) ARGB, upright. Its memory is used again. */
+/** An upright picture in Android's pixel format: (height, width) ARGB. The buffer is reused. */
 class Frame {
     var size: Size = Size(1, 1)
         private set
     var argb: IntArray = IntArray(1)
         private set
 
-    /** Makes room for a picture of [size]; what was there is lost. */
-    fun prepare(size: Size) {
+    /** Sets the size. The previous content is lost. */
+    fun resize(size: Size) {
         if (argb.size != size.area) argb = IntArray(size.area)
         this.size = size
     }
 
-    /** Makes this a copy of another. */
+    /** Copies another frame to this one. */
     fun copyFrom(other: Frame) {
-        prepare(other.size)
+        resize(other.size)
         other.argb.copyInto(argb)
     }
 
     /**
-     * The same for the core.
+     * Converts to a picture for the core.
      *
-     * @param rgb memory to use if its size fits.
+     * @param rgb buffer to use if it has the required size.
      */
     fun toPicture(rgb: ByteArray = ByteArray(0)): Picture {
         val bytes = if (rgb.size == Picture.CHANNELS * size.area) rgb else ByteArray(Picture.CHANNELS * size.area)
@@ -40,14 +40,14 @@ class Frame {
     }
 }
 
-/** A frame that shows a picture. */
+/** Converts a picture to a new frame. */
 fun Picture.toFrame(): Frame {
     val frame = Frame()
-    frame.prepare(size)
+    frame.resize(size)
     for (i in 0 until size.area) {
-        val at = Picture.CHANNELS * i
-        frame.argb[i] = (0xff shl 24) or ((rgb[at].toInt() and 0xff) shl 16) or
-            ((rgb[at + 1].toInt() and 0xff) shl 8) or (rgb[at + 2].toInt() and 0xff)
+        val offset = Picture.CHANNELS * i
+        frame.argb[i] = (0xff shl 24) or ((rgb[offset].toInt() and 0xff) shl 16) or
+            ((rgb[offset + 1].toInt() and 0xff) shl 8) or (rgb[offset + 2].toInt() and 0xff)
     }
     return frame
 }

@@ -14,39 +14,41 @@ import android.provider.OpenableColumns
 import java.io.File
 import java.io.FileNotFoundException
 
-private const val NAME = "lvt.png"
-private const val TYPE = "image/png"
+private const val FILE_NAME = "lvt.png"
+private const val MIME_TYPE = "image/png"
 
-private fun file(context: Context) = File(context.cacheDir, NAME)
+private fun sharedFile(context: Context) = File(context.cacheDir, FILE_NAME)
 
 /**
- * Writes a picture and makes the intent that hands it to another app.
+ * Writes a picture to the cache and creates the intent to share it with another app.
  *
- * @param text goes with it.
- * @throws java.io.IOException there is no room for it.
+ * @param text text to share with the picture.
+ * @throws java.io.IOException the picture cannot be written.
  */
 fun shareIntent(context: Context, picture: Bitmap, text: String): Intent {
-    file(context).outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
-    val uri = Uri.parse("content://${context.packageName}.shared/$NAME")
+    sharedFile(context).outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
+    val uri = Uri.parse("content://${context.packageName}.shared/$FILE_NAME")
     val send = Intent(Intent.ACTION_SEND).apply {
-        type = TYPE
+        type = MIME_TYPE
         putExtra(Intent.EXTRA_STREAM, uri)
         putExtra(Intent.EXTRA_TEXT, text)
-        clipData = ClipData.newRawUri(null, uri) // so that the grant reaches whoever is chosen
+        clipData = ClipData.newRawUri(null, uri) // passes the read permission to the chosen app
         addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
     }
     return Intent.createChooser(send, null)
 }
 
-/** Lets the app that the user shares with read the one shared picture, and nothing else. */
-class SharedPictures : ContentProvider() {
+/** Gives read access to the shared picture only, and only to the app that the user chose. */
+class SharedPictureProvider : ContentProvider() {
     override fun onCreate(): Boolean = true
 
-    override fun getType(uri: Uri): String = TYPE
+    override fun getType(uri: Uri): String = MIME_TYPE
 
     override fun openFile(uri: Uri, mode: String): ParcelFileDescriptor {
-        if (uri.lastPathSegment != NAME || mode != "r") throw FileNotFoundException("no $uri to $mode")
-        return ParcelFileDescriptor.open(file(checkNotNull(context)), ParcelFileDescriptor.MODE_READ_ONLY)
+        if (uri.lastPathSegment != FILE_NAME || mode != "r") {
+            throw FileNotFoundException("cannot open $uri with mode $mode")
+        }
+        return ParcelFileDescriptor.open(sharedFile(checkNotNull(context)), ParcelFileDescriptor.MODE_READ_ONLY)
     }
 
     override fun query(
@@ -61,8 +63,8 @@ class SharedPictures : ContentProvider() {
         cursor.addRow(
             columns.map {
                 when (it) {
-                    OpenableColumns.DISPLAY_NAME -> NAME
-                    OpenableColumns.SIZE -> file(checkNotNull(context)).length()
+                    OpenableColumns.DISPLAY_NAME -> FILE_NAME
+                    OpenableColumns.SIZE -> sharedFile(checkNotNull(context)).length()
                     else -> null
                 }
             },
