@@ -1,4 +1,4 @@
-"""The script that draws the core's answer, on an answer of the golden vectors."""
+"""Tests `draw_prediction.py` on a prediction of the golden vectors."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 
 
-def test_an_answer_is_drawn(tmp_path: Path) -> None:
+def test_draws_a_prediction(tmp_path: Path) -> None:
     (case,) = json.loads((GOLDEN / "demo.json").read_text())
     segments = [
         {**segment, "score": None if segment["detection"] is None else 0.5}
         for segment in case["segments"]
     ]
     picture, ids = GOLDEN / case["picture"], GOLDEN / case["ids"]
-    answers, out = tmp_path / "answers.jsonl", tmp_path / "out.png"
-    answer = {"image": str(picture), "map": str(ids), "segments": segments}
-    answers.write_text(json.dumps(answer) + "\n")
-    script = [sys.executable, str(ROOT / "android_demo" / "draw.py")]
-    subprocess.run([*script, str(GOLDEN / "stub.onnx"), str(answers), str(out)], check=True)
+    predictions, out = tmp_path / "predictions.jsonl", tmp_path / "out.png"
+    prediction = {"image": str(picture), "map": str(ids), "segments": segments}
+    predictions.write_text(json.dumps(prediction) + "\n")
+    script = [sys.executable, str(ROOT / "android_demo" / "draw_prediction.py")]
+    subprocess.run([*script, str(GOLDEN / "stub.onnx"), str(predictions), str(out)], check=True)
     drawn = np.asarray(Image.open(out).convert("RGB"), int)
     shown = np.asarray(Image.open(picture).convert("RGB"), int)
     height, width = shown.shape[:2]
