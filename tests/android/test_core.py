@@ -29,10 +29,10 @@ from tests.android.core import Core, build_core
 from tests.conftest import TINY
 from tests.golden.make import figures
 
-SAME_PIXELS = 0.999
+MIN_PIXEL_AGREEMENT = 0.999
 """Python and Kotlin use different releases of ONNX Runtime, and sum semantic scores in another
 order: a pixel on a border can differ."""
-SAME_PIXELS_INT8 = 0.99
+MIN_PIXEL_AGREEMENT_INT8 = 0.99
 """The int8 operators of the two releases also round differently: in the demo model, 99.5% of the
 pixels of a scene were equal."""
 SCENES = 20
@@ -48,16 +48,16 @@ def compare(subject: SessionSubject, prediction: dict[str, Any]) -> None:
     reference = subject.answer(read_image(Path(prediction["image"])))
     assert isinstance(reference, PanopticMap)
     expected, _ = to_coco(reference, list(range(reference.void)))
-    assert pixels_in_common(prediction, expected) >= SAME_PIXELS
+    assert pixel_agreement(prediction, expected) >= MIN_PIXEL_AGREEMENT
     assert [(s["id"], s["label"]) for s in prediction["segments"]] == [
         (s.id, s.label) for s in reference.segments
     ]
     for segment, reference_segment in zip(prediction["segments"], reference.segments, strict=True):
-        tolerance = (1 - SAME_PIXELS) * reference.ids.size
+        tolerance = (1 - MIN_PIXEL_AGREEMENT) * reference.ids.size
         assert segment["area"] == pytest.approx(reference_segment.area, abs=tolerance)
 
 
-def pixels_in_common(prediction: dict[str, Any], expected: NDArray[np.uint8]) -> float:
+def pixel_agreement(prediction: dict[str, Any], expected: NDArray[np.uint8]) -> float:
     map_written = np.asarray(Image.open(prediction["map"]))
     assert map_written.shape == expected.shape
     return float((map_written == expected).all(axis=-1).mean())
@@ -77,7 +77,7 @@ def test_panoptic_maps_of_scenes(core: Core, demo_export: ExportResult, tmp_path
         compare(subject, prediction)
 
 
-def _sideways(picture: Image.Image, path: Path) -> None:
+def _save_rotated(picture: Image.Image, path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     picture.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
@@ -89,7 +89,7 @@ PICTURES: dict[str, Callable[[Image.Image, Path], None]] = {
     "palette": lambda picture, path: picture.convert("P").save(path),
     "alpha": lambda picture, path: _half_transparent(picture).save(path),
     "black and white": lambda picture, path: picture.convert("1").save(path),
-    "lying on its side": _sideways,
+    "EXIF orientation 6": _save_rotated,
 }
 
 
@@ -111,18 +111,18 @@ def test_picture_formats(core: Core, demo_export: ExportResult, tmp_path: Path) 
         compare(subject, prediction)
 
 
-def compare_labels(core: Core, artifact: Path, folder: Path, same_pixels: float) -> None:
+def compare_labels(core: Core, artifact: Path, folder: Path, min_agreement: float) -> None:
     subject = open_artifact_subject(artifact, threads=1)
     for prediction in core.run(artifact, folder, packaged_photos()[:2]):
         labels = subject.answer(read_image(Path(prediction["image"])))
         assert isinstance(labels, np.ndarray)
         expected = np.stack([labels, 0 * labels, 0 * labels], axis=-1).astype(np.uint8)
-        assert pixels_in_common(prediction, expected) >= same_pixels
+        assert pixel_agreement(prediction, expected) >= min_agreement
         assert sum(area["area"] for area in prediction["areas"]) == labels.size
 
 
 def test_label_maps(core: Core, tiny_export: ExportResult, tmp_path: Path) -> None:
-    compare_labels(core, tiny_export.path, tmp_path, SAME_PIXELS)
+    compare_labels(core, tiny_export.path, tmp_path, MIN_PIXEL_AGREEMENT)
 
 
 def test_int8(core: Core, tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_int8(core: Core, tiny_checkpoint: Path, tmp_path: Path) -> None:
     request = QuantizeRequest(export, packaged_photos()[0].parent, method="minmax")
     artifact = Quantizer(request).quantize("onnx")
     assert artifact.manifest["precision"] == "int8"
-    compare_labels(core, artifact.path, tmp_path, SAME_PIXELS_INT8)
+    compare_labels(core, artifact.path, tmp_path, MIN_PIXEL_AGREEMENT_INT8)
 
 
 def test_classes(core: Core, tmp_path: Path) -> None:

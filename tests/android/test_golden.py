@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.golden.make import FOLDER, make
 
-SAME_PIXELS = 0.999
+MIN_PIXEL_AGREEMENT = 0.999
 """The last bit of PyTorch's float32 depends on the processor, so a pixel of a map can differ."""
 TENSOR_TOLERANCE = 1e-6
 """All other values come from NumPy; only exponentials depend on the machine."""
@@ -40,7 +40,7 @@ def test_golden_file(made: Path, name: str) -> None:
     if name.endswith(".json"):
         assert_same(json.loads(actual.read_text("utf-8")), json.loads(golden.read_text("utf-8")))
     elif name.endswith(".png"):
-        minimum = 1.0 if name in ("scene.png", "photo.png", "demo.png") else SAME_PIXELS
+        minimum = 1.0 if name in ("scene.png", "photo.png", "demo.png") else MIN_PIXEL_AGREEMENT
         same = np.asarray(Image.open(actual)) == np.asarray(Image.open(golden))
         assert same.all(axis=-1).mean() >= minimum
     elif name.endswith(".f32"):

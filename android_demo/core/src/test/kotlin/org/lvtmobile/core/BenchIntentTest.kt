@@ -34,17 +34,17 @@ class BenchIntentTest {
         emptyMap<String, Any?>() to "not a benchmark request",
         mapOf("artifact" to "m.onnx") to "not a benchmark request",
         mapOf("artifact" to null, "runtime" to null) to "not a benchmark request",
-        validExtras("threads" to "many") to "not a benchmark request",
-        validExtras("threads" to 0) to "threads 0",
-        validExtras("runs" to (1L shl 40)) to "not a benchmark request",
-        validExtras("tread" to 1) to "not a benchmark request",
-        validExtras("schema" to 9) to "schema 9",
-        validExtras("seconds" to "NaN") to "not a benchmark request",
-        validExtras("seconds" to -1) to "seconds -1",
-        validExtras("runtime" to "tpu") to "no runtime tpu",
-        validExtras("runs" to 1.5f) to "not a benchmark request",
-        validExtras("runs" to listOf(1)) to "not a benchmark request",
-        validExtras() to "no artifact at",
+        extrasWith("threads" to "many") to "not a benchmark request",
+        extrasWith("threads" to 0) to "threads 0",
+        extrasWith("runs" to (1L shl 40)) to "not a benchmark request",
+        extrasWith("tread" to 1) to "not a benchmark request",
+        extrasWith("schema" to 9) to "schema 9",
+        extrasWith("seconds" to "NaN") to "not a benchmark request",
+        extrasWith("seconds" to -1) to "seconds -1",
+        extrasWith("runtime" to "tpu") to "no runtime tpu",
+        extrasWith("runs" to 1.5f) to "not a benchmark request",
+        extrasWith("runs" to listOf(1)) to "not a benchmark request",
+        extrasWith() to "no artifact at",
     ).map { (extras, message) ->
         dynamicTest("$extras") {
             val reply = Benchmark(listOf(OnnxRuntime), emptyMap()).run(benchRequestJson(extras, emptyList())).toJson()
@@ -52,8 +52,8 @@ class BenchIntentTest {
         }
     }
 
-    private fun validExtras(vararg others: Pair<String, Any?>) =
-        mapOf<String, Any?>("artifact" to "nowhere.onnx", "runtime" to "onnxruntime") + others
+    private fun extrasWith(vararg overrides: Pair<String, Any?>) =
+        mapOf<String, Any?>("artifact" to "nowhere.onnx", "runtime" to "onnxruntime") + overrides
 
     @Test
     fun `accepts plain reply file names only`() {
