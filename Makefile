@@ -26,7 +26,7 @@ android: $(VENV)/.ready
 	mvn -q -B -f android_demo/pom.xml clean verify
 	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"
 	@if { command -v aapt2 && command -v zipalign && command -v apksigner && ls $(FRAMEWORK); } >/dev/null 2>&1; \
-	  then android_demo/pack.sh $(OUT)/lvt-demo.apk && echo "An APK to look at, not to ship: $(OUT)/lvt-demo.apk"; \
+	  then android_demo/maven/pack-apk.sh $(OUT)/lvt-demo.apk && echo "An APK to look at, not to ship: $(OUT)/lvt-demo.apk"; \
 	  else echo "No APK is packed: Debian's aapt, android-framework-res, zipalign or apksigner is missing"; fi
 
 # onnxruntime-web for `lvt-bench serve`, with npm, into the user's cache.

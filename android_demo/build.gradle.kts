@@ -1,5 +1,5 @@
 plugins {
     alias(libs.plugins.android.application) apply false
-    alias(libs.plugins.kotlin.jvm) apply false // its version is also that of the app's built-in Kotlin
+    alias(libs.plugins.kotlin.jvm) apply false // also sets the version of the built-in Kotlin of the Android Gradle Plugin
     alias(libs.plugins.kotlin.serialization) apply false
 }

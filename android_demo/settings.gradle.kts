@@ -1,4 +1,4 @@
-// For Android Studio. Maven (pom.xml) builds the same sources where there is no Android SDK.
+// For Android Studio. Maven (pom.xml) builds the same sources without the Android SDK.
 pluginManagement {
     repositories {
         google()

@@ -12,7 +12,7 @@ android {
         targetSdk = 36
         versionCode = 1
         versionName = "0.1.0"
-        ndk { abiFilters += listOf("arm64-v8a", "x86_64") } // phones, and the emulator
+        ndk { abiFilters += listOf("arm64-v8a", "x86_64") } // phones and the emulator
     }
 
     buildTypes {
@@ -20,7 +20,7 @@ android {
             isMinifyEnabled = true
             isShrinkResources = true
             proguardFiles(getDefaultProguardFile("proguard-android-optimize.txt"), "proguard-rules.pro")
-            // So that a release can be put on a phone and measured; a shop needs a key of your own.
+            // Lets you install and measure a release build. To publish the app, use your own signing key.
             signingConfig = signingConfigs.getByName("debug")
         }
     }
@@ -52,7 +52,7 @@ dependencies {
     implementation(libs.litert.gpu.api)
     testImplementation(libs.junit.jupiter)
     testImplementation(libs.robolectric)
-    testImplementation(libs.onnxruntime) // the desktop's native library
+    testImplementation(libs.onnxruntime) // contains the native library for the desktop
     testRuntimeOnly(libs.junit.vintage)
     testRuntimeOnly(libs.junit.launcher)
 }

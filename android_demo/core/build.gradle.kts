@@ -17,7 +17,7 @@ java {
 
 dependencies {
     api(libs.serialization.json)
-    // The app brings onnxruntime-android, which has the same classes.
+    // The app provides onnxruntime-android, which has the same classes.
     compileOnly(libs.onnxruntime)
     testImplementation(libs.onnxruntime)
     testImplementation(libs.junit.jupiter)

@@ -1,4 +1,4 @@
-"""The Android app's core as a command of this machine, built where it has to be."""
+"""Builds and runs `lvt-core`, the command line of the Android app's core."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2] / "android_demo"
 JAR = PROJECT / "cli" / "target" / "lvt-core.jar"
-_OUT_OF_REACH = re.compile(
+_DOWNLOAD_FAILED = re.compile(
     r"Could not transfer artifact|failed to transfer|Unknown host|in offline mode"
 )
 
@@ -30,29 +30,29 @@ class Core:
     def call(
         self, *arguments: str | Path, environment: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs it, whatever comes of it; in another environment, where one is given."""
+        """Runs a command and returns the completed process, without a check of its exit code."""
         command = [self.java, "-jar", str(JAR), *map(str, arguments)]
         return subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=300, env=environment
         )
 
     def run(self, artifact: Path, folder: Path, pictures: list[Path]) -> list[dict[str, Any]]:
-        """What the artifact says of each picture; maps are written into `folder`."""
+        """Runs an artifact on pictures and returns the predictions. Writes maps to `folder`."""
         result = self.call("run", artifact, folder, *pictures)
         assert result.returncode == 0, result.stderr
-        answers = [json.loads(line) for line in result.stdout.splitlines()]
-        assert [answer["image"] for answer in answers] == [str(path) for path in pictures]
-        return answers
+        predictions = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [prediction["image"] for prediction in predictions] == [str(p) for p in pictures]
+        return predictions
 
 
 def build_core() -> Core:
-    """Builds the jar if it is older than its sources; skips where it cannot be built here."""
+    """Builds the jar if it is older than its sources. Skips the test if it cannot be built."""
     java, maven = shutil.which("java"), shutil.which("mvn")
     if java is None or maven is None:
         pytest.skip(f"{'Maven (mvn)' if java else 'Java'} is not installed; CONTRIBUTING.md")
     lock = Path(tempfile.gettempdir()) / "lvt-core-build.lock"
     with lock.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)  # parallel test workers build it once
+        fcntl.flock(stream, fcntl.LOCK_EX)  # so that parallel test workers build it once
         if not _is_fresh():
             _build(maven)
     return Core(java)
@@ -68,8 +68,8 @@ def _is_fresh() -> bool:
 def _build(maven: str) -> None:
     project = ["-f", str(PROJECT / "pom.xml"), "-pl", "cli", "-am"]
     command = [maven, "-q", "-B", *project, "-DskipTests", "package"]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = built.stdout + built.stderr
-    if built.returncode and _OUT_OF_REACH.search(said):
-        pytest.skip("Maven Central is out of reach, and the core's libraries are not here yet")
-    assert built.returncode == 0, said
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    output = result.stdout + result.stderr
+    if result.returncode and _DOWNLOAD_FAILED.search(output):
+        pytest.skip("Maven cannot download the libraries of the core")
+    assert result.returncode == 0, output

@@ -1,4 +1,4 @@
-"""The Kotlin core on the JVM, with the real exported files, gives Python's predictions."""
+"""The Kotlin core on the JVM must compute the same predictions as Python, for exported files."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from tests.android.core import Core, build_core
 from tests.conftest import TINY
 from tests.golden.make import figures
 
-SAME_PIXELS = 0.999
-"""The two ONNX Runtimes are different releases, and float32 sums of semantic scores are taken in
-another order: a pixel on a border may flip."""
-SAME_PIXELS_INT8 = 0.99
-"""Their int8 operators round differently too: on the demonstration model 99.5% of a scene's pixels
-were the same."""
+MIN_PIXEL_AGREEMENT = 0.999
+"""Python and Kotlin use different releases of ONNX Runtime, and sum semantic scores in another
+order: a pixel on a border can differ."""
+MIN_PIXEL_AGREEMENT_INT8 = 0.99
+"""The int8 operators of the two releases also round differently: in the demo model, 99.5% of the
+pixels of a scene were equal."""
 SCENES = 20
 
 
@@ -45,41 +45,42 @@ def core() -> Core:
     return build_core()
 
 
-def compare(predictor: SessionPredictor, answer: dict[str, Any]) -> None:
-    """All segments of a panoptic map, and the map."""
-    prediction = predictor.predict(read_image(Path(answer["image"])))
-    assert isinstance(prediction, PanopticPrediction)
-    panoptic = prediction.panoptic
-    expected, _ = to_coco(panoptic, list(range(panoptic.void)))
-    assert pixels_in_common(answer, expected) >= SAME_PIXELS
-    assert [(s["id"], s["label"]) for s in answer["segments"]] == [
-        (s.id, s.label) for s in panoptic.segments
+def compare(predictor: SessionPredictor, prediction: dict[str, Any]) -> None:
+    """Compares the segments and the pixels of a panoptic prediction."""
+    python = predictor.predict(read_image(Path(prediction["image"])))
+    assert isinstance(python, PanopticPrediction)
+    reference = python.panoptic
+    expected, _ = to_coco(reference, list(range(reference.void)))
+    assert pixel_agreement(prediction, expected) >= MIN_PIXEL_AGREEMENT
+    assert [(s["id"], s["label"]) for s in prediction["segments"]] == [
+        (s.id, s.label) for s in reference.segments
     ]
-    for ours, theirs in zip(answer["segments"], panoptic.segments, strict=True):
-        assert ours["area"] == pytest.approx(theirs.area, abs=(1 - SAME_PIXELS) * panoptic.ids.size)
+    for segment, reference_segment in zip(prediction["segments"], reference.segments, strict=True):
+        tolerance = (1 - MIN_PIXEL_AGREEMENT) * reference.ids.size
+        assert segment["area"] == pytest.approx(reference_segment.area, abs=tolerance)
 
 
-def pixels_in_common(answer: dict[str, Any], expected: NDArray[np.uint8]) -> float:
-    map_written = np.asarray(Image.open(answer["map"]))
+def pixel_agreement(prediction: dict[str, Any], expected: NDArray[np.uint8]) -> float:
+    map_written = np.asarray(Image.open(prediction["map"]))
     assert map_written.shape == expected.shape
     return float((map_written == expected).all(axis=-1).mean())
 
 
 def test_panoptic_maps_of_scenes(core: Core, demo_export: ExportResult, tmp_path: Path) -> None:
-    """What the phone shows is what Python measured, on scenes the model has never seen."""
+    """The phone must show the results that Python evaluates, on held-out scenes."""
     pictures = []
     for seed in HELD_OUT_SEEDS[:SCENES]:
         pictures.append(tmp_path / f"{seed}.png")
         Image.fromarray(make_scene(seed).image).save(pictures[-1])
     predictor = artifact_predictor(open_artifact(demo_export.path), threads=1)
-    answers = core.run(demo_export.path, tmp_path / "maps", pictures)
-    assert len(answers) == SCENES
-    assert sum(len(answer["segments"]) for answer in answers) > 10 * SCENES
-    for answer in answers:
-        compare(predictor, answer)
+    predictions = core.run(demo_export.path, tmp_path / "maps", pictures)
+    assert len(predictions) == SCENES
+    assert sum(len(prediction["segments"]) for prediction in predictions) > 10 * SCENES
+    for prediction in predictions:
+        compare(predictor, prediction)
 
 
-def _sideways(picture: Image.Image, path: Path) -> None:
+def _save_rotated(picture: Image.Image, path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     picture.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
@@ -91,7 +92,7 @@ PICTURES: dict[str, Callable[[Image.Image, Path], None]] = {
     "palette": lambda picture, path: picture.convert("P").save(path),
     "alpha": lambda picture, path: _half_transparent(picture).save(path),
     "black and white": lambda picture, path: picture.convert("1").save(path),
-    "lying on its side": _sideways,
+    "EXIF orientation 6": _save_rotated,
 }
 
 
@@ -101,40 +102,40 @@ def _half_transparent(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def test_pictures_of_every_kind(core: Core, demo_export: ExportResult, tmp_path: Path) -> None:
-    """Photos of other sizes, JPEG, EXIF, and what a PNG can be: read as Python reads them."""
+def test_picture_formats(core: Core, demo_export: ExportResult, tmp_path: Path) -> None:
+    """Reads JPEG, EXIF orientations and all PNG colour types in the same way as Python."""
     scene = Image.fromarray(make_scene(7, (180, 300)).image)
     pictures = list(packaged_photos())
     for name, save in PICTURES.items():
         pictures.append(tmp_path / f"{name}.png")
         save(scene, pictures[-1])
     predictor = artifact_predictor(open_artifact(demo_export.path), threads=1)
-    for answer in core.run(demo_export.path, tmp_path / "maps", pictures):
-        compare(predictor, answer)
+    for prediction in core.run(demo_export.path, tmp_path / "maps", pictures):
+        compare(predictor, prediction)
 
 
-def compare_labels(core: Core, artifact: Path, folder: Path, same_pixels: float) -> None:
+def compare_labels(core: Core, artifact: Path, folder: Path, min_agreement: float) -> None:
     predictor = artifact_predictor(open_artifact(artifact), threads=1)
-    for answer in core.run(artifact, folder, packaged_photos()[:2]):
-        prediction = predictor.predict(read_image(Path(answer["image"])))
-        assert isinstance(prediction, SemanticPrediction)
-        labels = prediction.label_map
+    for prediction in core.run(artifact, folder, packaged_photos()[:2]):
+        reference = predictor.predict(read_image(Path(prediction["image"])))
+        assert isinstance(reference, SemanticPrediction)
+        labels = reference.label_map
         expected = np.stack([labels, 0 * labels, 0 * labels], axis=-1).astype(np.uint8)
-        assert pixels_in_common(answer, expected) >= same_pixels
-        assert sum(area["area"] for area in answer["areas"]) == labels.size
+        assert pixel_agreement(prediction, expected) >= min_agreement
+        assert sum(area["area"] for area in prediction["areas"]) == labels.size
 
 
 def test_label_maps(core: Core, tiny_export: ExportResult, tmp_path: Path) -> None:
-    compare_labels(core, tiny_export.path, tmp_path, SAME_PIXELS)
+    compare_labels(core, tiny_export.path, tmp_path, MIN_PIXEL_AGREEMENT)
 
 
 def test_int8(core: Core, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    """The files that are meant for phones: quantized operators, and a precision of their own."""
+    """Runs an artifact with quantized operators."""
     export = ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint)
     request = QuantizeRequest(export, packaged_photos()[0].parent, method="minmax")
     artifact = quantize(request)
     assert artifact.manifest["precision"] == "int8"
-    compare_labels(core, artifact.path, tmp_path, SAME_PIXELS_INT8)
+    compare_labels(core, artifact.path, tmp_path, MIN_PIXEL_AGREEMENT_INT8)
 
 
 def test_classes(core: Core, tmp_path: Path) -> None:
@@ -145,22 +146,22 @@ def test_classes(core: Core, tmp_path: Path) -> None:
     write_checkpoint(checkpoint, build_random(spec, seed=2), spec, meta)
     artifact = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=checkpoint)).path
     predictor = artifact_predictor(open_artifact(artifact), threads=1)
-    for answer in core.run(artifact, tmp_path, packaged_photos()):
-        prediction = predictor.predict(read_image(Path(answer["image"])))
-        assert isinstance(prediction, ClassPrediction)
-        assert [entry["index"] for entry in answer["classes"]] == [
-            s.index for s in prediction.classes[:5]
+    for prediction in core.run(artifact, tmp_path, packaged_photos()):
+        reference = predictor.predict(read_image(Path(prediction["image"])))
+        assert isinstance(reference, ClassPrediction)
+        assert [entry["index"] for entry in prediction["classes"]] == [
+            s.index for s in reference.classes[:5]
         ]
         np.testing.assert_allclose(
-            [entry["probability"] for entry in answer["classes"]],
-            [score.probability for score in prediction.classes[:5]],
+            [entry["probability"] for entry in prediction["classes"]],
+            [score.probability for score in reference.classes[:5]],
             rtol=1e-4,
         )
-        assert "map" not in answer
+        assert "map" not in prediction
 
 
 def test_benchmark(core: Core, tiny_export: ExportResult, tmp_path: Path) -> None:
-    """The figures are those that `lvt-bench` would make of the same samples."""
+    """The statistics must equal those of `lvt-bench` for the same samples."""
     request = {"schema": 1, "artifact": str(tiny_export.path), "runtime": "onnxruntime"}
     file = tmp_path / "request.json"
     file.write_text(json.dumps({**request, "threads": 1, "warmup": 2, "runs": 9}))
@@ -209,8 +210,10 @@ def test_errors_are_one_line(core: Core, tiny_export: ExportResult, tmp_path: Pa
     assert "SHA-256 differs" in message(copy, tmp_path, photo)
 
 
-def test_nothing_is_left_in_the_home(core: Core, tiny_export: ExportResult, tmp_path: Path) -> None:
-    """ONNX Runtime's telemetry is switched off before the library loads."""
+def test_writes_nothing_to_the_home_folder(
+    core: Core, tiny_export: ExportResult, tmp_path: Path
+) -> None:
+    """ONNX Runtime's telemetry must be disabled before the library loads."""
     home = tmp_path / "home"
     home.mkdir()
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ORT_")}

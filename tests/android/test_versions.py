@@ -1,4 +1,4 @@
-"""The Android project has two builds; what they name twice has to be the same in both."""
+"""The Android project has two builds. Values that both contain must be equal."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ APP_SOURCES = Path("app", "src", "main", "kotlin", "org", "lvtmobile", "app")
 
 @pytest.mark.parametrize("name", ["kotlin", "serialization", "onnxruntime", "junit", "robolectric"])
 def test_same_versions(name: str) -> None:
-    """Maven's tests would say nothing of the app that Gradle builds from other libraries."""
+    """The Maven tests must use the same libraries as the app that Gradle builds."""
     properties = ET.parse(PROJECT / "pom.xml").getroot().find(f"{_MAVEN}properties")
     assert properties is not None
     catalogue = tomllib.loads((PROJECT / "gradle" / "libs.versions.toml").read_text())
     assert catalogue["versions"][name] == properties.findtext(f"{_MAVEN}{name}.version")
 
 
-def test_same_oldest_android() -> None:
-    """Bytecode for another Android than the manifest promises would fail on the oldest phones."""
-    dex = (PROJECT / "dex" / "pom.xml").read_text("utf-8")
+def test_same_min_sdk() -> None:
+    """Bytecode for a higher API level would fail on the oldest supported phones."""
+    dex = (PROJECT / "maven" / "dex-check" / "pom.xml").read_text("utf-8")
     gradle = (PROJECT / "app" / "build.gradle.kts").read_text("utf-8")
     assert re.findall(r"--min-api (\d+)", dex) == re.findall(r"minSdk = (\d+)", gradle)
 
 
 def test_permissions() -> None:
-    """The app sees cameras and photos: it must not get a way to send them."""
+    """The app reads the camera and photos, so it must not have network access."""
     root = ET.parse(PROJECT / "app" / "src" / "main" / "AndroidManifest.xml").getroot()
     requests = root.findall("uses-permission")
-    asked = {
+    requested = {
         entry.get(f"{_ANDROID}name") for entry in requests if entry.get(f"{_TOOLS}node") != "remove"
     }
-    removed = {entry.get(f"{_ANDROID}name") for entry in requests} - asked
-    assert asked == {"android.permission.CAMERA"}
+    removed = {entry.get(f"{_ANDROID}name") for entry in requests} - requested
+    assert requested == {"android.permission.CAMERA"}
     assert "android.permission.INTERNET" in removed
 
 
 def test_telemetry() -> None:
-    """ONNX Runtime's library brings a provider that loads it when the process starts."""
+    """ONNX Runtime contains a provider that loads the library at process start."""
     root = ET.parse(PROJECT / "app" / "src" / "main" / "AndroidManifest.xml").getroot()
     (provider,) = (
         entry
@@ -61,8 +61,8 @@ def test_telemetry() -> None:
     assert application.get(f"{_ANDROID}name") == ".DemoApplication"
 
 
-def test_benchmark_is_guarded() -> None:
-    """Any app could else make the phone run hot; the launcher's entry alone is open to all."""
+def test_benchmark_requires_permission() -> None:
+    """Other apps must not be able to start a benchmark. Only the launcher activity is open."""
     root = ET.parse(PROJECT / "app" / "src" / "main" / "AndroidManifest.xml").getroot()
     open_to_all = [
         activity.get(f"{_ANDROID}name")
@@ -74,28 +74,28 @@ def test_benchmark_is_guarded() -> None:
 
 
 def test_assets_folder() -> None:
-    """What `--android` fills is what the app reads."""
+    """`--android` must write to the folder that the app reads."""
     source = (PROJECT / APP_SOURCES / "AppFiles.kt").read_text("utf-8")
     assert f'private const val MODELS = "{MODELS}"' in source
 
 
 def in_kotlin(pattern: str) -> set[str]:
-    """What a pattern finds in the sources of core and app."""
+    """Matches of a pattern in the sources of core and app."""
     sources = [*PROJECT.glob("core/src/main/**/*.kt"), *PROJECT.glob("app/src/main/**/*.kt")]
     return {found for source in sources for found in re.findall(pattern, source.read_text("utf-8"))}
 
 
 def test_runtimes() -> None:
-    """`--android` would else refuse what the app runs, or copy what it does not."""
-    named = in_kotlin(r'override val target: String = "(.*)"')
-    assert named == {info.name for info in TARGETS.values() if info.android}
+    """`--android` must accept exactly the targets that the app runs."""
+    targets = in_kotlin(r'override val target: String = "(.*)"')
+    assert targets == {info.name for info in TARGETS.values() if info.android}
 
 
 def test_accelerators() -> None:
-    """`lvt-bench --runtime` would else refuse what the app has, or ask for what it has not."""
-    asked_for = {
+    """`lvt-bench --runtime` must accept exactly the runtimes of the app."""
+    expected = {
         name
         for target in in_kotlin(r'override val target: String = "(.*)"')
         for name in APP_RUNTIMES[target]
     }
-    assert in_kotlin(r'Runtime by \w+Backend\("(.*?)"') == asked_for
+    assert in_kotlin(r'Runtime by \w+Backend\("(.*?)"') == expected

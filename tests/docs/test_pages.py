@@ -158,7 +158,7 @@ def test_the_names_of_the_kotlin_example_exist() -> None:
     assert imported
     for name in imported:
         assert re.search(rf"\b(?:class|object|interface) {name}\b", source), name
-    for name in re.findall(r"\.(open|answer)\(", example):
+    for name in re.findall(r"\.(open|predict)\(", example):
         assert f"fun {name}(" in source
 
 

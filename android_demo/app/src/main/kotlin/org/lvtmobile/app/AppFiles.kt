@@ -6,19 +6,20 @@ import java.io.File
 
 private const val MODELS = "models"
 
-/** The artifacts in the app's assets. */
-class AssetFiles(private val assets: AssetManager) : Packaged {
+/** The artifacts in the assets of the app. */
+class AssetFiles(private val assets: AssetManager) : BundledFiles {
     override fun names(): List<String> = assets.list(MODELS).orEmpty().toList()
 
-    override fun text(name: String): String = assets.open("$MODELS/$name").use { it.reader().readText() }
+    override fun readText(name: String): String = assets.open("$MODELS/$name").use { it.reader().readText() }
 
     override fun copy(name: String, to: File) {
         assets.open("$MODELS/$name").use { source -> to.outputStream().use(source::copyTo) }
     }
 }
 
-/** Folders for artifacts: the one that `adb push` reaches, where the device has it, and the app's own. */
+/** Folders for artifacts: the folder that `adb push` can write, if the device has it, and the app's private folder. */
 fun Context.modelFolders(): List<File> = listOfNotNull(getExternalFilesDir(MODELS), File(filesDir, MODELS))
 
-/** Everything the user can choose. */
-fun Context.shelf(): Shelf = Shelf(modelFolders(), AssetFiles(assets), File(noBackupFilesDir, MODELS))
+/** All artifacts that the user can choose. */
+fun Context.modelRepository(): ModelRepository =
+    ModelRepository(modelFolders(), AssetFiles(assets), File(noBackupFilesDir, MODELS))

@@ -9,52 +9,52 @@ import android.view.WindowManager
 import android.widget.TextView
 import org.lvtmobile.core.BenchFailure
 import org.lvtmobile.core.BenchReply
+import org.lvtmobile.core.BenchReplyFile
 import org.lvtmobile.core.Benchmark
-import org.lvtmobile.core.ReplyFile
-import org.lvtmobile.core.benchRequest
-import org.lvtmobile.core.replyName
+import org.lvtmobile.core.benchRequestJson
+import org.lvtmobile.core.replyFileName
 import java.io.IOException
 import kotlin.concurrent.thread
 
 /**
- * Times an artifact for whoever is at the other end of a cable, and ends.
+ * Measures an artifact on request of `adb shell am start`, writes the reply file, and finishes.
  *
- * An activity and not a service: what is in front gets the fast cores, and that is what users of an
- * app see. Only callers with the permission `DUMP`, which `adb shell` has and apps cannot get, may
- * start it. See android_demo/README.md for the command.
+ * This is an activity, not a service, because Android schedules foreground activities on the fast cores,
+ * as for any app in use. Only callers with the permission `DUMP` can start it: `adb shell` has this
+ * permission, apps cannot get it. See android_demo/README.md for the command.
  */
 class BenchmarkActivity : Activity() {
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
-        if (savedInstanceState != null) return finish() // Android makes it anew; nobody waits for it any more
+        if (savedInstanceState != null) return finish() // recreated by Android: the caller no longer waits
         window.addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON)
         if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.O_MR1) {
             setShowWhenLocked(true)
             setTurnScreenOn(true)
         }
         setContentView(TextView(this).apply { text = "Benchmark is running" })
-        val extras = extras()
-        val device = device()
+        val extras = readExtras()
+        val device = deviceProperties()
         thread(name = "benchmark") {
-            answer(extras, device)
+            runAndWriteReply(extras, device)
             runOnUiThread(::finish)
         }
     }
 
-    /** What came with the intent; nothing where that cannot be unpacked. */
-    @Suppress("DEPRECATION") // its typed successors need to know what to expect
-    private fun extras(): Map<String, Any?> = try {
+    /** The extras of the intent; empty if they cannot be unpacked. */
+    @Suppress("DEPRECATION") // the typed replacements require the type of each extra
+    private fun readExtras(): Map<String, Any?> = try {
         intent.extras?.let { extras -> extras.keySet().associateWith { extras.get(it) } }.orEmpty()
-    } catch (error: RuntimeException) { // whatever class of another app was packed
-        Log.w(TAG, "the extras cannot be read", error)
+    } catch (error: RuntimeException) { // for example a class that is not in this app
+        Log.w(TAG, "cannot read the extras", error)
         emptyMap()
     }
 
-    private fun answer(extras: Map<String, Any?>, device: Map<String, String>) {
-        val name = replyName(extras)
+    private fun runAndWriteReply(extras: Map<String, Any?>, device: Map<String, String>) {
+        val name = replyFileName(extras)
         val folder = getExternalFilesDir("bench") ?: return
-        val file = ReplyFile(folder, name)
-        val reply = reply(extras, device, file::progress)
+        val file = BenchReplyFile(folder, name)
+        val reply = runExclusively(extras, device, file::writeProgress)
         Log.i(TAG, if (reply is BenchFailure) reply.toJson() else "done: $name")
         try {
             file.write(reply)
@@ -63,33 +63,33 @@ class BenchmarkActivity : Activity() {
         }
     }
 
-    private fun reply(
+    private fun runExclusively(
         extras: Map<String, Any?>,
         device: Map<String, String>,
         progress: (Int, Double) -> Unit,
     ): BenchReply {
-        if (!running.tryEnter()) return BenchFailure("another benchmark is running; wait for its reply")
+        if (!gate.tryEnter()) return BenchFailure("another benchmark is running; wait for its reply")
         try {
-            return measured(extras, device, progress)
+            return run(extras, device, progress)
         } finally {
-            running.leave()
+            gate.leave()
         }
     }
 
-    private fun measured(
+    private fun run(
         extras: Map<String, Any?>,
         device: Map<String, String>,
         progress: (Int, Double) -> Unit,
     ): BenchReply = try {
-        Benchmark(RUNTIMES, device).reply(benchRequest(extras, modelFolders()), progress)
+        Benchmark(RUNTIMES, device).run(benchRequestJson(extras, modelFolders()), progress)
     } catch (_: OutOfMemoryError) {
         BenchFailure("not enough memory for this model")
     } catch (error: LinkageError) {
         BenchFailure("this device cannot load the runtime: ${error.message}")
     }
 
-    /** What results say of the phone, before the run. */
-    private fun device(): Map<String, String> = buildMap {
+    /** Properties of the device for the reply, read before the measurement. */
+    private fun deviceProperties(): Map<String, String> = buildMap {
         put("system", "Android ${Build.VERSION.RELEASE} (API ${Build.VERSION.SDK_INT})")
         put("model", "${Build.MANUFACTURER} ${Build.MODEL}")
         put("build", Build.FINGERPRINT)
@@ -106,7 +106,7 @@ class BenchmarkActivity : Activity() {
     private companion object {
         const val TAG = "lvt-bench"
 
-        /** Two at once would time each other. */
-        val running = FrameGate()
+        /** Two benchmarks at the same time would disturb each other. */
+        val gate = FrameGate()
     }
 }

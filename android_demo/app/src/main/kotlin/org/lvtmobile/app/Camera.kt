@@ -18,63 +18,63 @@ import android.view.Surface
 import org.lvtmobile.core.Size
 
 /**
- * Upright frames of the back camera, or of any other where there is none.
+ * Delivers upright frames from the back camera, or from another camera if there is no back camera.
  *
- * Camera2's callbacks come in their own time, after [stop] too. So everything here happens on one
- * thread, and a device that opens when it is no longer wanted is closed at once.
+ * Camera2 can call back after [stop]. Therefore all state is used on one thread, and a device that opens
+ * after [stop] is closed at once.
  *
- * @param onFrame gets each frame on the camera's thread; the frame is the camera's again on return.
- * @param onProblem gets one line for the user, on the camera's thread.
+ * @param onFrame called on the camera thread with each frame. The frame is valid only until it returns.
+ * @param onError called on the camera thread with one line for the user.
  */
 class Camera(
     context: Context,
     private val onFrame: (Frame) -> Unit,
-    private val onProblem: (String) -> Unit,
+    private val onError: (String) -> Unit,
 ) : AutoCloseable {
     private val manager = context.getSystemService(CameraManager::class.java)
     private val display = context.getSystemService(DisplayManager::class.java).getDisplay(Display.DEFAULT_DISPLAY)
     private val thread = HandlerThread("camera").apply { start() }
     private val handler = Handler(thread.looper)
 
-    // From here on: the camera's thread alone.
-    private var wanted: Size? = null
+    // The following properties are used on the camera thread only.
+    private var requestedSize: Size? = null
     private var device: CameraDevice? = null
     private var reader: ImageReader? = null
     private var opening = false
-    private var ending = false
-    private val yuv = Yuv()
+    private var closing = false
+    private val yuv = YuvBuffer()
     private val frame = Frame()
 
-    /** Starts the camera, or changes its frames' size; needs the camera permission. */
+    /** Starts the camera, or changes the size of its frames. Requires the camera permission. */
     fun start(network: Size) {
         handler.post {
-            if (wanted != network) release()
-            wanted = network
+            if (requestedSize != network) release()
+            requestedSize = network
             if (device == null && !opening) open(network)
         }
     }
 
-    /** Gives the camera to whoever wants it next. */
+    /** Stops the camera and releases it for other apps. */
     fun stop() {
         handler.post {
-            wanted = null
+            requestedSize = null
             release()
         }
     }
 
-    /** Ends the thread; the camera cannot be started again. */
+    /** Stops the camera and ends the thread. The camera cannot be started again. */
     override fun close() {
         handler.post {
-            wanted = null
-            ending = true
+            requestedSize = null
+            closing = true
             release()
-            endIfIdle()
+            quitIfIdle()
         }
     }
 
-    /** A device that is still opening has yet to be closed. */
-    private fun endIfIdle() {
-        if (ending && !opening) thread.quitSafely()
+    /** Ends the thread, unless a device is still opening and must be closed first. */
+    private fun quitIfIdle() {
+        if (closing && !opening) thread.quitSafely()
     }
 
     private fun release() {
@@ -84,126 +84,127 @@ class Camera(
         reader = null
     }
 
-    @SuppressLint("MissingPermission") // whoever calls start has it
+    @SuppressLint("MissingPermission") // callers of start() have the permission
     private fun open(network: Size) {
         try {
-            val id = choose() ?: return onProblem("this device has no camera; choose a photo instead")
-            val traits = manager.getCameraCharacteristics(id)
+            val id = chooseCameraId() ?: return onError("this device has no camera; choose a photo instead")
+            val characteristics = manager.getCameraCharacteristics(id)
             opening = true
-            manager.openCamera(id, Opening(traits, network), handler)
+            manager.openCamera(id, DeviceCallback(characteristics, network), handler)
         } catch (error: CameraAccessException) {
             opening = false
-            onProblem("the camera cannot be opened: ${error.message}")
+            onError("the camera cannot be opened: ${error.message}")
         } catch (_: SecurityException) {
             opening = false
-            onProblem("this app may not use the camera; allow it in the settings, or choose a photo")
+            onError("this app has no camera permission; allow the camera in the settings, or choose a photo")
         }
     }
 
-    private fun choose(): String? {
+    private fun chooseCameraId(): String? {
         val ids = manager.cameraIdList.toList()
-        return ids.find { facing(manager.getCameraCharacteristics(it)) == CameraCharacteristics.LENS_FACING_BACK }
+        return ids.find { lensFacing(manager.getCameraCharacteristics(it)) == CameraCharacteristics.LENS_FACING_BACK }
             ?: ids.firstOrNull()
     }
 
-    private fun facing(traits: CameraCharacteristics): Int? = traits.get(CameraCharacteristics.LENS_FACING)
+    private fun lensFacing(characteristics: CameraCharacteristics): Int? =
+        characteristics.get(CameraCharacteristics.LENS_FACING)
 
-    private inner class Opening(private val traits: CameraCharacteristics, private val network: Size) :
+    private inner class DeviceCallback(private val characteristics: CameraCharacteristics, private val network: Size) :
         CameraDevice.StateCallback() {
         override fun onOpened(camera: CameraDevice) {
             opening = false
-            val now = wanted
-            if (now == null) {
+            val requested = requestedSize
+            if (requested == null) {
                 camera.close()
-                return endIfIdle()
+                return quitIfIdle()
             }
-            if (now != network) {
+            if (requested != network) {
                 camera.close()
-                return open(now)
+                return open(requested)
             }
             device = camera
             try {
-                stream(camera, traits, network)
+                startStream(camera, characteristics, network)
             } catch (error: CameraAccessException) {
-                lost("the camera does not start: ${error.message}")
+                fail("the camera cannot be started: ${error.message}")
             }
         }
 
-        override fun onDisconnected(camera: CameraDevice) = ended(camera, "another app has taken the camera")
+        override fun onDisconnected(camera: CameraDevice) = onEnd(camera, "another app is using the camera")
 
-        override fun onError(camera: CameraDevice, error: Int) = ended(camera, "the camera has failed (error $error)")
+        override fun onError(camera: CameraDevice, error: Int) = onEnd(camera, "the camera failed with error $error")
 
-        private fun ended(camera: CameraDevice, line: String) {
+        private fun onEnd(camera: CameraDevice, message: String) {
             opening = false
             camera.close()
             if (camera == device) device = null
-            if (wanted != null) lost(line)
-            endIfIdle()
+            if (requestedSize != null) fail(message)
+            quitIfIdle()
         }
     }
 
-    private fun lost(line: String) {
-        wanted = null
+    private fun fail(message: String) {
+        requestedSize = null
         release()
-        onProblem(line)
+        onError(message)
     }
 
-    @Suppress("DEPRECATION") // its successor came with API 28
-    private fun stream(camera: CameraDevice, traits: CameraCharacteristics, network: Size) {
-        val sizes = traits.get(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP)
+    @Suppress("DEPRECATION") // its replacement requires API 28
+    private fun startStream(camera: CameraDevice, characteristics: CameraCharacteristics, network: Size) {
+        val sizes = characteristics.get(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP)
             ?.getOutputSizes(ImageFormat.YUV_420_888).orEmpty().map { Size(it.height, it.width) }
-        if (sizes.isEmpty()) return lost("this camera delivers no frames that the app can read")
-        val size = chooseStream(sizes, network)
-        val made = ImageReader.newInstance(size.width, size.height, ImageFormat.YUV_420_888, IMAGES)
-        made.setOnImageAvailableListener({ take(it, traits) }, handler)
-        reader = made
+        if (sizes.isEmpty()) return fail("this camera does not support the format YUV_420_888; choose a photo instead")
+        val size = chooseStreamSize(sizes, network)
+        val newReader = ImageReader.newInstance(size.width, size.height, ImageFormat.YUV_420_888, MAX_IMAGES)
+        newReader.setOnImageAvailableListener({ readImage(it, characteristics) }, handler)
+        reader = newReader
         val request = camera.createCaptureRequest(CameraDevice.TEMPLATE_PREVIEW).apply {
-            addTarget(made.surface)
-            set(CaptureRequest.CONTROL_AF_MODE, focus(traits))
+            addTarget(newReader.surface)
+            set(CaptureRequest.CONTROL_AF_MODE, autofocusMode(characteristics))
         }.build()
         camera.createCaptureSession(
-            listOf(made.surface),
+            listOf(newReader.surface),
             object : CameraCaptureSession.StateCallback() {
                 override fun onConfigured(session: CameraCaptureSession) {
                     if (device != camera) return
                     try {
                         session.setRepeatingRequest(request, null, handler)
                     } catch (error: CameraAccessException) {
-                        lost("the camera does not start: ${error.message}")
+                        fail("the camera cannot be started: ${error.message}")
                     }
                 }
 
                 override fun onConfigureFailed(session: CameraCaptureSession) =
-                    lost("the camera does not deliver frames of ${size.width} x ${size.height}")
+                    fail("the camera cannot deliver frames of ${size.width} x ${size.height}")
             },
             handler,
         )
     }
 
-    /** Continuous, where the camera has it: some focus at one distance only, and refuse the mode. */
-    private fun focus(traits: CameraCharacteristics): Int {
-        val modes = traits.get(CameraCharacteristics.CONTROL_AF_AVAILABLE_MODES) ?: IntArray(0)
+    /** Continuous autofocus if the camera supports it. Fixed-focus cameras do not. */
+    private fun autofocusMode(characteristics: CameraCharacteristics): Int {
+        val modes = characteristics.get(CameraCharacteristics.CONTROL_AF_AVAILABLE_MODES) ?: IntArray(0)
         return CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_PICTURE.takeIf { it in modes }
             ?: CaptureRequest.CONTROL_AF_MODE_OFF
     }
 
-    /** Turns the newest image into a frame; older ones that wait are dropped. */
-    private fun take(source: ImageReader, traits: CameraCharacteristics) {
-        if (source != reader) return // an old reader's last call
+    /** Converts the newest image to a frame. Drops older images in the queue. */
+    private fun readImage(source: ImageReader, characteristics: CameraCharacteristics) {
+        if (source != reader) return // a callback of a previous reader
         val image = source.acquireLatestImage() ?: return
         image.use {
             yuv.begin(Size(it.height, it.width))
             it.planes.forEachIndexed { index, plane ->
-                yuv.plane(index, plane.buffer, plane.rowStride, plane.pixelStride)
+                yuv.copyPlane(index, plane.buffer, plane.rowStride, plane.pixelStride)
             }
         }
-        val sensor = traits.get(CameraCharacteristics.SENSOR_ORIENTATION) ?: 0
-        val front = facing(traits) == CameraCharacteristics.LENS_FACING_FRONT
-        yuv.toFrame(uprightTurn(sensor, degrees(display.rotation), front), frame)
+        val sensor = characteristics.get(CameraCharacteristics.SENSOR_ORIENTATION) ?: 0
+        val front = lensFacing(characteristics) == CameraCharacteristics.LENS_FACING_FRONT
+        yuv.toFrame(uprightRotation(sensor, toDegrees(display.rotation), front), frame)
         onFrame(frame)
     }
 
-    private fun degrees(rotation: Int): Int = when (rotation) {
+    private fun toDegrees(rotation: Int): Int = when (rotation) {
         Surface.ROTATION_90 -> 90
         Surface.ROTATION_180 -> 180
         Surface.ROTATION_270 -> 270
@@ -211,6 +212,6 @@ class Camera(
     }
 
     private companion object {
-        const val IMAGES = 3 // acquireLatestImage needs two; the third is being filled
+        const val MAX_IMAGES = 3 // acquireLatestImage needs two, and the camera fills a third
     }
 }

@@ -5,8 +5,8 @@ import android.content.Context
 import android.system.Os
 
 /**
- * Switches ONNX Runtime's telemetry off before anything loads the library. The library's own provider,
- * which would load it even earlier, is taken out of the manifest.
+ * Disables ONNX Runtime's telemetry before the library is loaded. The manifest removes the library's own
+ * provider, which would load the library earlier.
  */
 class DemoApplication : Application() {
     override fun attachBaseContext(base: Context) {

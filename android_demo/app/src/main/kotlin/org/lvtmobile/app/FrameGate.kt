@@ -4,27 +4,27 @@ import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicInteger
 
 /**
- * Lets one frame at a time through to the model. A frame that comes while another is inside is
- * dropped, never queued: what is shown is at most one inference old.
+ * Lets one frame at a time through to the model. Drops frames that arrive during an inference; there is
+ * no queue, so a result is never more than one inference behind the camera.
  *
- * Whoever is inside may use the one set of buffers that goes with the gate.
+ * The caller that entered the gate has exclusive use of the buffers that belong to it.
  */
 class FrameGate {
-    private val inside = AtomicBoolean(false)
-    private val turnedAway = AtomicInteger(0)
+    private val busy = AtomicBoolean(false)
+    private val droppedCount = AtomicInteger(0)
 
-    /** Frames dropped so far. */
-    val dropped: Int get() = turnedAway.get()
+    /** Number of dropped frames. */
+    val dropped: Int get() = droppedCount.get()
 
-    /** True if the caller is inside now and owes a [leave]; false if its frame is dropped. */
+    /** Returns true if the caller entered the gate and must call [leave]; false if its frame is dropped. */
     fun tryEnter(): Boolean {
-        val entered = inside.compareAndSet(false, true)
-        if (!entered) turnedAway.incrementAndGet()
+        val entered = busy.compareAndSet(false, true)
+        if (!entered) droppedCount.incrementAndGet()
         return entered
     }
 
-    /** Lets the next frame in. */
+    /** Opens the gate for the next frame. */
     fun leave() {
-        check(inside.compareAndSet(true, false)) { "nobody is inside" }
+        check(busy.compareAndSet(true, false)) { "leave() without tryEnter()" }
     }
 }

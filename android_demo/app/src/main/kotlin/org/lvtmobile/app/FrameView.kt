@@ -13,166 +13,168 @@ import android.view.View
 import org.lvtmobile.core.Size
 
 /**
- * A picture with what the model says of it, as large as the view allows. Two fingers zoom, one moves,
- * a double tap goes closer and back.
+ * Shows a picture and its overlay, scaled to fit the view. Pinch to zoom, drag to move, double-tap to
+ * zoom in or out.
  *
- * The camera's frames come through here too, and not through a preview surface of their own: frame
- * and overlay then have the same pixels, so that they cannot come apart when the phone is turned.
- * [show] and [lay] may be called on any thread.
+ * Camera frames are also drawn here, without a separate preview surface. Frame and overlay share one
+ * pixel grid, so they stay aligned when the device rotates. [showFrame], [showOverlay] and [clear] can
+ * be called on any thread.
  */
 class FrameView(context: Context) : View(context) {
     private val density = resources.displayMetrics.density
     private val lock = Any()
-    private val picture = Turns()
-    private val overlay = Turns()
-    private var anchors: List<Anchor> = emptyList()
+    private val pictureBuffer = DoubleBuffer()
+    private val overlayBuffer = DoubleBuffer()
+    private var anchors: List<LabelAnchor> = emptyList()
     private val target = RectF()
-    private val smooth = Paint(Paint.FILTER_BITMAP_FLAG)
-    private val veil = Paint() // unfiltered: a segment's border stays sharp
-    private val plate = Paint(Paint.ANTI_ALIAS_FLAG)
-    private val text = Paint(Paint.ANTI_ALIAS_FLAG)
-    private val pinches = ScaleGestureDetector(context, Pinches())
-    private val drags = GestureDetector(context, Drags())
+    private val picturePaint = Paint(Paint.FILTER_BITMAP_FLAG)
+    private val overlayPaint = Paint() // without a filter, so that segment borders stay sharp
+    private val labelPaint = Paint(Paint.ANTI_ALIAS_FLAG)
+    private val textPaint = Paint(Paint.ANTI_ALIAS_FLAG)
+    private val scaleDetector = ScaleGestureDetector(context, ScaleListener())
+    private val gestureDetector = GestureDetector(context, DragListener())
 
-    /** Of what is on the screen; pictures to share have all of it. */
+    /** Zoom of the view. [snapshot] ignores it. */
     var zoom: Zoom = Zoom()
         private set(value) {
             field = value
             invalidate()
         }
 
-    /** Of the overlay and its labels, 0 to 1. */
+    /** Opacity of the overlay, 0 to 1. Labels are hidden at 0. */
     var opacity: Float = 1f
         set(value) {
             field = value
             invalidate()
         }
 
-    /** Shows a frame; the overlay stays if it has the same size. */
-    fun show(frame: Frame) {
-        synchronized(lock) { picture.fill(frame.size, frame.argb) }
+    /** Shows a frame. The overlay stays visible if it has the same size. */
+    fun showFrame(frame: Frame) {
+        synchronized(lock) { pictureBuffer.write(frame.size, frame.argb) }
         postInvalidate()
     }
 
-    /** Lays an answer over the frames, in place of the one before it. */
-    fun lay(answer: Overlay) {
+    /** Replaces the overlay. */
+    fun showOverlay(overlay: Overlay) {
         synchronized(lock) {
-            val size = answer.size
-            if (size == null) overlay.clear() else overlay.fill(size, answer.pixels)
-            anchors = answer.anchors
+            val size = overlay.size
+            if (size == null) overlayBuffer.clear() else overlayBuffer.write(size, overlay.pixels)
+            anchors = overlay.anchors
         }
         postInvalidate()
     }
 
-    /** Takes the answer away. */
+    /** Removes the overlay. */
     fun clear() {
         synchronized(lock) {
-            overlay.clear()
+            overlayBuffer.clear()
             anchors = emptyList()
         }
         postInvalidate()
     }
 
-    /** What is shown, without the view's borders; null before the first frame. */
+    /** Draws the picture with its overlay to a bitmap, without the view's borders; null before the first frame. */
     fun snapshot(): Bitmap? = synchronized(lock) {
-        val shown = picture.shown ?: return null
-        val scale = (SNAPSHOT_SIDE / maxOf(shown.width, shown.height)).coerceAtLeast(1f)
-        val width = (scale * shown.width).toInt()
-        val height = (scale * shown.height).toInt()
+        val picture = pictureBuffer.front ?: return null
+        val scale = (SNAPSHOT_SIDE / maxOf(picture.width, picture.height)).coerceAtLeast(1f)
+        val width = (scale * picture.width).toInt()
+        val height = (scale * picture.height).toInt()
         val bitmap = Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888)
-        paint(Canvas(bitmap), Zoom(), Size(height, width), SNAPSHOT_TEXT)
+        drawContent(Canvas(bitmap), Zoom(), Size(height, width), SNAPSHOT_TEXT_SIZE)
         bitmap
     }
 
     override fun onDraw(canvas: Canvas) {
         if (width == 0 || height == 0) return
-        synchronized(lock) { paint(canvas, zoom, Size(height, width), TEXT_DP * density) }
+        synchronized(lock) { drawContent(canvas, zoom, Size(height, width), TEXT_SIZE_DP * density) }
     }
 
     override fun onTouchEvent(event: MotionEvent): Boolean {
-        pinches.onTouchEvent(event)
-        drags.onTouchEvent(event)
+        scaleDetector.onTouchEvent(event)
+        gestureDetector.onTouchEvent(event)
         return true
     }
 
-    private fun zoom(how: Zoom.(Size, Size) -> Zoom): Boolean {
-        val shown = synchronized(lock) { picture.shown } ?: return false
-        zoom = zoom.how(Size(shown.height, shown.width), Size(height, width))
+    private fun updateZoom(change: Zoom.(Size, Size) -> Zoom): Boolean {
+        val picture = synchronized(lock) { pictureBuffer.front } ?: return false
+        zoom = zoom.change(Size(picture.height, picture.width), Size(height, width))
         return true
     }
 
-    private inner class Pinches : ScaleGestureDetector.SimpleOnScaleGestureListener() {
-        override fun onScale(detector: ScaleGestureDetector): Boolean =
-            zoom { picture, view -> by(detector.scaleFactor, detector.focusX, detector.focusY, picture, view) }
-    }
-
-    private inner class Drags : GestureDetector.SimpleOnGestureListener() {
-        override fun onDown(event: MotionEvent): Boolean = true
-
-        override fun onScroll(from: MotionEvent?, to: MotionEvent, dx: Float, dy: Float): Boolean =
-            zoom { picture, view -> moved(-dx, -dy, picture, view) }
-
-        override fun onDoubleTap(event: MotionEvent): Boolean = zoom { picture, view ->
-            if (factor > 1f) Zoom() else by(DOUBLE_TAP, event.x, event.y, picture, view)
+    private inner class ScaleListener : ScaleGestureDetector.SimpleOnScaleGestureListener() {
+        override fun onScale(detector: ScaleGestureDetector): Boolean = updateZoom { picture, view ->
+            scaledBy(detector.scaleFactor, detector.focusX, detector.focusY, picture, view)
         }
     }
 
-    private fun paint(canvas: Canvas, zoom: Zoom, view: Size, textSize: Float) {
-        val shown = picture.shown ?: return
-        val fit = zoom.fit(Size(shown.height, shown.width), view)
-        target.set(fit.left, fit.top, fit.left + fit.width, fit.top + fit.height)
-        canvas.drawBitmap(shown, null, target, smooth)
-        val layer = overlay.shown ?: return
-        if (layer.width != shown.width || layer.height != shown.height) return // the phone was turned meanwhile
-        veil.alpha = (255 * opacity).toInt()
-        canvas.drawBitmap(layer, null, target, veil)
-        if (opacity > 0) labels(canvas, fit, textSize)
+    private inner class DragListener : GestureDetector.SimpleOnGestureListener() {
+        override fun onDown(event: MotionEvent): Boolean = true
+
+        override fun onScroll(from: MotionEvent?, to: MotionEvent, dx: Float, dy: Float): Boolean =
+            updateZoom { picture, view -> movedBy(-dx, -dy, picture, view) }
+
+        override fun onDoubleTap(event: MotionEvent): Boolean = updateZoom { picture, view ->
+            if (factor > 1f) Zoom() else scaledBy(DOUBLE_TAP_FACTOR, event.x, event.y, picture, view)
+        }
     }
 
-    private fun labels(canvas: Canvas, fit: Fit, textSize: Float) {
-        text.textSize = textSize
-        val height = PLATE * textSize
+    private fun drawContent(canvas: Canvas, zoom: Zoom, view: Size, textSize: Float) {
+        val picture = pictureBuffer.front ?: return
+        val rect = zoom.pictureRect(Size(picture.height, picture.width), view)
+        target.set(rect.left, rect.top, rect.left + rect.width, rect.top + rect.height)
+        canvas.drawBitmap(picture, null, target, picturePaint)
+        val overlay = overlayBuffer.front ?: return
+        // The sizes differ if the device rotated after the overlay was computed.
+        if (overlay.width != picture.width || overlay.height != picture.height) return
+        overlayPaint.alpha = (255 * opacity).toInt()
+        canvas.drawBitmap(overlay, null, target, overlayPaint)
+        if (opacity > 0) drawLabels(canvas, rect, textSize)
+    }
+
+    private fun drawLabels(canvas: Canvas, rect: PictureRect, textSize: Float) {
+        textPaint.textSize = textSize
+        val height = LABEL_HEIGHT * textSize
         val padding = (height - textSize) / 2
-        for (label in placeLabels(anchors, fit, height) { text.measureText(it) + 2 * padding }) {
-            plate.color = label.colour or (0xff shl 24)
-            text.color = if (Color.luminance(plate.color) > BRIGHT) Color.BLACK else Color.WHITE
-            canvas.drawRoundRect(
-                label.left, label.top, label.left + label.width, label.top + label.height, padding, padding, plate,
-            )
-            canvas.drawText(label.text, label.left + padding, label.top + padding + BASELINE * textSize, text)
+        for (label in placeLabels(anchors, rect, height) { textPaint.measureText(it) + 2 * padding }) {
+            labelPaint.color = label.colour or (0xff shl 24)
+            textPaint.color = if (Color.luminance(labelPaint.color) > BRIGHT_LUMINANCE) Color.BLACK else Color.WHITE
+            val (right, bottom) = label.left + label.width to label.top + label.height
+            canvas.drawRoundRect(label.left, label.top, right, bottom, padding, padding, labelPaint)
+            canvas.drawText(label.text, label.left + padding, label.top + padding + BASELINE * textSize, textPaint)
         }
     }
 
     private companion object {
-        const val TEXT_DP = 13f
+        const val TEXT_SIZE_DP = 13f
         const val SNAPSHOT_SIDE = 1280f
-        const val SNAPSHOT_TEXT = 26f
-        const val PLATE = 1.4f // height of a label in text sizes
-        const val BASELINE = 0.85f
-        const val BRIGHT = 0.4f
-        const val DOUBLE_TAP = 2.5f
+        const val SNAPSHOT_TEXT_SIZE = 26f
+        const val LABEL_HEIGHT = 1.4f // in multiples of the text size
+        const val BASELINE = 0.85f // in multiples of the text size
+        const val BRIGHT_LUMINANCE = 0.4f
+        const val DOUBLE_TAP_FACTOR = 2.5f
     }
 }
 
 /**
- * Two bitmaps in turn: the thread that renders may still read the one that was drawn last while the
- * other is filled. Their memory is used again.
+ * Two bitmaps of which one is drawn while the other is written, because the render thread can still read
+ * the bitmap that was drawn last. The bitmaps are reused.
  */
-private class Turns {
-    var shown: Bitmap? = null
+private class DoubleBuffer {
+    /** The bitmap to draw. */
+    var front: Bitmap? = null
         private set
-    private var other: Bitmap? = null
+    private var back: Bitmap? = null
 
-    fun fill(size: Size, argb: IntArray) {
-        val spare = other?.takeIf { it.width == size.width && it.height == size.height }
+    fun write(size: Size, argb: IntArray) {
+        val bitmap = back?.takeIf { it.width == size.width && it.height == size.height }
             ?: Bitmap.createBitmap(size.width, size.height, Bitmap.Config.ARGB_8888)
-        spare.setPixels(argb, 0, size.width, 0, 0, size.width, size.height)
-        other = shown
-        shown = spare
+        bitmap.setPixels(argb, 0, size.width, 0, 0, size.width, size.height)
+        back = front
+        front = bitmap
     }
 
     fun clear() {
-        other = shown ?: other
-        shown = null
+        back = front ?: back
+        front = null
     }
 }

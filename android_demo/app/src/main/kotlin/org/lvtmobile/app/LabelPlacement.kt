@@ -1,7 +1,7 @@
 package org.lvtmobile.app
 
-/** A label's place on the screen, in pixels of the view. */
-data class Plate(
+/** A label with its position in the view, in view pixels. */
+data class PlacedLabel(
     val text: String,
     val colour: Int,
     val left: Float,
@@ -9,37 +9,42 @@ data class Plate(
     val width: Float,
     val height: Float,
 ) {
-    /** True if the two share any area. */
-    fun meets(other: Plate): Boolean =
+    /** Returns true if the two rectangles overlap. */
+    fun overlaps(other: PlacedLabel): Boolean =
         left < other.left + other.width && other.left < left + width &&
             top < other.top + other.height && other.top < top + height
 }
 
-/** How many plate heights a label may move from its anchor, nearest first. */
+/** Vertical shifts to try, in label heights, nearest first. */
 private val SHIFTS = listOf(0f, -1.1f, 1.1f, -2.2f, 2.2f)
 
 /**
- * Puts labels at those anchors that are in view: in the given order, moved up or down where they would
- * cover one that is already there, inside the picture, and left away where nothing is free.
+ * Places labels at the visible anchors, in the given order. A label that would cover an earlier one moves
+ * up or down, and stays inside the picture. A label without free space is left out.
  *
- * @param plateHeight of every label, in view pixels.
- * @param plateWidth of a text, in view pixels.
+ * @param labelHeight height of each label, in view pixels.
+ * @param labelWidth width of a label by its text, in view pixels.
  */
-fun placeLabels(anchors: List<Anchor>, fit: Fit, plateHeight: Float, plateWidth: (String) -> Float): List<Plate> {
-    val placed = mutableListOf<Plate>()
-    val (across, down) = fit.visibleX to fit.visibleY
+fun placeLabels(
+    anchors: List<LabelAnchor>,
+    pictureRect: PictureRect,
+    labelHeight: Float,
+    labelWidth: (String) -> Float,
+): List<PlacedLabel> {
+    val placed = mutableListOf<PlacedLabel>()
+    val (visibleX, visibleY) = pictureRect.visibleX to pictureRect.visibleY
     for (anchor in anchors) {
-        val x = fit.left + (anchor.x + 0.5f) * fit.scale
-        val y = fit.top + (anchor.y + 0.5f) * fit.scale
-        if (x !in across || y !in down) continue
-        val width = plateWidth(anchor.text)
-        if (width > across.length || plateHeight > down.length) continue
-        val left = (x - width / 2).coerceIn(across.start, across.endInclusive - width)
-        val middle = y - plateHeight / 2
-        SHIFTS.map { middle + it * plateHeight }
-            .map { it.coerceIn(down.start, down.endInclusive - plateHeight) }
-            .map { Plate(anchor.text, anchor.colour, left, it, width, plateHeight) }
-            .find { plate -> placed.none(plate::meets) }
+        val x = pictureRect.left + (anchor.x + 0.5f) * pictureRect.scale
+        val y = pictureRect.top + (anchor.y + 0.5f) * pictureRect.scale
+        if (x !in visibleX || y !in visibleY) continue
+        val width = labelWidth(anchor.text)
+        if (width > visibleX.length || labelHeight > visibleY.length) continue
+        val left = (x - width / 2).coerceIn(visibleX.start, visibleX.endInclusive - width)
+        val centredTop = y - labelHeight / 2
+        SHIFTS.map { centredTop + it * labelHeight }
+            .map { it.coerceIn(visibleY.start, visibleY.endInclusive - labelHeight) }
+            .map { PlacedLabel(anchor.text, anchor.colour, left, it, width, labelHeight) }
+            .find { label -> placed.none(label::overlaps) }
             ?.let(placed::add)
     }
     return placed

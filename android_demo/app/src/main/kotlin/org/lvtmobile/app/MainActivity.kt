@@ -15,291 +15,298 @@ import java.io.IOException
 import kotlin.concurrent.thread
 
 /**
- * The one screen: the camera or a photo, with what the chosen model says of it.
+ * The main screen: the camera or a photo, with the overlay of the selected model.
  *
- * This class only joins the parts; the camera and the model have threads of their own. The manifest
- * keeps the activity alive when the phone is turned.
+ * This class connects view, camera and inference worker; camera and worker have their own threads. The
+ * activity is not recreated when the device rotates (see the manifest).
  */
 class MainActivity : Activity() {
-    private lateinit var screen: Screen
+    private lateinit var view: MainView
     private lateinit var camera: Camera
-    private lateinit var inference: Inference
-    private lateinit var memory: Memory
+    private lateinit var worker: InferenceWorker
+    private lateinit var settingsStore: SettingsStore
 
-    private var network: Size? = null // of the loaded model; null while there is none
-    @Volatile private var photo: Frame? = null // in place of the camera
-    private var photoUri: Uri? = null // where it came from
+    private var network: Size? = null // input size of the loaded model; null if no model is loaded
+    @Volatile private var photo: Frame? = null // shown instead of the camera
+    private var photoUri: Uri? = null
     @Volatile private var paused = false
-    private var inFront = false
-    private var asked = false // for the camera, since the app started
-    private var figures = ""
+    private var resumed = false
+    private var permissionRequested = false // since the app started
+    private var statistics = ""
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
-        screen = Screen(this)
-        setContentView(screen.root)
-        memory = Memory(this)
-        inference = Inference(RUNTIMES, Answers())
+        view = MainView(this)
+        setContentView(view.root)
+        settingsStore = SettingsStore(this)
+        worker = InferenceWorker(RUNTIMES, WorkerListener())
         camera = Camera(
             this,
             onFrame = {
-                if (!paused) screen.frames.show(it)
-                inference.offer(it)
+                if (!paused) view.frameView.showFrame(it)
+                worker.submitCameraFrame(it)
             },
-            onProblem = { line -> ifAlive { screen.message(line, "Try again", ::refresh) } },
+            onError = { message -> runIfAlive { view.showMessage(message, "Try again", ::update) } },
         )
-        screen.pause.setOnClickListener { togglePause() }
-        screen.photo.setOnClickListener { pickPhoto() }
-        screen.model.setOnClickListener { chooseModel() }
-        screen.runtime.setOnClickListener { chooseRuntime() }
-        screen.threads.setOnClickListener { chooseThreads() }
-        screen.share.setOnClickListener { share() }
-        load()
-        savedInstanceState?.getString(PHOTO)?.let { read(Uri.parse(it)) }
+        view.pause.setOnClickListener { togglePause() }
+        view.photo.setOnClickListener { choosePhoto() }
+        view.model.setOnClickListener { chooseModel() }
+        view.runtime.setOnClickListener { chooseRuntime() }
+        view.threads.setOnClickListener { chooseThreads() }
+        view.share.setOnClickListener { share() }
+        loadModel()
+        savedInstanceState?.getString(PHOTO_KEY)?.let { readPhotoAsync(Uri.parse(it)) }
     }
 
-    /** For when Android makes the activity anew: after a change of language, or for want of memory. */
+    /** Saves the photo for when Android recreates the activity, for example after a change of language. */
     override fun onSaveInstanceState(outState: Bundle) {
         super.onSaveInstanceState(outState)
-        outState.putString(PHOTO, photoUri?.toString())
+        outState.putString(PHOTO_KEY, photoUri?.toString())
     }
 
     override fun onResume() {
         super.onResume()
-        inFront = true
-        refresh()
+        resumed = true
+        update()
     }
 
     override fun onPause() {
-        inFront = false
+        resumed = false
         camera.stop()
         super.onPause()
     }
 
     override fun onDestroy() {
         camera.close()
-        inference.close()
+        worker.close()
         super.onDestroy()
     }
 
-    /** Starts or stops the camera, as model, permission and buttons have it, and says what is missing. */
-    private fun refresh() {
-        label()
+    /** Starts or stops the camera according to the current state. Asks for the camera permission if required. */
+    private fun update() {
+        updatePauseButton()
         val size = network
-        val live = inFront && size != null && photo == null && !paused
-        screen.root.keepScreenOn = live
+        val live = resumed && size != null && photo == null && !paused
+        view.root.keepScreenOn = live
         if (!live) return camera.stop()
         when {
             checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED -> {
-                screen.hideMessage()
+                view.hideMessage()
                 camera.start(size)
             }
-            !asked -> askForCamera()
+            !permissionRequested -> requestCameraPermission()
             shouldShowRequestPermissionRationale(Manifest.permission.CAMERA) ->
-                screen.message(NO_CAMERA, "Allow the camera", ::askForCamera)
-            else -> screen.message(NO_CAMERA, "Open settings", ::openSettings)
+                view.showMessage(NO_PERMISSION, "Allow the camera", ::requestCameraPermission)
+            else -> view.showMessage(NO_PERMISSION, "Open settings", ::openSettings)
         }
     }
 
-    private fun goOn() {
-        screen.hideMessage()
-        refresh()
+    private fun dismissMessage() {
+        view.hideMessage()
+        update()
     }
 
-    private fun label() {
-        screen.pause.text = if (photo != null) "Camera" else if (paused) "Resume" else "Pause"
+    private fun updatePauseButton() {
+        view.pause.text = if (photo != null) "Camera" else if (paused) "Resume" else "Pause"
     }
 
-    private fun askForCamera() {
-        asked = true
+    private fun requestCameraPermission() {
+        permissionRequested = true
         requestPermissions(arrayOf(Manifest.permission.CAMERA), CAMERA_REQUEST)
     }
 
-    /** On the way back [onResume] looks at the permission anew. */
+    /** When the user returns, [onResume] checks the permission again. */
     private fun openSettings() =
         startActivity(Intent(Settings.ACTION_APPLICATION_DETAILS_SETTINGS, Uri.fromParts("package", packageName, null)))
 
     override fun onRequestPermissionsResult(requestCode: Int, permissions: Array<String>, grantResults: IntArray) =
-        refresh()
+        update()
 
-    private fun load() {
+    private fun loadModel() {
         network = null
         paused = false
         camera.stop()
-        screen.frames.clear()
-        screen.figures("")
-        withItems(::load)
+        view.frameView.clear()
+        view.setStatistics("")
+        withEntries(::loadModel)
     }
 
-    private fun load(items: List<ShelfItem>) {
-        val item = memory.choice.item(items)
-        if (item == null) {
-            screen.title("no model")
-            screen.message(
-                "There is no model on this device. Push an exported file with its manifest:\n" +
+    private fun loadModel(entries: List<ModelEntry>) {
+        val entry = settingsStore.settings.selectEntry(entries)
+        if (entry == null) {
+            view.setTitle("no model")
+            view.showMessage(
+                "There is no model on this device. Push a model file and its manifest:\n" +
                     "adb push model.onnx model.onnx.json ${modelFolders().first()}",
-                "Look again",
-                ::load,
+                "Search again",
+                ::loadModel,
             )
         } else {
-            inference.load(item, memory.choice)
+            worker.load(entry, settingsStore.settings)
         }
     }
 
-    /** Called on the model's thread; views hear of it on their own. */
-    private inner class Answers : Inference.Listener {
-        override fun loading(item: ShelfItem) = ifAlive {
-            screen.title(item.name)
-            screen.message("Loading and checking ${item.name} …")
+    /** Called on the worker thread. Updates views on the main thread. */
+    private inner class WorkerListener : InferenceWorker.Listener {
+        override fun onLoading(entry: ModelEntry) = runIfAlive {
+            view.setTitle(entry.name)
+            view.showMessage("Loading and verifying ${entry.name} …")
         }
 
-        override fun ready(model: Inference.Loaded) = ifAlive {
+        override fun onReady(model: InferenceWorker.LoadedModel) = runIfAlive {
             network = model.size
-            screen.title(model.title)
-            screen.hideMessage()
-            photo?.let(inference::show)
-            refresh()
+            view.setTitle(model.title)
+            view.hideMessage()
+            photo?.let(worker::submitPhoto)
+            update()
         }
 
-        override fun answered(frame: Frame, overlay: Overlay, clock: String) {
-            val still = photo
-            if (still != null && frame !== still) return // a last frame of the camera
-            if (still != null || paused) screen.frames.show(frame) // the very picture that was analysed
-            screen.frames.lay(overlay)
-            val lines = (overlay.lines + clock).joinToString("\n")
-            val segments = (overlay.lines + overlay.anchors.map { it.text }).joinToString()
-            ifAlive {
-                screen.description(segments)
+        override fun onPrediction(frame: Frame, overlay: Overlay, latency: String) {
+            val currentPhoto = photo
+            if (currentPhoto != null && frame !== currentPhoto) return // the last camera frame before the photo
+            if (currentPhoto != null || paused) view.frameView.showFrame(frame) // the frame of this overlay
+            view.frameView.showOverlay(overlay)
+            val lines = (overlay.classLines + latency).joinToString("\n")
+            val description = (overlay.classLines + overlay.anchors.map { it.text }).joinToString()
+            runIfAlive {
+                view.setDescription(description)
                 if (paused) camera.stop()
-                figures = lines
-                screen.figures(lines)
+                statistics = lines
+                view.setStatistics(lines)
             }
         }
 
-        override fun failed(message: String) = ifAlive {
+        override fun onError(message: String) = runIfAlive {
             network = null
             camera.stop()
-            screen.frames.clear()
-            screen.message(message, "Choose a model", ::chooseModel)
+            view.frameView.clear()
+            view.showMessage(message, "Choose a model", ::chooseModel)
         }
     }
 
-    /** To pause, the camera runs on until the next answer, so that frame and overlay belong together. */
+    /** After a pause, the camera runs until the next prediction, so that frame and overlay match. */
     private fun togglePause() {
         if (photo != null) {
             photo = null
             photoUri = null
             paused = false
-            screen.frames.clear()
+            view.frameView.clear()
         } else {
             paused = !paused
         }
-        if (paused) label() else refresh()
+        if (paused) updatePauseButton() else update()
     }
 
-    private fun chooseModel() = withItems { items ->
-        val current = items.indexOf(memory.choice.item(items))
-        choose("Model", items.map { it.title }, current) { memory.choice = memory.choice.copy(model = items[it].name) }
+    private fun chooseModel() = withEntries { entries ->
+        val current = entries.indexOf(settingsStore.settings.selectEntry(entries))
+        choose("Model", entries.map { it.title }, current) {
+            settingsStore.settings = settingsStore.settings.copy(model = entries[it].name)
+        }
     }
 
-    private fun chooseRuntime() = withItems { items ->
-        val target = memory.choice.item(items)?.manifest?.target
-        val fitting = RUNTIMES.filter { it.target == target }
-        val current = fitting.indexOfFirst { it.name == memory.choice.runtime }.coerceAtLeast(0)
-        choose("Runtime", fitting.map { it.name }, current) {
-            memory.choice = memory.choice.copy(runtime = fitting[it].name)
+    private fun chooseRuntime() = withEntries { entries ->
+        val target = settingsStore.settings.selectEntry(entries)?.manifest?.target
+        val supported = RUNTIMES.filter { it.target == target }
+        val current = supported.indexOfFirst { it.name == settingsStore.settings.runtime }.coerceAtLeast(0)
+        choose("Runtime", supported.map { it.name }, current) {
+            settingsStore.settings = settingsStore.settings.copy(runtime = supported[it].name)
         }
     }
 
     private fun chooseThreads() {
         val counts = threadCounts(Runtime.getRuntime().availableProcessors())
-        choose("Threads", counts.map { "$it" }, counts.indexOf(memory.choice.threads)) {
-            memory.choice = memory.choice.copy(threads = counts[it])
+        choose("Threads", counts.map { "$it" }, counts.indexOf(settingsStore.settings.threads)) {
+            settingsStore.settings = settingsStore.settings.copy(threads = counts[it])
         }
     }
 
-    private fun choose(title: String, lines: List<String>, current: Int, chosen: (Int) -> Unit) {
-        if (lines.isEmpty()) return load()
+    private fun choose(title: String, items: List<String>, current: Int, onChoice: (Int) -> Unit) {
+        if (items.isEmpty()) return loadModel()
         AlertDialog.Builder(this)
             .setTitle(title)
-            .setSingleChoiceItems(lines.toTypedArray(), current) { dialog, which ->
+            .setSingleChoiceItems(items.toTypedArray(), current) { dialog, which ->
                 dialog.dismiss()
-                chosen(which)
-                load()
+                onChoice(which)
+                loadModel()
             }
             .show()
     }
 
-    private fun pickPhoto() {
-        val pick = Intent(Intent.ACTION_GET_CONTENT).setType("image/*").addCategory(Intent.CATEGORY_OPENABLE)
-        start(pick) { startActivityForResult(it, PHOTO_REQUEST) }
+    private fun choosePhoto() {
+        val intent = Intent(Intent.ACTION_GET_CONTENT).setType("image/*").addCategory(Intent.CATEGORY_OPENABLE)
+        startExternal(intent) { startActivityForResult(it, PHOTO_REQUEST) }
     }
 
     override fun onActivityResult(requestCode: Int, resultCode: Int, data: Intent?) {
         val uri = data?.data
-        if (requestCode == PHOTO_REQUEST && resultCode == RESULT_OK && uri != null) read(uri)
+        if (requestCode == PHOTO_REQUEST && resultCode == RESULT_OK && uri != null) readPhotoAsync(uri)
     }
 
-    private fun read(uri: Uri) {
+    private fun readPhotoAsync(uri: Uri) {
         thread(name = "photo") {
             try {
                 val frame = readPhoto(contentResolver, uri)
-                ifAlive { showPhoto(frame, uri) }
+                runIfAlive { showPhoto(frame, uri) }
             } catch (error: UserError) {
-                ifAlive { screen.message(error.message.orEmpty(), "Choose another", ::pickPhoto) }
+                showPhotoError(error.message.orEmpty())
             } catch (_: OutOfMemoryError) {
-                ifAlive { screen.message("this picture is too large for this device", "Choose another", ::pickPhoto) }
+                showPhotoError("this picture is too large for the memory of this device")
             }
         }
     }
+
+    private fun showPhotoError(message: String) =
+        runIfAlive { view.showMessage(message, "Choose another photo", ::choosePhoto) }
 
     private fun showPhoto(frame: Frame, uri: Uri) {
         photo = frame
         photoUri = uri
         camera.stop()
-        screen.frames.clear()
-        screen.frames.show(frame)
-        if (network != null) screen.hideMessage()
-        inference.show(frame)
-        refresh()
+        view.frameView.clear()
+        view.frameView.showFrame(frame)
+        if (network != null) view.hideMessage()
+        worker.submitPhoto(frame)
+        update()
     }
 
     private fun share() {
-        val picture = screen.frames.snapshot() ?: return
-        val text = figures
+        val picture = view.frameView.snapshot() ?: return
+        val text = statistics
         thread(name = "share") {
             try {
                 val intent = shareIntent(this, picture, text)
-                ifAlive { start(intent, ::startActivity) }
+                runIfAlive { startExternal(intent, ::startActivity) }
             } catch (error: IOException) {
-                ifAlive { screen.message("the picture cannot be shared: ${error.message}", "Go on", ::goOn) }
+                runIfAlive {
+                    view.showMessage("the picture cannot be shared: ${error.message}", "Continue", ::dismissMessage)
+                }
             }
         }
     }
 
-    private fun start(intent: Intent, starter: (Intent) -> Unit) {
+    private fun startExternal(intent: Intent, starter: (Intent) -> Unit) {
         try {
             starter(intent)
         } catch (_: ActivityNotFoundException) {
-            screen.message("no app on this device can do that", "Go on", ::goOn)
+            view.showMessage("there is no app for this action on this device", "Continue", ::dismissMessage)
         }
     }
 
-    /** Manifests are files, and files are not for the main thread. */
-    private fun withItems(action: (List<ShelfItem>) -> Unit) {
-        val shelf = shelf()
-        thread(name = "shelf") {
-            val items = shelf.items()
-            ifAlive { action(items) }
+    /** Lists the models on a background thread, because it reads files. Calls [action] on the main thread. */
+    private fun withEntries(action: (List<ModelEntry>) -> Unit) {
+        val repository = modelRepository()
+        thread(name = "model-repository") {
+            val entries = repository.entries()
+            runIfAlive { action(entries) }
         }
     }
 
-    private fun ifAlive(action: () -> Unit) = runOnUiThread { if (!isDestroyed) action() }
+    private fun runIfAlive(action: () -> Unit) = runOnUiThread { if (!isDestroyed) action() }
 
     private companion object {
         const val CAMERA_REQUEST = 1
         const val PHOTO_REQUEST = 2
-        const val PHOTO = "photo"
-        const val NO_CAMERA = "Without the camera there is no live view. Pictures never leave this device."
+        const val PHOTO_KEY = "photo"
+        const val NO_PERMISSION = "The live view needs the camera permission. Pictures never leave this device."
     }
 }

@@ -5,5 +5,5 @@ import org.lvtmobile.core.OnnxRuntimeNnapi
 import org.lvtmobile.core.OnnxRuntimeXnnpack
 import org.lvtmobile.core.Runtime
 
-/** What runs artifacts in this app; of those that take a file the first is the default. */
+/** The runtimes of this app. The first runtime for a target is the default. */
 val RUNTIMES: List<Runtime> = listOf(OnnxRuntime, OnnxRuntimeXnnpack, OnnxRuntimeNnapi, LiteRt, LiteRtGpu, LiteRtNnapi)

@@ -13,23 +13,23 @@ import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 import java.io.File
 
-/** `am start` with extras, and the reply that `lvt-bench` pulls. */
+/** Tests extras of `am start`, and the reply file that `lvt-bench` pulls. */
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [35])
 @GraphicsMode(GraphicsMode.Mode.LEGACY)
 class BenchmarkActivityTest {
-    private fun start(name: String, extras: Intent.() -> Unit): String {
+    private fun runAndReadReply(name: String, extras: Intent.() -> Unit): String {
         val intent = Intent().putExtra("reply", name).apply(extras)
         val activity = Robolectric.buildActivity(BenchmarkActivity::class.java, intent).create().get()
-        await("the end") { activity.isFinishing }
+        await("activity finished") { activity.isFinishing }
         return File(context.getExternalFilesDir("bench"), name).readText()
     }
 
     @Test
-    fun `a run with ONNX Runtime`() {
-        push(demo)
-        val reply = start("run.json") {
-            putExtra("artifact", demo.name)
+    fun `measures with ONNX Runtime`() {
+        push(demoModel)
+        val reply = runAndReadReply("run.json") {
+            putExtra("artifact", demoModel.name)
             putExtra("runtime", "onnxruntime")
             putExtra("threads", "1")
             putExtra("warmup", 1)
@@ -40,20 +40,20 @@ class BenchmarkActivityTest {
     }
 
     @Test
-    fun `bad extras are an error to pull`() {
-        assertTrue("not a benchmark request" in start("none.json") {})
-        assertTrue("no artifact at" in start("lost.json") {
+    fun `replies to invalid extras with an error`() {
+        assertTrue("not a benchmark request" in runAndReadReply("none.json") {})
+        assertTrue("no artifact at" in runAndReadReply("lost.json") {
             putExtra("artifact", "lost.onnx")
             putExtra("runtime", "onnxruntime")
         })
     }
 
-    /** The delegate's library is not on a desktop: what a phone without one would say. */
+    /** The desktop has no delegate libraries, like a phone without the accelerator. */
     @Test
-    fun `an accelerator that is not there is an error to pull`() {
-        push(golden("stub.onnx"))
+    fun `replies with an error if the accelerator is missing`() {
+        push(goldenFile("stub.onnx"))
         for (runtime in listOf("onnxruntime-nnapi", "tflite-gpu", "tflite-nnapi")) {
-            val reply = start("$runtime.json") {
+            val reply = runAndReadReply("$runtime.json") {
                 putExtra("artifact", "stub.onnx")
                 putExtra("runtime", runtime)
             }
@@ -62,9 +62,9 @@ class BenchmarkActivityTest {
     }
 
     @Test
-    fun `an activity that is made anew does not measure again`() {
-        val anew = Robolectric.buildActivity(BenchmarkActivity::class.java, Intent()).create(Bundle()).get()
-        assertTrue(anew.isFinishing)
+    fun `a recreated activity does not measure again`() {
+        val activity = Robolectric.buildActivity(BenchmarkActivity::class.java, Intent()).create(Bundle()).get()
+        assertTrue(activity.isFinishing)
         assertFalse(File(context.getExternalFilesDir("bench"), "bench.json").exists())
         assertEquals(0, Thread.getAllStackTraces().keys.count { it.name == "benchmark" })
     }

@@ -9,7 +9,7 @@ import org.robolectric.annotation.Config
 import org.robolectric.annotation.Implementation
 import org.robolectric.annotation.Implements
 
-/** Robolectric's own does nothing: a JVM cannot change its environment. */
+/** Records the variables. Robolectric's own shadow does nothing, because a JVM cannot change its environment. */
 @Implements(Os::class)
 class RecordedEnvironment {
     companion object {
@@ -27,9 +27,9 @@ class RecordedEnvironment {
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [35], application = DemoApplication::class, shadows = [RecordedEnvironment::class])
 class DemoApplicationTest {
-    /** The variable must be there before any activity or the runtimes' libraries are. */
+    /** The variable must be set before an activity starts or a runtime library loads. */
     @Test
-    fun telemetryIsOffFromTheStart() {
+    fun disablesTelemetryAtStart() {
         assertEquals(mapOf("ORT_DISABLE_TELEMETRY" to "1"), RecordedEnvironment.variables)
     }
 }

@@ -10,9 +10,9 @@ import java.util.concurrent.atomic.AtomicInteger
 import kotlin.concurrent.thread
 
 class FrameGateTest {
-    /** A queue would let the overlay fall ever further behind the camera. */
+    /** With a queue, the overlay would fall further and further behind the camera. */
     @Test
-    fun `frames that come during an inference are dropped and counted`() {
+    fun `drops and counts frames that arrive during an inference`() {
         val gate = FrameGate()
         assertTrue(gate.tryEnter())
         repeat(3) { assertFalse(gate.tryEnter()) }
@@ -22,13 +22,13 @@ class FrameGateTest {
     }
 
     @Test
-    fun `leaving twice is a mistake, for the buffers would be shared`() {
+    fun `leave without tryEnter is an error`() {
         val gate = FrameGate()
         assertThrows<IllegalStateException> { gate.leave() }
     }
 
     @Test
-    fun `two threads are never inside together`() {
+    fun `only one thread can enter`() {
         val gate = FrameGate()
         val entered = AtomicInteger()
         val start = CountDownLatch(1)

@@ -23,32 +23,35 @@ import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 import java.io.File
 
-/** The screen on Android 15 as Robolectric has it, with ONNX Runtime and the demonstration model for real. */
+/** Tests the screen on Robolectric's Android 15, with the real ONNX Runtime and the demo model. */
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [35])
 @GraphicsMode(GraphicsMode.Mode.LEGACY)
 class MainActivityTest {
-    private val start = Robolectric.buildActivity(MainActivity::class.java)
-    private val alive = mutableListOf<ActivityController<MainActivity>>()
+    private val firstController = Robolectric.buildActivity(MainActivity::class.java)
+    private val controllers = mutableListOf<ActivityController<MainActivity>>()
 
-    private fun started(controller: ActivityController<MainActivity> = start, kept: Bundle? = null): MainActivity {
-        alive += controller
-        return (if (kept == null) controller.setup() else controller.setup(kept)).get()
+    private fun launch(
+        controller: ActivityController<MainActivity> = firstController,
+        state: Bundle? = null,
+    ): MainActivity {
+        controllers += controller
+        return (if (state == null) controller.setup() else controller.setup(state)).get()
     }
 
-    private fun ended(controller: ActivityController<MainActivity>) {
-        alive -= controller
+    private fun destroy(controller: ActivityController<MainActivity>) {
+        controllers -= controller
         controller.pause().stop().destroy()
     }
 
-    /** Else models and threads would pile up. */
+    /** Releases models and threads. */
     @After
-    fun end() = alive.toList().forEach(::ended)
+    fun destroyAll() = controllers.toList().forEach(::destroy)
 
-    private fun allowCamera() = shadowOf(context as android.app.Application)
+    private fun grantCameraPermission() = shadowOf(context as android.app.Application)
         .grantPermissions(Manifest.permission.CAMERA)
 
-    private fun choosePhoto(activity: MainActivity, file: File = golden("demo.png")) {
+    private fun choosePhoto(activity: MainActivity, file: File = goldenFile("demo.png")) {
         activity.press("Photo")
         val request = shadowOf(activity).nextStartedActivityForResult
         assertEquals(Intent.ACTION_GET_CONTENT, request.intent.action)
@@ -56,66 +59,66 @@ class MainActivityTest {
         shadowOf(activity).clearNextStartedActivities()
     }
 
-    private fun analysed(activity: MainActivity) =
-        await("an answer") { "%" in "${activity.one<FrameView>().contentDescription}" }
+    private fun awaitPrediction(activity: MainActivity) =
+        await("prediction") { "%" in "${activity.findView<FrameView>().contentDescription}" }
 
     @Test
-    fun `without a model it says how to bring one`() {
-        val activity = started()
-        await("a hint") { activity.says("adb push model.onnx model.onnx.json") }
-        push(golden("stub.onnx"))
-        activity.press("Look again")
-        await("another look") { activity.says("cannot load stub.onnx") }
+    fun `explains how to add a model if there is none`() {
+        val activity = launch()
+        await("message") { activity.shows("adb push model.onnx model.onnx.json") }
+        push(goldenFile("stub.onnx"))
+        activity.press("Search again")
+        await("error message") { activity.shows("cannot load stub.onnx") }
     }
 
-    /** A damaged file is a line and a way out; so is a manifest of another file. */
+    /** A damaged file, or the manifest of another file, gives an error message and a choice of models. */
     @Test
-    fun `an artifact that does not fit is a line, and the chooser`() {
-        push(golden("stub.onnx"))
+    fun `reports a damaged artifact and offers other models`() {
+        push(goldenFile("stub.onnx"))
         File(context.modelFolders().first(), "stub.onnx").appendText("more")
-        val activity = started()
-        await("a reason") { activity.says("is not the file its manifest describes") }
-        assertTrue("Choose a model" in activity.words())
+        val activity = launch()
+        await("message") { activity.shows("is not the file its manifest describes") }
+        assertTrue("Choose a model" in activity.texts())
     }
 
     @Test
-    fun `the camera is asked for once, and refusal leaves a way out`() {
-        push(demo)
-        val activity = started()
-        await("the question") { shadowOf(activity).lastRequestedPermission != null }
-        val asked = shadowOf(activity).lastRequestedPermission
-        assertEquals(listOf(Manifest.permission.CAMERA), asked.requestedPermissions.toList())
+    fun `requests the camera permission once and handles denial`() {
+        push(demoModel)
+        val activity = launch()
+        await("permission request") { shadowOf(activity).lastRequestedPermission != null }
+        val request = shadowOf(activity).lastRequestedPermission
+        assertEquals(listOf(Manifest.permission.CAMERA), request.requestedPermissions.toList())
         activity.onRequestPermissionsResult(
-            asked.requestCode, asked.requestedPermissions, intArrayOf(PackageManager.PERMISSION_DENIED),
+            request.requestCode, request.requestedPermissions, intArrayOf(PackageManager.PERMISSION_DENIED),
         )
-        assertTrue(activity.says("Without the camera there is no live view"))
+        assertTrue(activity.shows("The live view needs the camera permission"))
         activity.press("Open settings")
         assertEquals("package:${context.packageName}", "${shadowOf(activity).nextStartedActivity.data}")
         choosePhoto(activity)
-        analysed(activity)
-        assertFalse(activity.says("Without the camera"))
+        awaitPrediction(activity)
+        assertFalse(activity.shows("needs the camera permission"))
     }
 
     @Test
-    fun `a device without a camera still has photos`() {
-        allowCamera()
-        push(demo)
-        val activity = started()
-        await("a reason") { activity.says("this device has no camera; choose a photo instead") }
+    fun `offers photos on a device without a camera`() {
+        grantCameraPermission()
+        push(demoModel)
+        val activity = launch()
+        await("message") { activity.shows("this device has no camera; choose a photo instead") }
     }
 
     @Test
-    fun `a photo is analysed, described, and shared with whoever is chosen alone`() {
-        allowCamera()
-        push(demo)
-        val activity = started()
-        await("a model") { activity.says("demo_panoptic") && activity.says("onnxruntime") }
+    fun `predicts, describes and shares a photo`() {
+        grantCameraPermission()
+        push(demoModel)
+        val activity = launch()
+        await("loaded model") { activity.shows("demo_panoptic") && activity.shows("onnxruntime") }
         choosePhoto(activity)
-        analysed(activity)
-        assertTrue(activity.says("infer"))
-        assertFalse("a photo stays as it is; the screen may go dark", activity.window.decorView.keepsScreenOn())
+        awaitPrediction(activity)
+        assertTrue(activity.shows("infer"))
+        assertFalse("the screen may turn off while a photo is shown", activity.window.decorView.keepsScreenOn())
         activity.press("Share")
-        await("the chooser") { shadowOf(activity).peekNextStartedActivity()?.action == Intent.ACTION_CHOOSER }
+        await("chooser") { shadowOf(activity).peekNextStartedActivity()?.action == Intent.ACTION_CHOOSER }
         @Suppress("DEPRECATION")
         val sent = checkNotNull(
             shadowOf(activity).nextStartedActivity.getParcelableExtra<Intent>(Intent.EXTRA_INTENT),
@@ -126,73 +129,73 @@ class MainActivityTest {
     }
 
     @Test
-    fun `a photo that has gone is a line`() {
-        push(demo)
-        val activity = started()
-        choosePhoto(activity, golden("gone.png"))
-        await("a reason") { activity.says("this picture cannot be read") && "Choose another" in activity.words() }
+    fun `reports a photo that no longer exists`() {
+        push(demoModel)
+        val activity = launch()
+        choosePhoto(activity, goldenFile("deleted.png"))
+        await("message") { activity.shows("this picture cannot be read") && "Choose another photo" in activity.texts() }
     }
 
-    /** A change of language, or Android for want of memory: the photo and the choices are still there. */
+    /** Android recreates activities, for example after a change of language. Photo and settings must be restored. */
     @Test
-    fun `an activity that is made anew shows what it showed`() {
-        allowCamera()
-        push(demo)
+    fun `a recreated activity restores its state`() {
+        grantCameraPermission()
+        push(demoModel)
         context.getSharedPreferences("choice", 0).edit().putInt("threads", 1).apply()
-        val activity = started()
+        val activity = launch()
         choosePhoto(activity)
-        analysed(activity)
-        val kept = Bundle()
-        start.saveInstanceState(kept)
-        ended(start)
-        val next = started(Robolectric.buildActivity(MainActivity::class.java), kept)
-        analysed(next)
-        assertTrue(next.says("1 threads"))
-        assertTrue("Camera" in next.words())
+        awaitPrediction(activity)
+        val state = Bundle()
+        firstController.saveInstanceState(state)
+        destroy(firstController)
+        val next = launch(Robolectric.buildActivity(MainActivity::class.java), state)
+        awaitPrediction(next)
+        assertTrue(next.shows("1 threads"))
+        assertTrue("Camera" in next.texts())
     }
 
     @Test
-    fun `leaving while a model loads is no crash`() {
-        push(demo)
-        started()
-        ended(start)
+    fun `can be destroyed while a model loads`() {
+        push(demoModel)
+        launch()
+        destroy(firstController)
         Thread.getAllStackTraces().keys.filter { it.name == "inference" }.forEach { it.join(20_000) }
         shadowOf(android.os.Looper.getMainLooper()).idle()
     }
 
     @Test
-    fun `pause and camera are one button`() {
-        allowCamera()
-        push(demo)
-        val activity = started()
-        await("a model") { activity.says("onnxruntime") }
+    fun `the pause button returns from photo to camera`() {
+        grantCameraPermission()
+        push(demoModel)
+        val activity = launch()
+        await("loaded model") { activity.shows("onnxruntime") }
         activity.press("Pause")
         activity.press("Resume")
         choosePhoto(activity)
-        await("the photo") { "Camera" in activity.words() }
+        await("photo") { "Camera" in activity.texts() }
         activity.press("Camera")
-        assertTrue("Pause" in activity.words())
+        assertTrue("Pause" in activity.texts())
     }
 
     @Test
-    fun `opacity and zoom`() {
-        allowCamera()
-        push(demo)
-        val activity = started()
+    fun `changes opacity and zoom`() {
+        grantCameraPermission()
+        push(demoModel)
+        val activity = launch()
         choosePhoto(activity)
-        analysed(activity)
-        val frames = activity.one<FrameView>()
-        activity.one<SeekBar>().progress = 25
-        assertEquals(0.25f, frames.opacity)
-        frames.layout(0, 0, 400, 600)
-        doubleTap(frames, 100f, 300f)
-        assertTrue(frames.zoom.factor > 1)
-        doubleTap(frames, 100f, 300f)
-        assertEquals(Zoom(), frames.zoom)
+        awaitPrediction(activity)
+        val frameView = activity.findView<FrameView>()
+        activity.findView<SeekBar>().progress = 25
+        assertEquals(0.25f, frameView.opacity)
+        frameView.layout(0, 0, 400, 600)
+        doubleTap(frameView, 100f, 300f)
+        assertTrue(frameView.zoom.factor > 1)
+        doubleTap(frameView, 100f, 300f)
+        assertEquals(Zoom(), frameView.zoom)
     }
 
     private fun doubleTap(view: FrameView, x: Float, y: Float) {
-        var now = SystemClock.uptimeMillis() + 10_000 // away from the taps before
+        var now = SystemClock.uptimeMillis() + 10_000 // later than the taps before, so that they do not combine
         for (tap in 0..1) {
             for (action in listOf(MotionEvent.ACTION_DOWN, MotionEvent.ACTION_UP)) {
                 val event = MotionEvent.obtain(now, now, action, x, y, 0)

@@ -8,49 +8,50 @@ class ZoomTest {
     private val picture = Size(height = 50, width = 100)
     private val view = Size(height = 400, width = 400)
 
-    private fun Zoom.fit() = fit(picture, view)
+    private fun Zoom.pictureRect() = pictureRect(picture, view)
 
     @Test
-    fun `a picture keeps its ratio in the middle of the view`() {
-        assertEquals(Fit(left = 0f, top = 100f, scale = 4f, width = 400f, height = 200f, view), Zoom().fit())
+    fun `centres the picture and keeps its aspect ratio`() {
+        val expected = PictureRect(left = 0f, top = 100f, scale = 4f, width = 400f, height = 200f, view)
+        assertEquals(expected, Zoom().pictureRect())
     }
 
-    /** Else what one looks at would slide away from under the fingers. */
+    /** Otherwise the content would move away from the fingers during a pinch. */
     @Test
-    fun `the point under the fingers stays`() {
-        val fit = Zoom().by(4f, 100f, 250f, picture, view).fit()
-        assertEquals(16f, fit.scale)
-        assertEquals(100f, fit.left + 25 * fit.scale, 1e-3f)
-        assertEquals(250f, fit.top + 37.5f * fit.scale, 1e-3f)
-    }
-
-    @Test
-    fun `no closer than eight times, no farther than all of it`() {
-        assertEquals(Zoom.CLOSEST, Zoom().by(100f, 200f, 200f, picture, view).factor)
-        assertEquals(Zoom(), Zoom().by(0.1f, 0f, 0f, picture, view))
+    fun `keeps the focus point while zooming`() {
+        val rect = Zoom().scaledBy(4f, 100f, 250f, picture, view).pictureRect()
+        assertEquals(16f, rect.scale)
+        assertEquals(100f, rect.left + 25 * rect.scale, 1e-3f)
+        assertEquals(250f, rect.top + 37.5f * rect.scale, 1e-3f)
     }
 
     @Test
-    fun `a picture is moved to its edge, and comes back at once`() {
-        val edge = Zoom(factor = 4f).moved(9999f, -9999f, picture, view)
-        assertEquals(0f, edge.fit().left)
-        assertEquals(400f, edge.fit().top + edge.fit().height)
-        assertEquals(-10f, edge.moved(-10f, 0f, picture, view).fit().left, 1e-3f)
+    fun `limits the zoom factor`() {
+        assertEquals(Zoom.MAX_FACTOR, Zoom().scaledBy(100f, 200f, 200f, picture, view).factor)
+        assertEquals(Zoom(), Zoom().scaledBy(0.1f, 0f, 0f, picture, view))
     }
 
-    /** The phone is turned: the same place, in a view and a picture of other sides. */
     @Test
-    fun `it outlives a turn`() {
+    fun `stops at the edge and moves back without delay`() {
+        val edge = Zoom(factor = 4f).movedBy(9999f, -9999f, picture, view)
+        assertEquals(0f, edge.pictureRect().left)
+        assertEquals(400f, edge.pictureRect().top + edge.pictureRect().height)
+        assertEquals(-10f, edge.movedBy(-10f, 0f, picture, view).pictureRect().left, 1e-3f)
+    }
+
+    /** After a rotation, picture and view have other sizes, but the same position must be in the centre. */
+    @Test
+    fun `stays valid when the device rotates`() {
         val zoom = Zoom(factor = 8f, x = 0.4f, y = 0.6f)
-        val turned = zoom.fit(Size(height = 100, width = 50), Size(height = 300, width = 600))
-        assertEquals(300f, turned.left + 0.4f * turned.width, 1e-3f)
-        assertEquals(150f, turned.top + 0.6f * turned.height, 1e-3f)
+        val rotated = zoom.pictureRect(Size(height = 100, width = 50), Size(height = 300, width = 600))
+        assertEquals(300f, rotated.left + 0.4f * rotated.width, 1e-3f)
+        assertEquals(150f, rotated.top + 0.6f * rotated.height, 1e-3f)
     }
 
     @Test
-    fun `a side that fits has equal borders`() {
-        val fit = Zoom(factor = 1.5f, x = 0.1f, y = 0.9f).fit()
-        assertEquals(50f, fit.top)
-        assertEquals(0f, fit.left)
+    fun `centres a side that is shorter than the view`() {
+        val rect = Zoom(factor = 1.5f, x = 0.1f, y = 0.9f).pictureRect()
+        assertEquals(50f, rect.top)
+        assertEquals(0f, rect.left)
     }
 }

@@ -13,10 +13,10 @@ import java.io.IOException
 import javax.imageio.ImageIO
 
 /**
- * A picture file as upright RGB, as `read_image` of `lvt/data/preprocessing.py` gives it: values as they
- * are stored, without colour management; transparency is left away.
+ * Reads a picture file as upright RGB, with the same values as `read_image` in Python: without colour
+ * management, and without the alpha channel.
  *
- * @throws UserError no such file, or it cannot be read as a picture of 8 bits a channel.
+ * @throws UserError the file does not exist, or is not a picture with 8 bits per channel.
  */
 internal fun readImage(file: File): Picture {
     if (!file.isFile) throw UserError("no image at $file")
@@ -24,17 +24,17 @@ internal fun readImage(file: File): Picture {
         ImageIO.read(file)
     } catch (error: IOException) {
         throw UserError("cannot read $file as an image: ${error.message}", error)
-    } ?: throw UserError("cannot read $file as an image: its format is not known")
-    return pixels(image, file).upright(orientation(file))
+    } ?: throw UserError("cannot read $file as an image: its format is not supported")
+    return toPicture(image, file).upright(exifOrientation(file))
 }
 
-private fun pixels(image: BufferedImage, file: File): Picture {
+private fun toPicture(image: BufferedImage, file: File): Picture {
     val size = Size(image.height, image.width)
     val raster = image.raster
     val grey = raster.numBands <= 2
     val palette = image.colorModel as? IndexColorModel
     if (palette == null && raster.sampleModel.sampleSize.any { it != Byte.SIZE_BITS }) {
-        throw UserError("cannot read $file as an image: it does not have 8 bits a channel")
+        throw UserError("cannot read $file as an image: only 8 bits per channel are supported")
     }
     val rgb = ByteArray(Picture.CHANNELS * size.area)
     val pixel = IntArray(raster.numBands)
@@ -51,8 +51,8 @@ private fun pixels(image: BufferedImage, file: File): Picture {
     return Picture(size, rgb)
 }
 
-/** EXIF's, 1 where there is none. */
-private fun orientation(file: File): Int {
+/** The EXIF orientation of a file; 1 if it has none. */
+private fun exifOrientation(file: File): Int {
     val metadata = try {
         ImageMetadataReader.readMetadata(file)
     } catch (error: ImageProcessingException) {

@@ -2,36 +2,37 @@ package org.lvtmobile.cli
 
 import org.lvtmobile.core.Artifact
 import org.lvtmobile.core.BenchFailure
+import org.lvtmobile.core.BenchReplyFile
 import org.lvtmobile.core.Benchmark
-import org.lvtmobile.core.Model
 import org.lvtmobile.core.OnnxRuntime
-import org.lvtmobile.core.ReplyFile
+import org.lvtmobile.core.Predictor
 import org.lvtmobile.core.UserError
-import org.lvtmobile.core.benchRequest
-import org.lvtmobile.core.replyName
+import org.lvtmobile.core.benchRequestJson
+import org.lvtmobile.core.replyFileName
 import java.io.File
 import java.io.IOException
 import kotlin.system.exitProcess
 
-private const val MISUSED = 2
+private const val EXIT_FAILURE = 2
 
 private val USAGE = """
     lvt-core run ARTIFACT OUT_DIR IMAGE...
-        What the model says of each picture: a line of JSON, and for segmentation OUT_DIR/IMAGE.png,
-        whose colours are ids (red + 256 green + 65536 blue; void is 0 in panoptic maps).
+        Prints the prediction for each picture as one line of JSON. For segmentation, also writes
+        OUT_DIR/IMAGE.png, whose colours are ids (red + 256 green + 65536 blue; void is 0 in panoptic maps).
     lvt-core bench REQUEST.json
-        Times an artifact; - reads the request from standard input. The result is a line of JSON.
+        Measures the latency of an artifact and prints one line of JSON. - reads the request from
+        standard input.
     lvt-core activity FILES [--es|--ei|--ef NAME VALUE]...
-        Does what the app's benchmark activity does with these extras of `am start`. FILES stands for
-        the app's folder: models are in FILES/models, the reply and its progress in FILES/bench.
+        Runs the app's benchmark activity with these extras of `am start`. FILES replaces the app's
+        folder: models are read from FILES/models, the reply and its progress are written to FILES/bench.
 """.trimIndent()
 
-/** The Android app's core on a desktop. Results go to standard output, everything else to standard error. */
+/** Runs the core of the Android app on a desktop. Prints results to standard output, errors to standard error. */
 fun main(arguments: Array<String>) {
-    switchTelemetryOff()
+    disableTelemetry()
     val command = arguments.firstOrNull()
     val rest = arguments.drop(1)
-    val done = try {
+    val succeeded = try {
         when {
             command == "run" && rest.size >= 3 -> run(File(rest[0]), File(rest[1]), rest.drop(2).map(::File))
             command == "bench" && rest.size == 1 -> bench(rest[0])
@@ -43,17 +44,17 @@ fun main(arguments: Array<String>) {
         System.err.println(error.message)
         false
     }
-    exitProcess(if (done) 0 else MISUSED)
+    exitProcess(if (succeeded) 0 else EXIT_FAILURE)
 }
 
-private fun run(artifact: File, folder: File, images: List<File>): Boolean {
-    val opened = Artifact.open(artifact)
-    if (!folder.isDirectory && !folder.mkdirs()) throw UserError("cannot make the folder $folder")
-    Model(opened, OnnxRuntime.open(opened, threads = 0)).use { model ->
+private fun run(model: File, folder: File, images: List<File>): Boolean {
+    val artifact = Artifact.open(model)
+    if (!folder.isDirectory && !folder.mkdirs()) throw UserError("cannot create the folder $folder")
+    Predictor(artifact, OnnxRuntime.open(artifact, threads = 0)).use { predictor ->
         for (image in images) {
-            val answer = model.answer(readImage(image))
-            val map = File(folder, "${image.nameWithoutExtension}.png").takeIf { writeIds(answer, it) }
-            println(describe(answer, opened.manifest, image, map))
+            val prediction = predictor.predict(readImage(image))
+            val map = File(folder, "${image.nameWithoutExtension}.png").takeIf { writeIdMap(prediction, it) }
+            println(predictionJson(prediction, artifact.manifest, image, map))
         }
     }
     return true
@@ -65,32 +66,33 @@ private fun bench(source: String): Boolean {
     } catch (error: IOException) {
         throw UserError("cannot read the request $source: ${error.message}", error)
     }
-    val reply = Benchmark(listOf(OnnxRuntime), device()).reply(request)
+    val reply = Benchmark(listOf(OnnxRuntime), deviceProperties()).run(request)
     println(reply.toJson())
     return reply !is BenchFailure
 }
 
-private fun activity(files: File, words: List<String>): Boolean {
-    val extras = words.chunked(3).associate { (kind, name, value) ->
-        if (kind !in setOf("--es", "--ei", "--ef")) throw UserError("unknown kind of extra $kind; usage:\n$USAGE")
+private fun activity(files: File, options: List<String>): Boolean {
+    val extras = options.chunked(3).associate { (kind, name, value) ->
+        if (kind !in setOf("--es", "--ei", "--ef")) throw UserError("unknown type of extra: $kind; usage:\n$USAGE")
         name to value
     }
-    val models = File(files, "models")
-    val replies = File(files, "bench")
-    for (folder in listOf(models, replies)) {
-        if (!folder.isDirectory && !folder.mkdirs()) throw UserError("cannot make the folder $folder")
+    val modelFolder = File(files, "models")
+    val replyFolder = File(files, "bench")
+    for (folder in listOf(modelFolder, replyFolder)) {
+        if (!folder.isDirectory && !folder.mkdirs()) throw UserError("cannot create the folder $folder")
     }
-    val file = ReplyFile(replies, replyName(extras))
-    val reply = Benchmark(listOf(OnnxRuntime), device()).reply(benchRequest(extras, listOf(models)), file::progress)
+    val replyFile = BenchReplyFile(replyFolder, replyFileName(extras))
+    val request = benchRequestJson(extras, listOf(modelFolder))
+    val reply = Benchmark(listOf(OnnxRuntime), deviceProperties()).run(request, replyFile::writeProgress)
     try {
-        file.write(reply)
+        replyFile.write(reply)
     } catch (error: IOException) {
         throw UserError("cannot write the reply: ${error.message}", error)
     }
     return reply !is BenchFailure
 }
 
-private fun device(): Map<String, String> = mapOf(
+private fun deviceProperties(): Map<String, String> = mapOf(
     "system" to "${System.getProperty("os.name")} ${System.getProperty("os.version")}",
     "architecture" to System.getProperty("os.arch"),
     "cores" to Runtime.getRuntime().availableProcessors().toString(),

@@ -4,22 +4,22 @@ import com.sun.jna.Library
 import com.sun.jna.Native
 import com.sun.jna.Platform
 
-/** The part of the C library that changes the environment which native libraries read. */
+/** C library functions that set environment variables for native libraries. */
 private interface CLibrary : Library {
     fun setenv(name: String, value: String, overwrite: Int): Int
 
-    @Suppress("FunctionName") // Windows' name
+    @Suppress("FunctionName") // the name of the function on Windows
     fun _putenv_s(name: String, value: String): Int
 }
 
 /**
- * Switches ONNX Runtime's telemetry off, which writes into the user's home and starts a thread when the
- * library loads. Java cannot change its own environment, so the C library does.
+ * Disables ONNX Runtime's telemetry. Otherwise the library writes to the user's home folder and starts a
+ * thread when it loads. Java cannot set environment variables, so this function calls the C library.
  */
-internal fun switchTelemetryOff() {
+internal fun disableTelemetry() {
     val library = Native.load(if (Platform.isWindows()) "msvcrt" else Platform.C_LIBRARY_NAME, CLibrary::class.java)
-    val failed = if (Platform.isWindows()) library._putenv_s(SWITCH, "1") else library.setenv(SWITCH, "1", 1)
-    check(failed == 0) { "cannot set $SWITCH" }
+    val status = if (Platform.isWindows()) library._putenv_s(VARIABLE, "1") else library.setenv(VARIABLE, "1", 1)
+    check(status == 0) { "cannot set $VARIABLE" }
 }
 
-private const val SWITCH = "ORT_DISABLE_TELEMETRY"
+private const val VARIABLE = "ORT_DISABLE_TELEMETRY"

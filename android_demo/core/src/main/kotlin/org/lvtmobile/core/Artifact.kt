@@ -4,10 +4,10 @@ import java.io.File
 import java.io.IOException
 
 /**
- * A model file whose manifest has been read and whose hash has been checked.
+ * A model file with its parsed manifest. The hash of the file has been verified.
  *
  * @property file the model file.
- * @property size height and width of the network's input.
+ * @property size height and width of the network input.
  */
 class Artifact private constructor(
     val file: File,
@@ -16,44 +16,44 @@ class Artifact private constructor(
     val size: Size,
 ) {
     companion object {
-        /** Where the manifest of a model file stands: `<file>.json`. */
+        /** Path of the manifest of a model file: `<file>.json`. */
         fun manifestFile(model: File): File = File("${model.path}.json")
 
         /**
-         * Reads the manifest of a model file and checks the file against it.
+         * Reads the manifest of a model file and verifies the file against it.
          *
-         * @throws UserError no file, no manifest, one that is damaged or of another schema, one
-         *   whose preprocessing this code does differently, or a file it was not written for.
+         * @throws UserError the file or its manifest is missing; the manifest is damaged or has another
+         *   schema version; this code computes another preprocessing result; or the hash differs.
          */
         fun open(model: File): Artifact {
             if (!model.exists()) throw UserError("no artifact at $model")
-            if (!model.isFile) throw UserError("$model is a folder; artifacts for Android are files")
-            val sidecar = manifestFile(model)
-            if (!sidecar.isFile) {
+            if (!model.isFile) throw UserError("$model is a folder; an artifact for Android is a single file")
+            val manifestFile = manifestFile(model)
+            if (!manifestFile.isFile) {
                 throw UserError(
-                    "${model.name} is no artifact, for it has no manifest: $sidecar is missing; " +
-                        "lvt-export writes both, and they belong side by side",
+                    "${model.name} has no manifest: $manifestFile is missing; " +
+                        "lvt-export writes both files, keep them in the same folder",
                 )
             }
             val manifest = try {
-                Manifest.parse(sidecar.readText(), sidecar.name)
+                Manifest.parse(manifestFile.readText(), manifestFile.name)
             } catch (error: IOException) {
-                throw UserError("cannot read $sidecar: ${error.firstLine()}", error)
+                throw UserError("cannot read $manifestFile: ${error.firstLine()}", error)
             }
-            complaint(manifest)?.let { throw UserError("${sidecar.name}: $it") }
+            ManifestValidator.firstIssue(manifest)?.let { throw UserError("${manifestFile.name}: $it") }
             val preprocessing = Preprocessing(manifest.preprocessing.steps)
             val artifact = Artifact(model, manifest, preprocessing, inputSize(manifest))
-            artifact.check()
+            artifact.verify()
             return artifact
         }
 
         private fun inputSize(manifest: Manifest): Size {
             val image = manifest.inputs.single()
-            return Size(image.side('H') ?: 0, image.side('W') ?: 0)
+            return Size(image.axisLength('H') ?: 0, image.axisLength('W') ?: 0)
         }
     }
 
-    private fun check() {
+    private fun verify() {
         if (sha256(file) != manifest.file.sha256) {
             throw UserError(
                 "${file.name} is not the file its manifest describes (SHA-256 differs); " +
@@ -67,9 +67,11 @@ class Artifact private constructor(
             )
         }
         val (height, width) = size
-        val made = preprocessing.apply(Picture.golden()).shape
-        if (made != listOf(1, Picture.CHANNELS, height, width)) {
-            throw UserError("preprocessing gives $made, but ${file.name} takes $height x $width; export it again")
+        val shape = preprocessing.apply(Picture.golden()).shape
+        if (shape != listOf(1, Picture.CHANNELS, height, width)) {
+            throw UserError(
+                "preprocessing produces shape $shape, but ${file.name} expects $height x $width; export it again",
+            )
         }
     }
 }

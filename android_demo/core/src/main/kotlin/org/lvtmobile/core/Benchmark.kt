@@ -3,10 +3,10 @@ package org.lvtmobile.core
 import java.io.File
 
 /**
- * Times artifacts on this device.
+ * Measures the latency of artifacts on this device.
  *
- * @param runtimes those that are there.
- * @param device what results say of the machine.
+ * @param runtimes the available runtimes.
+ * @param device properties of the machine, copied to each result.
  * @param nanoseconds a monotonic clock.
  */
 class Benchmark(
@@ -15,24 +15,25 @@ class Benchmark(
     private val nanoseconds: () -> Long = System::nanoTime,
 ) {
     /**
-     * The reply to a request in JSON; whatever is wrong with the request is in the reply.
+     * Runs a request in JSON. An invalid request gives a [BenchFailure].
      *
-     * @param progress told, between two inferences, how many are timed and the share that is done.
+     * @param progress called after each timed inference with the number of timed inferences and the
+     *   completed share, 0 to 1.
      */
-    fun reply(request: String, progress: (Int, Double) -> Unit = { _, _ -> }): BenchReply = try {
-        run(BenchRequest.parse(request), progress)
+    fun run(request: String, progress: (Int, Double) -> Unit = { _, _ -> }): BenchReply = try {
+        measure(BenchRequest.parse(request), progress)
     } catch (error: UserError) {
         BenchFailure(error.firstLine())
     }
 
-    private fun run(request: BenchRequest, progress: (Int, Double) -> Unit): BenchResult {
+    private fun measure(request: BenchRequest, progress: (Int, Double) -> Unit): BenchResult {
         val runtime = runtimes.find { it.name == request.runtime } ?: throw UserError(
             "no runtime ${request.runtime} here; there is ${runtimes.joinToString { it.name }}",
         )
         val artifact = Artifact.open(File(request.artifact))
-        // The golden picture: every device and runtime computes on the same values.
+        // The golden picture gives all devices and runtimes the same input values.
         val image = artifact.preprocessing.apply(Picture.golden())
-        val version = runtime.version // loads the library, which is no part of loading the model
+        val version = runtime.version // loads the native library, which must not count as model load time
         val start = nanoseconds()
         runtime.open(artifact, request.threads).use { session ->
             val loaded = nanoseconds()
@@ -41,16 +42,16 @@ class Benchmark(
             val infer = {
                 val before = nanoseconds()
                 session.run(image)
-                milliseconds(nanoseconds() - before)
+                toMilliseconds(nanoseconds() - before)
             }
             val warmup = if (request.warmup == null) warmUp(infer) else warmUp(request.warmup, infer)
             val samples = ArrayList<Double>()
             var total = 0.0
-            while (samples.size < request.runs || total < request.seconds * MILLISECONDS) {
+            while (samples.size < request.runs || total < request.seconds * MS_PER_SECOND) {
                 samples += infer()
                 total += samples.last()
-                val inTime = if (request.seconds > 0) total / (request.seconds * MILLISECONDS) else 1.0
-                progress(samples.size, minOf(samples.size / request.runs.toDouble(), inTime, 1.0))
+                val timeShare = if (request.seconds > 0) total / (request.seconds * MS_PER_SECOND) else 1.0
+                progress(samples.size, minOf(samples.size / request.runs.toDouble(), timeShare, 1.0))
             }
             return BenchResult(
                 request = request,
@@ -58,16 +59,16 @@ class Benchmark(
                 accelerator = runtime.accelerator,
                 runtimeVersion = version,
                 device = device,
-                loadMs = milliseconds(loaded - start),
-                firstMs = milliseconds(first - loaded),
+                loadMs = toMilliseconds(loaded - start),
+                firstMs = toMilliseconds(first - loaded),
                 warmup = warmup,
                 samplesMs = samples,
-                latencyMs = summarise(samples),
+                latencyMs = summarizeLatency(samples),
             )
         }
     }
 }
 
-private const val MILLISECONDS = 1e3
+private const val MS_PER_SECOND = 1e3
 
-private fun milliseconds(nanoseconds: Long): Double = nanoseconds / 1e6
+private fun toMilliseconds(nanoseconds: Long): Double = nanoseconds / 1e6

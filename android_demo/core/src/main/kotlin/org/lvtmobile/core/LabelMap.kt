@@ -3,9 +3,9 @@ package org.lvtmobile.core
 import kotlin.math.abs
 
 /**
- * One whole number a pixel.
+ * One integer per pixel.
  *
- * @property values (height, width), row by row.
+ * @property values (height, width), row-major.
  */
 class LabelMap(val size: Size, val values: IntArray) {
     init {
@@ -14,43 +14,43 @@ class LabelMap(val size: Size, val values: IntArray) {
 }
 
 /**
- * Semantic logits to class indices at the picture's size.
+ * Converts semantic logits to class indices at the size of the picture.
  *
- * As in the official evaluation: bilinear to the network's input size, padding cut off, bilinear
- * again to the original size, highest class. Row by row, so that memory does not grow with the sizes
- * and stays near the processor.
+ * As in the official evaluation: bilinear resize to the size of the network input, crop of the
+ * padding, bilinear resize to the original size, argmax. It runs row by row, so that the memory does
+ * not depend on the height of the picture and stays in the processor's cache.
  *
- * @param logits (1, K, h, w), at a quarter of the network's input size.
- * @param network size of the network's input.
- * @param content of the picture in it, without padding.
- * @param original of the picture the labels are wanted for.
+ * @param logits (1, K, h, w), at a quarter of the network input size.
+ * @param network size of the network input.
+ * @param content size of the picture inside the network input, without padding.
+ * @param original size of the original picture, and of the result.
  */
 fun labelMap(logits: Tensor, network: Size, content: Size, original: Size): LabelMap {
     val (_, classes, height, width) = logits.shape
-    val toNetwork = Grid(Size(height, width), network, content)
-    val toOriginal = Grid(content, original, original)
-    val whole = listOf(0 until content.width)
+    val toNetwork = BilinearGrid(Size(height, width), network, content)
+    val toOriginal = BilinearGrid(content, original, original)
+    val fullRow = listOf(0 until content.width)
     val planes = List(classes) { label ->
-        val line = FloatArray(width)
-        val inside = ResizedRows(toNetwork) { row ->
+        val logitRow = FloatArray(width)
+        val networkRows = ResizedRows(toNetwork) { row ->
             val start = (label * height + row) * width
-            line.also { logits.values.copyInto(it, 0, start, start + width) }
+            logitRow.also { logits.values.copyInto(it, 0, start, start + width) }
         }
-        val inNetwork = FloatArray(content.width)
-        ResizedRows(toOriginal) { row -> inNetwork.also { inside.read(row, whole, it) } }
+        val networkRow = FloatArray(content.width)
+        ResizedRows(toOriginal) { row -> networkRow.also { networkRows.read(row, fullRow, it) } }
     }
-    val sure = SureLabels(logits, toNetwork, toOriginal)
+    val unanimous = UnanimousLabels(logits, toNetwork, toOriginal)
     val scores = FloatArray(original.width)
     val best = FloatArray(original.width)
     val labels = IntArray(original.area)
     for (y in 0 until original.height) {
         val start = y * original.width
-        sure.row(y).copyInto(labels, start)
+        unanimous.row(y).copyInto(labels, start)
         best.fill(Float.NEGATIVE_INFINITY)
         for (label in planes.indices) {
-            planes[label].read(y, sure.open, scores)
-            for (part in sure.open) {
-                for (x in part) {
+            planes[label].read(y, unanimous.undecided, scores)
+            for (range in unanimous.undecided) {
+                for (x in range) {
                     if (scores[x] > best[x]) {
                         best[x] = scores[x]
                         labels[start + x] = label
@@ -62,148 +62,155 @@ fun labelMap(logits: Tensor, network: Size, content: Size, original: Size): Labe
     return LabelMap(original, labels)
 }
 
-/** How far a class must lead, of the largest logit, so that rounding cannot make its blend another's equal. */
-private const val CLEAR_LEAD = 1e-4f
+/** Minimum margin of the top class, as a share of the largest logit, so that rounding cannot change the argmax. */
+private const val MIN_MARGIN = 1e-4f
 
-private const val OPEN = 0
+private const val NO_TOP_CLASS = 0
 
 /**
- * Labels that need no blending: where one class leads at each of the logits that a pixel blends, it
- * leads in the blend. That is so inside segments, which is most of a picture.
+ * Labels of pixels that need no interpolation: if one class is the top class at all logits that a
+ * pixel interpolates, it is also the top class of the result. This holds inside segments, which cover
+ * most of a picture.
  */
-private class SureLabels(logits: Tensor, private val toNetwork: Grid, private val toOriginal: Grid) {
+private class UnanimousLabels(
+    logits: Tensor,
+    private val toNetwork: BilinearGrid,
+    private val toOriginal: BilinearGrid,
+) {
     private val width = logits.shape[3]
 
-    /** The class that leads at each logit plus one, or [OPEN]. */
-    private val leaders = leaders(logits)
-    private val common = IntArray(width) // of the rows between `top` and `bottom`
+    /** The top class plus one for each logit position, or [NO_TOP_CLASS]. */
+    private val topClasses = topClasses(logits)
+    private val columnClasses = IntArray(width) // unanimous over the rows from `top` to `bottom`
     private val labels = IntArray(toOriginal.columns.count)
     private var top = -1
     private var bottom = -1
 
-    /** The parts of the row asked for last that have to be blended. */
-    var open = emptyList<IntRange>()
+    /** Column ranges of the last requested row that need interpolation. */
+    var undecided = emptyList<IntRange>()
         private set
 
-    /** The labels of row [y], 0 where it is [open]. */
+    /** Labels of row [y]; 0 for [undecided] pixels. */
     fun row(y: Int): IntArray {
-        val rows = window(toNetwork.rows, toOriginal.rows, y)
+        val rows = sourceRange(toNetwork.rows, toOriginal.rows, y)
         if (rows.first == top && rows.last == bottom) return labels
         top = rows.first
         bottom = rows.last
-        for (x in 0 until width) common[x] = shared(rows) { leaders[it * width + x] }
-        val parts = mutableListOf<IntRange>()
+        for (x in 0 until width) columnClasses[x] = unanimousClass(rows) { topClasses[it * width + x] }
+        val ranges = mutableListOf<IntRange>()
         var from = -1
         for (x in labels.indices) {
-            val leader = shared(window(toNetwork.columns, toOriginal.columns, x)) { common[it] }
-            labels[x] = maxOf(leader - 1, 0)
-            if (leader == OPEN && from < 0) from = x
-            if (leader != OPEN && from >= 0) {
-                parts += from until x
+            val topClass = unanimousClass(sourceRange(toNetwork.columns, toOriginal.columns, x)) { columnClasses[it] }
+            labels[x] = maxOf(topClass - 1, 0)
+            if (topClass == NO_TOP_CLASS && from < 0) from = x
+            if (topClass != NO_TOP_CLASS && from >= 0) {
+                ranges += from until x
                 from = -1
             }
         }
-        if (from >= 0) parts += from until labels.size
-        open = parts
+        if (from >= 0) ranges += from until labels.size
+        undecided = ranges
         return labels
     }
 
-    private fun window(first: Taps, second: Taps, i: Int) = first.before[second.before[i]]..first.after[second.after[i]]
+    /** The logit positions that position [i] depends on, after both resizes. */
+    private fun sourceRange(first: BilinearTaps, second: BilinearTaps, i: Int) =
+        first.before[second.before[i]]..first.after[second.after[i]]
 
-    private inline fun shared(places: IntRange, leader: (Int) -> Int): Int {
-        val one = leader(places.first)
-        for (place in places) if (leader(place) != one) return OPEN
-        return one
+    private inline fun unanimousClass(positions: IntRange, topClass: (Int) -> Int): Int {
+        val candidate = topClass(positions.first)
+        for (position in positions) if (topClass(position) != candidate) return NO_TOP_CLASS
+        return candidate
     }
 
-    private fun leaders(logits: Tensor): IntArray {
+    private fun topClasses(logits: Tensor): IntArray {
         val (_, classes, height, width) = logits.shape
         val area = height * width
-        val lead = CLEAR_LEAD * logits.values.maxOf { abs(it) }
-        return IntArray(area) { place ->
+        val margin = MIN_MARGIN * logits.values.maxOf { abs(it) }
+        return IntArray(area) { position ->
             var best = Float.NEGATIVE_INFINITY
             var second = Float.NEGATIVE_INFINITY
-            var leader = 0
+            var bestLabel = 0
             for (label in 0 until classes) {
-                val value = logits.values[label * area + place]
+                val value = logits.values[label * area + position]
                 if (value > best) {
                     second = best
                     best = value
-                    leader = label
+                    bestLabel = label
                 } else if (value > second) {
                     second = value
                 }
             }
-            if (best - second > lead) leader + 1 else OPEN
+            if (best - second > margin) bestLabel + 1 else NO_TOP_CLASS
         }
     }
 }
 
 /**
- * Where a bilinear resize takes its values: half-pixel centres and no antialiasing, as PyTorch's
- * `interpolate` does it.
+ * The sampling grid of a bilinear resize with half-pixel centres and without antialiasing, as in
+ * PyTorch's `interpolate`.
  *
  * @param from size of the source.
- * @param to the size to resize to.
- * @param kept the part of the result, from its upper left corner, that is made.
+ * @param to size of the result.
+ * @param crop size of the upper left part of the result that is computed.
  */
-private class Grid(from: Size, to: Size, kept: Size) {
-    val columns = Taps(from.width, to.width, kept.width)
-    val rows = Taps(from.height, to.height, kept.height)
+private class BilinearGrid(from: Size, to: Size, crop: Size) {
+    val columns = BilinearTaps(from.width, to.width, crop.width)
+    val rows = BilinearTaps(from.height, to.height, crop.height)
 }
 
 /**
- * A resized plane, of which rows are read from the top down.
+ * A resized plane that is read row by row, from top to bottom.
  *
- * @param source a row of the plane; it may be written over once the next is asked for.
+ * @param source returns a row of the source plane. The array may be overwritten by the next call.
  */
-private class ResizedRows(private val grid: Grid, private val source: (row: Int) -> FloatArray) {
-    private var wanted = emptyList<IntRange>()
-    private val wide = LastTwo<FloatArray> { row, replaced ->
-        (replaced ?: FloatArray(grid.columns.count)).also { grid.columns.stretch(source(row), wanted, it) }
+private class ResizedRows(private val grid: BilinearGrid, private val source: (row: Int) -> FloatArray) {
+    private var cachedRanges = emptyList<IntRange>()
+    private val widenedRows = RowCache<FloatArray> { row, evicted ->
+        (evicted ?: FloatArray(grid.columns.count)).also { grid.columns.resizeRow(source(row), cachedRanges, it) }
     }
 
-    /** Writes [parts] of row [y] into their places in [line]. */
-    fun read(y: Int, parts: List<IntRange>, line: FloatArray) {
-        if (parts !== wanted) wide.forget()
-        wanted = parts
-        if (parts.isEmpty()) return
-        grid.rows.mix(y, wide[grid.rows.before[y]], wide[grid.rows.after[y]], parts, line)
+    /** Writes the column [ranges] of row [y] to [target]. */
+    fun read(y: Int, ranges: List<IntRange>, target: FloatArray) {
+        if (ranges !== cachedRanges) widenedRows.clear()
+        cachedRanges = ranges
+        if (ranges.isEmpty()) return
+        grid.rows.blendRows(y, widenedRows[grid.rows.before[y]], widenedRows[grid.rows.after[y]], ranges, target)
     }
 }
 
-/** The two source positions that each of the first [count] of [target] positions lies between. */
-private class Taps(length: Int, target: Int, val count: Int) {
+/** Source positions and weights along one axis, for the first [count] of [target] positions. */
+private class BilinearTaps(length: Int, target: Int, val count: Int) {
     val before = IntArray(count)
     val after = IntArray(count)
-    private val first = FloatArray(count) // weights of the two
-    private val second = FloatArray(count)
+    private val weightBefore = FloatArray(count)
+    private val weightAfter = FloatArray(count)
 
     init {
         val scale = length.toFloat() / target
         for (i in 0 until count) {
-            // Without a change of size every position is its own, to the bit.
+            // If the size does not change, each position must map to itself exactly.
             val position = if (length == target) i.toFloat() else (scale * (i + 0.5f) - 0.5f).coerceAtLeast(0f)
             before[i] = position.toInt().coerceAtMost(length - 1)
             after[i] = (before[i] + 1).coerceAtMost(length - 1)
-            second[i] = (position - before[i]).coerceIn(0f, 1f)
-            first[i] = 1f - second[i]
+            weightAfter[i] = (position - before[i]).coerceIn(0f, 1f)
+            weightBefore[i] = 1f - weightAfter[i]
         }
     }
 
-    /** Resizes the row [from] along this axis; [parts] of the result are made. */
-    fun stretch(from: FloatArray, parts: List<IntRange>, to: FloatArray) {
-        for (part in parts) {
-            for (i in part) to[i] = first[i] * from[before[i]] + second[i] * from[after[i]]
+    /** Resizes the row [from] along this axis. Computes the given [ranges] of the result. */
+    fun resizeRow(from: FloatArray, ranges: List<IntRange>, to: FloatArray) {
+        for (range in ranges) {
+            for (i in range) to[i] = weightBefore[i] * from[before[i]] + weightAfter[i] * from[after[i]]
         }
     }
 
-    /** [parts] of the row at position [i] of this axis, from the two rows that it lies between. */
-    fun mix(i: Int, upper: FloatArray, lower: FloatArray, parts: List<IntRange>, to: FloatArray) {
-        val a = first[i]
-        val b = second[i]
-        for (part in parts) {
-            for (x in part) to[x] = a * upper[x] + b * lower[x]
+    /** Interpolates the row at position [i] of this axis from its two source rows. Computes the given [ranges]. */
+    fun blendRows(i: Int, upper: FloatArray, lower: FloatArray, ranges: List<IntRange>, to: FloatArray) {
+        val weightUpper = weightBefore[i]
+        val weightLower = weightAfter[i]
+        for (range in ranges) {
+            for (x in range) to[x] = weightUpper * upper[x] + weightLower * lower[x]
         }
     }
 }

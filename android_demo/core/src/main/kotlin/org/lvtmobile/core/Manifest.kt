@@ -4,10 +4,10 @@ import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
 
-/** The newest manifest schema this code reads; it rises when an old reader would misread a new file. */
+/** The manifest schema version that this code reads. It increases when an older reader would misread a new file. */
 const val MANIFEST_SCHEMA: Int = 1
 
-/** What a model predicts. */
+/** The task of a model. */
 @Serializable
 enum class Task {
     @SerialName("backbone")
@@ -23,7 +23,7 @@ enum class Task {
     PANOPTIC,
 }
 
-/** The part of an artifact's `<file>.json` that whoever runs the file needs; see `export/artifact/manifest.py`. */
+/** The fields of a manifest (`<file>.json`) that are needed to run the model file; see docs/manifest.md. */
 @Serializable
 data class Manifest(
     val task: Task,
@@ -36,23 +36,23 @@ data class Manifest(
     val preprocessing: PreprocessingInfo,
     val labels: Labels?,
 ) {
-    /** The model file's name, and the SHA-256 of its bytes in hex. */
+    /** Name of the model file, and its SHA-256 in hexadecimal. */
     @Serializable
     data class ModelFile(val name: String, val sha256: String)
 
-    /** The model's classes; things and stuff only where it is panoptic. */
+    /** Number of classes; [panoptic] exists for panoptic models only. */
     @Serializable
     data class ModelInfo(val classes: Int, val panoptic: PanopticInfo? = null)
 
-    /** Labels are things 0 ... things-1, then stuff, then one for void. */
+    /** Label order: things 0 to things-1, then stuff, then void. */
     @Serializable
     data class PanopticInfo(val things: Int, val stuff: Int, val fusion: FusionConfig)
 
     /** One input or output of the model file. */
     @Serializable
     data class TensorInfo(val name: String, val shape: List<Int>, val dtype: String, val layout: String) {
-        /** Length of the axis that the layout calls [axis], such as 'H'; null if there is none. */
-        fun side(axis: Char): Int? = shape.getOrNull(layout.indexOf(axis))
+        /** Length of the axis with the layout letter [axis], for example 'H'; null if the axis does not exist. */
+        fun axisLength(axis: Char): Int? = shape.getOrNull(layout.indexOf(axis))
     }
 
     /** See [Preprocessing]. */
@@ -60,31 +60,31 @@ data class Manifest(
     data class PreprocessingInfo(
         @SerialName("exif_orientation") val exifOrientation: Boolean,
         val color: String,
-        val steps: List<Step>,
+        val steps: List<PreprocessingStep>,
         val layout: String,
         val dtype: String,
         val golden: Golden,
     )
 
-    /** Hash of the golden picture's network input. */
+    /** SHA-256 of the network input for the golden picture. */
     @Serializable
     data class Golden(val sha256: String)
 
     companion object {
         private val json = Json {
-            ignoreUnknownKeys = true // figures for people, and what newer writers add
+            ignoreUnknownKeys = true // informational fields, and fields of newer writers
             classDiscriminator = "op"
         }
 
         /**
-         * Reads a manifest's text.
+         * Parses the text of a manifest.
          *
-         * @param name what messages call it.
-         * @throws UserError it is damaged, incomplete or of another schema.
+         * @param name name of the manifest in error messages.
+         * @throws UserError the manifest is damaged, incomplete or has another schema version.
          */
         fun parse(text: String, name: String): Manifest {
             val schema = try {
-                json.decodeFromString<Schema>(text.withoutByteOrderMark()).schema
+                json.decodeFromString<SchemaVersion>(text.withoutByteOrderMark()).schema
             } catch (error: IllegalArgumentException) {
                 throw UserError("$name is not a manifest: ${error.firstLine()}", error)
             }
@@ -100,19 +100,19 @@ data class Manifest(
     }
 
     @Serializable
-    private data class Schema(val schema: Int)
+    private data class SchemaVersion(val schema: Int)
 }
 
-/** One name and one RGB colour (0 to 255) for each class index. */
+/** Name and RGB colour (0 to 255) of each class index. */
 @Serializable
 data class Labels(val names: List<String>, val colours: List<List<Int>>)
 
 /**
- * How detections and semantic labels become one panoptic map.
+ * Parameters of [fuse].
  *
- * @property maskThreshold a pixel belongs to an instance from this probability on.
- * @property maxOverlap an instance is dropped if more than this share of it is already taken.
- * @property minStuffArea smaller stuff segments become void, in pixels of the original image.
+ * @property maskThreshold minimum probability for a pixel to belong to an instance.
+ * @property maxOverlap an instance is dropped if other instances occupy more than this share of its pixels.
+ * @property minStuffArea stuff segments with fewer pixels (of the original picture) become void.
  */
 @Serializable
 data class FusionConfig(
@@ -121,5 +121,5 @@ data class FusionConfig(
     @SerialName("min_stuff_area") val minStuffArea: Int,
 )
 
-/** Editors on Windows put one before UTF-8; JSON has none. */
+/** Removes the byte order mark that some Windows editors add; the JSON parser does not accept it. */
 private fun String.withoutByteOrderMark(): String = removePrefix("\uFEFF")

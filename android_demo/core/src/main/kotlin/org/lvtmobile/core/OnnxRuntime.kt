@@ -12,19 +12,19 @@ import java.nio.ByteOrder
 import java.nio.FloatBuffer
 import java.util.EnumSet
 
-/** ONNX Runtime on the CPU. Its classes are the same on a desktop and on Android. */
+/** ONNX Runtime on the CPU. The desktop and Android libraries have the same classes. */
 object OnnxRuntime : Runtime by OnnxBackend("onnxruntime", "cpu", { threads -> setIntraOpNumThreads(threads) })
 
-/** ONNX Runtime with XNNPACK for the operators that this takes, the CPU's own kernels for the rest. */
+/** ONNX Runtime with XNNPACK. Operators that XNNPACK does not support run on the default CPU kernels. */
 object OnnxRuntimeXnnpack : Runtime by OnnxBackend("onnxruntime-xnnpack", "xnnpack", { threads ->
-    // XNNPACK has threads of its own; two pools would fight for the same cores.
+    // XNNPACK has its own thread pool. Two pools would compete for the same cores.
     addXnnpack(if (threads > 0) mapOf("intra_op_num_threads" to "$threads") else emptyMap())
     setIntraOpNumThreads(1)
 })
 
 /**
- * ONNX Runtime with Android's NNAPI for the operators that this takes, the CPU for the rest. NNAPI's
- * own slow reference for the CPU is ruled out. Android has deprecated NNAPI since version 15.
+ * ONNX Runtime with Android's NNAPI. Operators that NNAPI does not support run on the CPU kernels. The
+ * slow CPU reference implementation of NNAPI is disabled. NNAPI is deprecated since Android 15.
  */
 object OnnxRuntimeNnapi : Runtime by OnnxBackend("onnxruntime-nnapi", "nnapi", { threads ->
     addNnapi(EnumSet.of(NNAPIFlags.CPU_DISABLED))
@@ -33,7 +33,7 @@ object OnnxRuntimeNnapi : Runtime by OnnxBackend("onnxruntime-nnapi", "nnapi", {
 
 private val environment: OrtEnvironment by lazy { OrtEnvironment.getEnvironment() }
 
-/** @param configure chooses where operators run, with the number of threads asked for. */
+/** @param configure sets the execution provider and the number of threads in the session options. */
 private class OnnxBackend(
     override val name: String,
     override val accelerator: String,
@@ -43,15 +43,15 @@ private class OnnxBackend(
     override val target: String = "onnx"
 
     override fun open(artifact: Artifact, threads: Int): Session {
-        checkTakes(artifact)
+        requireTarget(artifact)
         try {
             OrtSession.SessionOptions().use { options ->
                 options.configure(threads)
                 options.setInterOpNumThreads(1)
                 options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR)
-                // Threads that go on spinning after a run would slow whatever comes after it.
+                // Threads that keep spinning after a run would slow down postprocessing and the app.
                 options.addConfigEntry("session.force_spinning_stop", "1")
-                // As in Python: planned ahead, these models hold half as much memory again and are no faster.
+                // As in Python: a memory pattern increases the memory by half and does not reduce the latency.
                 options.setMemoryPatternOptimization(false)
                 return OnnxSession(environment, environment.createSession(artifact.file.path, options), artifact)
             }
@@ -61,25 +61,26 @@ private class OnnxBackend(
     }
 
     private fun cannotLoad(artifact: Artifact, error: OrtException): UserError {
-        val said = "ONNX Runtime cannot load ${artifact.file.name} with $accelerator: ${error.firstLine()}"
-        return UserError(if (name == OnnxRuntime.name) said else "$said; the runtime ${OnnxRuntime.name} needs none", error)
+        val message = "ONNX Runtime cannot load ${artifact.file.name} with $accelerator: ${error.firstLine()}"
+        val hint = if (name == OnnxRuntime.name) "" else "; the runtime ${OnnxRuntime.name} needs no accelerator"
+        return UserError(message + hint, error)
     }
 }
 
-/** Owns [session]. The input's memory is taken once and used for every inference. */
+/** Owns [session]. Allocates the input buffer once and reuses it for each inference. */
 private class OnnxSession(
     environment: OrtEnvironment,
     private val session: OrtSession,
     private val artifact: Artifact,
 ) : Session {
     private val shape = artifact.manifest.inputs.single().shape
-    private val pixels: FloatBuffer = ByteBuffer
+    private val inputBuffer: FloatBuffer = ByteBuffer
         .allocateDirect(Float.SIZE_BYTES * shape.fold(1, Int::times))
         .order(ByteOrder.nativeOrder())
         .asFloatBuffer()
     private val inputs = mapOf(
         artifact.manifest.inputs.single().name to
-            OnnxTensor.createTensor(environment, pixels, LongArray(shape.size) { shape[it].toLong() }),
+            OnnxTensor.createTensor(environment, inputBuffer, LongArray(shape.size) { shape[it].toLong() }),
     )
 
     init {
@@ -88,14 +89,14 @@ private class OnnxSession(
             close()
             throw UserError(
                 "${artifact.file.name} has inputs ${session.inputNames} and outputs ${session.outputNames}, " +
-                    "its manifest ${inputs.keys} and $declared; export it again",
+                    "but its manifest declares ${inputs.keys} and $declared; export it again",
             )
         }
     }
 
     override fun run(image: Tensor): Map<String, Tensor> {
-        require(image.shape == shape) { "an image of ${image.shape} for a network of $shape" }
-        pixels.duplicate().put(image.values)
+        require(image.shape == shape) { "the image has shape ${image.shape}, but the network expects $shape" }
+        inputBuffer.duplicate().put(image.values)
         try {
             return session.run(inputs).use { result ->
                 result.associate { (name, value) -> name to read(name, value as OnnxTensor) }
@@ -112,7 +113,7 @@ private class OnnxSession(
             OnnxJavaType.FLOAT -> value.floatBuffer.get(values)
             OnnxJavaType.INT32 -> value.intBuffer.let { for (i in values.indices) values[i] = it.get(i).toFloat() }
             else -> throw UserError(
-                "output $name of ${artifact.file.name} is ${value.info.type}; float32 or int32 is expected",
+                "output $name of ${artifact.file.name} has type ${value.info.type}; float32 or int32 is expected",
             )
         }
         return Tensor(shape, values)

@@ -1,9 +1,9 @@
 package org.lvtmobile.core
 
 /**
- * An upright picture.
+ * A picture in RGB.
  *
- * @property rgb 8-bit red, green, blue of each pixel, row by row: (height, width, 3).
+ * @property rgb 8-bit values (height, width, 3), row-major.
  */
 class Picture(val size: Size, val rgb: ByteArray) {
     init {
@@ -11,18 +11,19 @@ class Picture(val size: Size, val rgb: ByteArray) {
     }
 
     /**
-     * This picture, as it came from a file or a sensor, turned and mirrored upright.
+     * Rotates and mirrors a stored picture so that it is upright.
      *
-     * @param orientation EXIF's: 1 is upright; 2, 4, 5 and 7 are mirrored; 5 to 8 lie on their side.
+     * @param orientation EXIF orientation of the stored picture: 1 is upright; 2, 4, 5 and 7 are
+     *   mirrored; 5 to 8 exchange width and height.
      */
     fun upright(orientation: Int): Picture {
-        require(orientation in 1..8) { "EXIF knows orientations 1 to 8, not $orientation" }
+        require(orientation in 1..8) { "EXIF orientation must be 1 to 8, not $orientation" }
         if (orientation == 1) return this
         val (height, width) = size
-        val turned = if (orientation >= 5) Size(width, height) else size
+        val uprightSize = if (orientation >= 5) Size(width, height) else size
         val result = ByteArray(rgb.size)
-        for (y in 0 until turned.height) {
-            for (x in 0 until turned.width) {
+        for (y in 0 until uprightSize.height) {
+            for (x in 0 until uprightSize.width) {
                 val source = CHANNELS * when (orientation) {
                     2 -> y * width + width - 1 - x
                     3 -> (height - 1 - y) * width + width - 1 - x
@@ -32,19 +33,19 @@ class Picture(val size: Size, val rgb: ByteArray) {
                     7 -> (height - 1 - x) * width + width - 1 - y
                     else -> x * width + width - 1 - y
                 }
-                rgb.copyInto(result, CHANNELS * (y * turned.width + x), source, source + CHANNELS)
+                rgb.copyInto(result, CHANNELS * (y * uprightSize.width + x), source, source + CHANNELS)
             }
         }
-        return Picture(turned, result)
+        return Picture(uprightSize, result)
     }
 
     companion object {
-        /** Red, green, blue. */
+        /** Number of channels: red, green, blue. */
         const val CHANNELS: Int = 3
 
         /**
-         * The picture that manifests record the preprocessing of, from integers any language can
-         * make: 131x97, value(x, y, c) = (7 x + 13 y + 29 c + x y) mod 256.
+         * The golden picture. Manifests contain the hash of its preprocessing result. Its values are
+         * simple to compute in any language: 131x97, value(x, y, c) = (7 x + 13 y + 29 c + x y) mod 256.
          */
         fun golden(): Picture {
             val size = Size(height = 97, width = 131)

@@ -6,169 +6,169 @@ import kotlin.math.max
 import kotlin.math.min
 import kotlin.math.round
 
-/** One step of a preprocessing; in JSON, `op` names it. */
+/** One preprocessing step. In JSON, the field `op` contains its type. */
 @Serializable
-sealed interface Step
+sealed interface PreprocessingStep
 
-/** A step that resizes. */
+/** A resize step. */
 @Serializable
-sealed interface Resize : Step {
-    /** How pixels are resampled. */
+sealed interface Resize : PreprocessingStep {
+    /** The resampling filter. */
     val filter: ResizeFilter
 
-    /** The size it gives to a picture of [original] size. */
-    fun target(original: Size): Size
+    /** Size of the result for a picture of size [original]. */
+    fun targetSize(original: Size): Size
 }
 
-/** Resizes to a fixed size, whatever that does to the aspect ratio. */
+/** Resizes to a fixed size. Does not keep the aspect ratio. */
 @Serializable
 @SerialName("stretch")
 data class Stretch(val size: Size, override val filter: ResizeFilter) : Resize {
-    override fun target(original: Size): Size = size
+    override fun targetSize(original: Size): Size = size
 }
 
-/** Resizes so that the shorter side is [side]; the longer one is truncated to an integer. */
+/** Resizes so that the shorter side is [side]. Truncates the longer side to an integer. */
 @Serializable
 @SerialName("shorter_side")
 data class ShorterSide(val side: Int, override val filter: ResizeFilter) : Resize {
     init {
-        require(side > 0) { "shorter_side of $side pixels" }
+        require(side > 0) { "shorter_side must be positive, not $side" }
     }
 
-    override fun target(original: Size): Size {
+    override fun targetSize(original: Size): Size {
         val (height, width) = original
-        fun longer(long: Int, short: Int) = max(1, ((side.toLong() * long).toDouble() / short).toInt())
-        return if (height <= width) Size(side, longer(width, height)) else Size(longer(height, width), side)
+        fun longerSide(long: Int, short: Int) = max(1, ((side.toLong() * long).toDouble() / short).toInt())
+        return if (height <= width) Size(side, longerSide(width, height)) else Size(longerSide(height, width), side)
     }
 }
 
-/** Resizes, keeping the ratio, within a long and a short limit; sides rounded half up. */
+/** Resizes within a limit for the longer and the shorter side. Keeps the aspect ratio; rounds sides half up. */
 @Serializable
 @SerialName("fit_within")
 data class FitWithin(val long: Int, val short: Int, override val filter: ResizeFilter) : Resize {
     init {
-        require(long > 0 && short > 0) { "fit_within $long and $short pixels" }
+        require(long > 0 && short > 0) { "fit_within limits must be positive, not $long and $short" }
     }
 
-    override fun target(original: Size): Size {
+    override fun targetSize(original: Size): Size {
         val (height, width) = original
-        return scaled(original, min(long.toDouble() / max(height, width), short.toDouble() / min(height, width)))
+        return scaledSize(original, min(long.toDouble() / max(height, width), short.toDouble() / min(height, width)))
     }
 }
 
-/** Resizes, keeping the ratio, to the largest size inside [size]; sides rounded half up. */
+/** Resizes to the largest size inside [size]. Keeps the aspect ratio; rounds sides half up. */
 @Serializable
 @SerialName("fit_into")
 data class FitInto(val size: Size, override val filter: ResizeFilter) : Resize {
-    override fun target(original: Size): Size = scaled(
+    override fun targetSize(original: Size): Size = scaledSize(
         original,
         min(size.height.toDouble() / original.height, size.width.toDouble() / original.width),
     )
 }
 
-/** Resizes each side up to the next multiple. */
+/** Resizes each side up to the next multiple of [multiple]. */
 @Serializable
 @SerialName("align_up")
 data class AlignUp(val multiple: Int, override val filter: ResizeFilter) : Resize {
     init {
-        require(multiple > 0) { "align_up to a multiple of $multiple" }
+        require(multiple > 0) { "align_up multiple must be positive, not $multiple" }
     }
 
-    override fun target(original: Size): Size = roundedUp(original, multiple)
+    override fun targetSize(original: Size): Size = roundedUpSize(original, multiple)
 }
 
-/** Cuts the centre; the offset is rounded half to even. */
+/** Crops the centre. Rounds the offset half to even. */
 @Serializable
 @SerialName("center_crop")
-data class CenterCrop(val size: Size) : Step
+data class CenterCrop(val size: Size) : PreprocessingStep
 
-/** (x / scale - mean) / std for each channel in float32, rounded after each operation. */
+/** Computes (x / scale - mean) / std per channel in float32. Each operation rounds. */
 @Serializable
 @SerialName("normalise")
-data class Normalise(val scale: Double, val mean: List<Double>, val std: List<Double>) : Step {
+data class Normalize(val scale: Double, val mean: List<Double>, val std: List<Double>) : PreprocessingStep {
     init {
         require(mean.size == Picture.CHANNELS && std.size == Picture.CHANNELS) {
-            "normalise for other than 3 channels"
+            "normalise needs 3 values of mean and std"
         }
     }
 }
 
-/** Zeros to the right and at the bottom, up to a fixed size. */
+/** Pads with zeros on the right and at the bottom to a fixed size. */
 @Serializable
 @SerialName("pad_to")
-data class PadTo(val size: Size) : Step
+data class PadTo(val size: Size) : PreprocessingStep
 
-/** Zeros to the right and at the bottom, up to the next multiple on each side. */
+/** Pads with zeros on the right and at the bottom to the next multiple of [multiple]. */
 @Serializable
 @SerialName("pad_up")
-data class PadUp(val multiple: Int) : Step {
+data class PadUp(val multiple: Int) : PreprocessingStep {
     init {
-        require(multiple > 0) { "pad_up to a multiple of $multiple" }
+        require(multiple > 0) { "pad_up multiple must be positive, not $multiple" }
     }
 }
 
-private fun scaled(size: Size, factor: Double): Size {
-    fun halfUp(side: Int) = max(1, (side * factor + 0.5).toInt())
-    return Size(halfUp(size.height), halfUp(size.width))
+private fun scaledSize(size: Size, factor: Double): Size {
+    fun roundHalfUp(side: Int) = max(1, (side * factor + 0.5).toInt())
+    return Size(roundHalfUp(size.height), roundHalfUp(size.width))
 }
 
-private fun roundedUp(size: Size, multiple: Int): Size {
-    fun up(side: Int) = (side + multiple - 1) / multiple * multiple
-    return Size(up(size.height), up(size.width))
+private fun roundedUpSize(size: Size, multiple: Int): Size {
+    fun roundUp(side: Int) = (side + multiple - 1) / multiple * multiple
+    return Size(roundUp(size.height), roundUp(size.width))
 }
 
 /**
- * Ordered steps from an upright picture to the network's input.
+ * Converts an upright picture to the network input.
  *
- * The steps come from a manifest: crops and resizes of 8-bit pixels, then one normalisation, then
- * perhaps padding.
+ * The steps come from a manifest: crops and resizes of 8-bit pixels, then one normalization, then
+ * optional padding.
  */
-class Preprocessing(private val steps: List<Step>) {
-    private val normalise: Normalise
+class Preprocessing(private val steps: List<PreprocessingStep>) {
+    private val normalize: Normalize
 
     init {
-        val position = steps.indexOfFirst { it is Normalise }
+        val position = steps.indexOfFirst { it is Normalize }
         val pixels = steps.take(max(position, 0))
         val padding = steps.drop(position + 1)
-        if (position < 0 || !pixels.all { it is Resize || it is CenterCrop } || !padding.all(::pads)) {
+        if (position < 0 || !pixels.all { it is Resize || it is CenterCrop } || !padding.all(::isPadding)) {
             throw UserError(
-                "preprocessing steps are not understood: resizes and crops, one normalisation, " +
+                "unsupported preprocessing: the steps must be resizes and crops, then one normalise, " +
                     "then padding; update the app or export the artifact again",
             )
         }
-        normalise = steps[position] as Normalise
+        normalize = steps[position] as Normalize
     }
 
-    /** Network input (1, 3, height, width) for an upright picture. */
+    /** Computes the network input (1, 3, height, width) for an upright picture. */
     fun apply(picture: Picture): Tensor {
-        val pixels = steps.takeWhile { it !is Normalise }.fold(picture, ::withPixels)
-        val size = steps.fold(pixels.size, ::padded)
-        return Tensor(listOf(1, Picture.CHANNELS, size.height, size.width), normalised(pixels, size))
+        val pixels = steps.takeWhile { it !is Normalize }.fold(picture, ::applyPixelStep)
+        val size = steps.fold(pixels.size, ::paddedSize)
+        return Tensor(listOf(1, Picture.CHANNELS, size.height, size.width), normalizedPlanes(pixels, size))
     }
 
     /**
-     * Which part of the network's input, from its upper left corner, shows a picture of [original]
-     * size. The rest is padding. Only for transforms without a crop.
+     * Size of the upper left part of the network input that contains a picture of size [original].
+     * The rest is padding. Valid only if the steps contain no crop.
      */
     fun contentSize(original: Size): Size =
-        steps.filterIsInstance<Resize>().fold(original) { size, step -> step.target(size) }
+        steps.filterIsInstance<Resize>().fold(original) { size, step -> step.targetSize(size) }
 
-    /** Hash of the golden picture's network input. */
+    /** SHA-256 of the network input for the golden picture. */
     fun goldenSha256(): String = sha256(apply(Picture.golden()).toBytes())
 
-    private fun pads(step: Step) = step is PadTo || step is PadUp
+    private fun isPadding(step: PreprocessingStep) = step is PadTo || step is PadUp
 
-    private fun withPixels(picture: Picture, step: Step): Picture = when (step) {
-        is Resize -> resize(picture, step.target(picture.size), step.filter)
-        is CenterCrop -> cropped(picture, step.size)
-        else -> error("$step comes after the normalisation")
+    private fun applyPixelStep(picture: Picture, step: PreprocessingStep): Picture = when (step) {
+        is Resize -> resize(picture, step.targetSize(picture.size), step.filter)
+        is CenterCrop -> cropCentre(picture, step.size)
+        else -> error("$step must follow the normalization")
     }
 
-    private fun cropped(picture: Picture, size: Size): Picture {
+    private fun cropCentre(picture: Picture, size: Size): Picture {
         fun offset(side: Int, kept: Int) = round((side - kept) / 2.0).toInt()
         val top = offset(picture.size.height, size.height)
         val left = offset(picture.size.width, size.width)
-        if (top < 0 || left < 0) throw UserError("cannot cut $size from a picture of ${picture.size}")
+        if (top < 0 || left < 0) throw UserError("cannot crop $size from a picture of ${picture.size}")
         val line = Picture.CHANNELS * size.width
         val rgb = ByteArray(Picture.CHANNELS * size.area)
         for (y in 0 until size.height) {
@@ -178,20 +178,20 @@ class Preprocessing(private val steps: List<Step>) {
         return Picture(size, rgb)
     }
 
-    private fun padded(size: Size, step: Step): Size = when (step) {
+    private fun paddedSize(size: Size, step: PreprocessingStep): Size = when (step) {
         is PadTo -> step.size.also {
             if (it.height < size.height || it.width < size.width) throw UserError("cannot pad $size to $it")
         }
-        is PadUp -> roundedUp(size, step.multiple)
+        is PadUp -> roundedUpSize(size, step.multiple)
         else -> size
     }
 
-    /** Channels first, in the upper left corner of planes of [size]. */
-    private fun normalised(picture: Picture, size: Size): FloatArray {
+    /** Normalized values, channels first. The picture is in the upper left corner of planes of [size]. */
+    private fun normalizedPlanes(picture: Picture, size: Size): FloatArray {
         val (height, width) = picture.size
         val values = FloatArray(Picture.CHANNELS * size.area)
         for (c in 0 until Picture.CHANNELS) {
-            val table = table(c)
+            val table = lookupTable(c)
             for (y in 0 until height) {
                 val row = c * size.area + y * size.width
                 for (x in 0 until width) {
@@ -202,11 +202,11 @@ class Preprocessing(private val steps: List<Step>) {
         return values
     }
 
-    /** What each of the 256 values of a channel becomes. */
-    private fun table(c: Int): FloatArray {
-        val scale = normalise.scale.toFloat()
-        val mean = normalise.mean[c].toFloat()
-        val std = normalise.std[c].toFloat()
+    /** Normalized value for each of the 256 values of a channel. */
+    private fun lookupTable(c: Int): FloatArray {
+        val scale = normalize.scale.toFloat()
+        val mean = normalize.mean[c].toFloat()
+        val std = normalize.std[c].toFloat()
         return FloatArray(256) { (it / scale - mean) / std }
     }
 }

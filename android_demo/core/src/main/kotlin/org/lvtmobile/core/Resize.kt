@@ -5,23 +5,23 @@ import kotlinx.serialization.Serializable
 import kotlin.math.floor
 import kotlin.math.round
 
-/** How a picture is resampled; `lvt/data/resize.py` gives the same bytes. */
+/** Resampling filter. The Python implementation gives the same bytes. */
 @Serializable
 enum class ResizeFilter {
-    /** Samples four pixels whatever the scale: no antialiasing. */
+    /** Samples four pixels at any scale: no antialiasing. */
     @SerialName("opencv_bilinear")
     OPENCV_BILINEAR,
 
-    /** Widens with the reduction factor: antialiased. */
+    /** The kernel widens with the reduction factor: antialiased. */
     @SerialName("pillow_bilinear")
     PILLOW_BILINEAR,
 
-    /** Widens with the reduction factor: antialiased. */
+    /** The kernel widens with the reduction factor: antialiased. */
     @SerialName("pillow_bicubic")
     PILLOW_BICUBIC,
 }
 
-/** A picture of another [size]; rounded to 8 bits. */
+/** Resizes a picture to [size]. The result is rounded to 8 bits. */
 internal fun resize(picture: Picture, size: Size, filter: ResizeFilter): Picture = when {
     picture.size == size -> picture
     filter == ResizeFilter.OPENCV_BILINEAR -> opencvBilinear(picture, size)
@@ -29,71 +29,71 @@ internal fun resize(picture: Picture, size: Size, filter: ResizeFilter): Picture
     else -> pillowResize(picture, size, Kernel.BICUBIC)
 }
 
-/** OpenCV's bilinear weights are multiples of 1/2048. */
-private const val WEIGHT_ONE = 1 shl 11
+/** OpenCV's fixed-point bilinear weights are multiples of 1/2048. */
+private const val WEIGHT_SCALE = 1 shl 11
 
 /**
- * Where the target positions of one axis fall in the source.
+ * Source positions of the target positions along one axis.
  *
- * @property left index of the left neighbour; it may lie outside.
- * @property right weight of the right neighbour, 0 to 1.
+ * @property left index of the left neighbour; it can be outside the image.
+ * @property rightWeight weight of the right neighbour, 0 to 1.
  */
-private class Positions(length: Int, target: Int) {
+private class OpencvTaps(length: Int, target: Int) {
     val left = IntArray(target)
-    val right = FloatArray(target)
+    val rightWeight = FloatArray(target)
 
     init {
-        val scale = 1.0 / (target.toDouble() / length) // OpenCV inverts the inverse; the last bit matters
+        val scale = 1.0 / (target.toDouble() / length) // OpenCV inverts the ratio twice; this affects the last bit
         for (i in 0 until target) {
             val centre = ((i + 0.5) * scale - 0.5).toFloat()
             val below = floor(centre)
             left[i] = below.toInt()
-            right[i] = centre - below
+            rightWeight[i] = centre - below
         }
     }
 }
 
-/** In 1/2048, rounded half to even. */
-private fun weight(share: Float): Int = round(share * WEIGHT_ONE).toInt()
+/** Converts to units of 1/2048, rounded half to even. */
+private fun toFixedPoint(weight: Float): Int = round(weight * WEIGHT_SCALE).toInt()
 
 private fun opencvBilinear(picture: Picture, size: Size): Picture {
     val (height, width) = picture.size
-    val columns = Positions(width, size.width)
-    // Outside the image the border column has the whole weight.
+    val columns = OpencvTaps(width, size.width)
+    // Outside the image, the border column has the full weight.
     for (x in 0 until size.width) {
-        if (columns.left[x] !in 0 until width - 1) columns.right[x] = 0f
+        if (columns.left[x] !in 0 until width - 1) columns.rightWeight[x] = 0f
         columns.left[x] = columns.left[x].coerceIn(0, width - 1)
     }
-    val a0 = IntArray(size.width) { weight(1f - columns.right[it]) }
-    val a1 = IntArray(size.width) { weight(columns.right[it]) }
+    val leftWeights = IntArray(size.width) { toFixedPoint(1f - columns.rightWeight[it]) }
+    val rightWeights = IntArray(size.width) { toFixedPoint(columns.rightWeight[it]) }
 
-    // A source row resized to the target's width, in 1/2048: (width, 3).
-    fun wide(row: Int, replaced: IntArray?): IntArray {
-        val result = replaced ?: IntArray(Picture.CHANNELS * size.width)
+    // Resizes a source row to the target width. The result is (width, 3) in units of 1/2048.
+    fun resizeRow(row: Int, evicted: IntArray?): IntArray {
+        val result = evicted ?: IntArray(Picture.CHANNELS * size.width)
         for (x in 0 until size.width) {
             val left = Picture.CHANNELS * (row * width + columns.left[x])
             val right = Picture.CHANNELS * (row * width + (columns.left[x] + 1).coerceAtMost(width - 1))
             for (c in 0 until Picture.CHANNELS) {
                 result[Picture.CHANNELS * x + c] =
-                    (picture.rgb[left + c].toInt() and 0xff) * a0[x] +
-                    (picture.rgb[right + c].toInt() and 0xff) * a1[x]
+                    (picture.rgb[left + c].toInt() and 0xff) * leftWeights[x] +
+                    (picture.rgb[right + c].toInt() and 0xff) * rightWeights[x]
             }
         }
         return result
     }
 
-    val rows = Positions(height, size.height)
-    val recent = LastTwo(::wide)
+    val rows = OpencvTaps(height, size.height)
+    val resizedRows = RowCache(::resizeRow)
     val rgb = ByteArray(Picture.CHANNELS * size.area)
     for (y in 0 until size.height) {
-        // Outside the image both neighbours are the border row, with their own weights.
-        val upper = recent[rows.left[y].coerceIn(0, height - 1)]
-        val lower = recent[(rows.left[y] + 1).coerceIn(0, height - 1)]
-        val b0 = weight(1f - rows.right[y])
-        val b1 = weight(rows.right[y])
+        // Outside the image, both neighbours are the border row. Each keeps its own weight.
+        val upper = resizedRows[rows.left[y].coerceIn(0, height - 1)]
+        val lower = resizedRows[(rows.left[y] + 1).coerceIn(0, height - 1)]
+        val upperWeight = toFixedPoint(1f - rows.rightWeight[y])
+        val lowerWeight = toFixedPoint(rows.rightWeight[y])
         val start = y * upper.size
         for (i in upper.indices) {
-            val total = (b0 * (upper[i] shr 4) shr 16) + (b1 * (lower[i] shr 4) shr 16)
+            val total = (upperWeight * (upper[i] shr 4) shr 16) + (lowerWeight * (lower[i] shr 4) shr 16)
             rgb[start + i] = (total + 2 shr 2).toByte()
         }
     }

@@ -1,47 +1,46 @@
 package org.lvtmobile.core
 
-/** A model ready to run. Not to be used by two threads at once. */
+/** A loaded model that is ready to run. Not thread-safe. */
 interface Session : AutoCloseable {
     /**
-     * One inference.
+     * Runs one inference.
      *
-     * @param image preprocessed, (1, 3, H, W).
-     * @return each output by its name.
+     * @param image preprocessed input, (1, 3, H, W).
+     * @return the outputs by name.
      * @throws UserError the runtime cannot run the model.
      */
     fun run(image: Tensor): Map<String, Tensor>
 }
 
-/** What opens model files of one target. */
+/** An inference runtime. It opens the model files of one target. */
 interface Runtime {
-    /** As `lvt-bench --backend` and manifests' targets call it, such as `onnxruntime`. */
+    /** Name of the runtime as in `lvt-bench --backend`, for example `onnxruntime`. */
     val name: String
 
-    /** What operators are offered to first; the CPU runs those that it does not take: `cpu`, `xnnpack`, `nnapi`, `gpu`. */
+    /** The first choice for each operator: `cpu`, `xnnpack`, `nnapi` or `gpu`. Unsupported operators run on the CPU. */
     val accelerator: String
 
-    /** Of the library. */
+    /** Version of the runtime library. */
     val version: String
 
-    /** The manifests' target that it runs, such as `onnx`. */
+    /** The target in manifests that this runtime supports, for example `onnx`. */
     val target: String
 
     /**
-     * Opens an artifact of its target.
+     * Opens an artifact.
      *
-     * @param threads 0 leaves the choice to the runtime.
-     * @throws UserError the runtime cannot load it, or the file has other inputs and outputs than
-     *   its manifest.
+     * @param threads number of threads; 0 lets the runtime choose.
+     * @throws UserError the runtime cannot load the artifact, or inputs or outputs differ from the manifest.
      */
     fun open(artifact: Artifact, threads: Int): Session
 }
 
 /**
- * Refuses an artifact that this runtime does not take.
+ * Checks that this runtime supports the target of an artifact.
  *
- * @throws UserError it is of another target.
+ * @throws UserError the artifact has another target.
  */
-fun Runtime.checkTakes(artifact: Artifact) {
+fun Runtime.requireTarget(artifact: Artifact) {
     val target = artifact.manifest.target
     if (target != this.target) {
         throw UserError("${artifact.file.name} is a $target file; $name runs ${this.target} files")

@@ -9,11 +9,11 @@ import kotlinx.serialization.descriptors.SerialDescriptor
 import kotlinx.serialization.encoding.Decoder
 import kotlinx.serialization.encoding.Encoder
 
-/** Pixels; `[height, width]` in JSON. */
+/** Size in pixels; `[height, width]` in JSON. */
 @Serializable(with = SizeSerializer::class)
 data class Size(val height: Int, val width: Int) {
     init {
-        require(height > 0 && width > 0) { "$height x $width is not a size" }
+        require(height > 0 && width > 0) { "height and width must be positive, not $height x $width" }
     }
 
     /** Number of pixels. */
@@ -30,7 +30,7 @@ internal object SizeSerializer : KSerializer<Size> {
     override fun deserialize(decoder: Decoder): Size {
         val sides = decoder.decodeSerializableValue(list)
         if (sides.size != 2 || sides.any { it <= 0 }) {
-            throw SerializationException("$sides is not a size: [height, width] in pixels")
+            throw SerializationException("$sides is not a size; expected [height, width] in pixels")
         }
         return Size(sides[0], sides[1])
     }

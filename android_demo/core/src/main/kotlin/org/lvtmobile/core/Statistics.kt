@@ -3,12 +3,12 @@ package org.lvtmobile.core
 import kotlinx.serialization.Serializable
 
 /**
- * Latency of one artifact in milliseconds; percentiles as in `device_bench/measure/statistics.py`.
+ * Latency statistics of one artifact in milliseconds. Percentiles are computed as in `lvt-bench`.
  *
- * Confidence intervals are left to whoever gathers the raw samples.
+ * `lvt-bench` computes confidence intervals from the raw samples.
  */
 @Serializable
-data class Summary(
+data class LatencySummary(
     val runs: Int,
     val median: Double,
     val mean: Double,
@@ -17,11 +17,11 @@ data class Summary(
     val p99: Double,
 )
 
-/** Sums up samples in milliseconds; at least one. */
-fun summarise(milliseconds: List<Double>): Summary {
+/** Computes the statistics of at least one sample in milliseconds. */
+fun summarizeLatency(milliseconds: List<Double>): LatencySummary {
     require(milliseconds.isNotEmpty()) { "no samples" }
     val sorted = milliseconds.sorted()
-    return Summary(
+    return LatencySummary(
         runs = sorted.size,
         median = percentile(sorted, 50),
         mean = sorted.average(),
@@ -31,7 +31,7 @@ fun summarise(milliseconds: List<Double>): Summary {
     )
 }
 
-/** Linear between the two nearest samples. */
+/** Interpolates linearly between the two nearest samples. */
 private fun percentile(sorted: List<Double>, percent: Int): Double {
     val position = percent / 100.0 * (sorted.size - 1)
     val below = position.toInt()

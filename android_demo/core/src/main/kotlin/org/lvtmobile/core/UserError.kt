@@ -1,12 +1,12 @@
 package org.lvtmobile.core
 
 /**
- * Something the user can put right: one line that says what is wrong and what to do.
+ * An error that the user can fix. The message is one line that says what is wrong and what to do.
  *
- * What shows it (a screen, a command line) prints the message alone.
+ * User interfaces show the message only, without a stack trace.
  */
 class UserError(message: String, cause: Throwable? = null) : Exception(message, cause)
 
-/** The first line of what another library says, for a one-line message of ours. */
+/** The first line of a message from another library, to include in our one-line messages. */
 fun Throwable.firstLine(): String =
     message?.lineSequence()?.firstOrNull()?.trim()?.ifEmpty { null } ?: javaClass.simpleName

@@ -12,21 +12,21 @@ import org.junit.jupiter.api.assertThrows
 import org.junit.jupiter.api.io.TempDir
 import java.io.File
 
-/** Whatever is wrong with an artifact is one line for the user, and never a wrong picture. */
+/** An invalid artifact must give a one-line error, never a wrong result. */
 class ArtifactTest {
     @TempDir
     private lateinit var folder: File
 
     private val model get() = File(folder, "stub.onnx")
-    private val sidecar get() = File(folder, "stub.onnx.json")
+    private val manifest get() = File(folder, "stub.onnx.json")
 
     @BeforeEach
     fun copy() {
-        for (file in listOf(model, sidecar)) Golden.file(file.name).copyTo(file, overwrite = true)
+        for (file in listOf(model, manifest)) GoldenData.file(file.name).copyTo(file, overwrite = true)
     }
 
     @Test
-    fun `a manifest written by Python is read`() {
+    fun `reads a manifest written by Python`() {
         val artifact = Artifact.open(model)
         assertEquals(Task.PANOPTIC, artifact.manifest.task)
         assertEquals(Size(256, 320), artifact.size)
@@ -36,22 +36,22 @@ class ArtifactTest {
     }
 
     @Test
-    fun `files that are missing`() {
-        assertRefused("no artifact at") { Artifact.open(File(folder, "other.onnx")) }
-        assertRefused("is a folder") { Artifact.open(folder) }
-        sidecar.delete()
-        assertRefused("has no manifest") { Artifact.open(model) }
+    fun `rejects missing files`() {
+        assertUserError("no artifact at") { Artifact.open(File(folder, "other.onnx")) }
+        assertUserError("is a folder") { Artifact.open(folder) }
+        manifest.delete()
+        assertUserError("has no manifest") { Artifact.open(model) }
     }
 
     @Test
-    fun `a model of another export`() {
+    fun `rejects a model file from another export`() {
         model.appendText("more")
-        assertRefused("SHA-256 differs") { Artifact.open(model) }
+        assertUserError("SHA-256 differs") { Artifact.open(model) }
     }
 
-    /** What of the manifest's text is replaced, by what, and what the message says. */
+    /** Each case replaces a part of the manifest text, and expects a part of the error message. */
     @TestFactory
-    fun `damaged manifests`(): List<DynamicTest> = listOf(
+    fun `rejects damaged manifests`(): List<DynamicTest> = listOf(
         Damage("\"schema\": 1", "\"schema\": 2", "has schema 2; this version reads 1"),
         Damage("\"schema\": 1", "\"schema\": 1,,", "is not a manifest"),
         Damage("\"task\": \"panoptic\"", "\"task\": \"depth\"", "incomplete or damaged"),
@@ -64,34 +64,34 @@ class ArtifactTest {
         Damage("\"mask_threshold\": 0.5", "\"mask_threshold\": 0", "mask_threshold"),
         Damage("\"NCHW\"", "\"NC\"", "one image of known height and width"),
     ).map { damage ->
-        dynamicTest("${damage.of} is ${damage.by}") {
-            val text = Golden.file(sidecar.name).readText()
-            assertTrue(damage.of in text)
+        dynamicTest("replace ${damage.original} by ${damage.replacement}") {
+            val text = GoldenData.file(manifest.name).readText()
+            assertTrue(damage.original in text)
             copy()
-            sidecar.writeText(text.replaceFirst(damage.of, damage.by))
-            assertRefused(damage.message) { Artifact.open(model) }
+            manifest.writeText(text.replaceFirst(damage.original, damage.replacement))
+            assertUserError(damage.message) { Artifact.open(model) }
         }
     }
 
     @Test
-    fun `a file no runtime takes`() {
+    fun `rejects a damaged model file`() {
         val artifact = Artifact.open(model)
-        assertRefused("ONNX Runtime cannot load stub.onnx") { OnnxRuntime.open(artifact, threads = 1) }
+        assertUserError("ONNX Runtime cannot load stub.onnx") { OnnxRuntime.open(artifact, threads = 1) }
     }
 
     @Test
-    fun `a file of another target`() {
-        sidecar.writeText(sidecar.readText().replace("\"target\": \"onnx\"", "\"target\": \"tflite\""))
-        assertRefused("stub.onnx is a tflite file; onnxruntime runs onnx files") {
+    fun `rejects an artifact of another target`() {
+        manifest.writeText(manifest.readText().replace("\"target\": \"onnx\"", "\"target\": \"tflite\""))
+        assertUserError("stub.onnx is a tflite file; onnxruntime runs onnx files") {
             OnnxRuntime.open(Artifact.open(model), threads = 1)
         }
     }
 
-    private data class Damage(val of: String, val by: String, val message: String)
+    private data class Damage(val original: String, val replacement: String, val message: String)
 
-    private fun assertRefused(message: String, action: () -> Unit) {
-        val said = assertThrows<UserError> { action() }.message.orEmpty()
-        assertTrue(message in said, said)
-        assertFalse('\n' in said, said)
+    private fun assertUserError(message: String, action: () -> Unit) {
+        val error = assertThrows<UserError> { action() }.message.orEmpty()
+        assertTrue(message in error, error)
+        assertFalse('\n' in error, error)
     }
 }

@@ -16,30 +16,31 @@ import java.io.File
 
 class BenchmarkTest {
     @Serializable
-    private data class GoldenStatistics(val samples_ms: List<Double>, val summary: Summary)
+    private data class GoldenStatistics(val samples_ms: List<Double>, val summary: LatencySummary)
 
     @Test
-    fun `figures are Python's`() {
-        val golden = Golden.read<GoldenStatistics>("statistics.json")
-        val ours = summarise(golden.samples_ms)
-        val pairs = listOf<(Summary) -> Double>({ it.median }, { it.mean }, { it.minimum }, { it.p90 }, { it.p99 })
-        for (figure in pairs) assertEquals(figure(golden.summary), figure(ours), 1e-9)
-        assertEquals(golden.summary.runs, ours.runs)
+    fun `statistics are the same as in Python`() {
+        val golden = GoldenData.read<GoldenStatistics>("statistics.json")
+        val actual = summarizeLatency(golden.samples_ms)
+        val statistics =
+            listOf<(LatencySummary) -> Double>({ it.median }, { it.mean }, { it.minimum }, { it.p90 }, { it.p99 })
+        for (statistic in statistics) assertEquals(statistic(golden.summary), statistic(actual), 1e-9)
+        assertEquals(golden.summary.runs, actual.runs)
     }
 
     @Test
-    fun `one sample is every figure, none is an error`() {
-        assertEquals(Summary(1, 7.0, 7.0, 7.0, 7.0, 7.0), summarise(listOf(7.0)))
-        assertThrows<IllegalArgumentException> { summarise(emptyList()) }
+    fun `one sample determines all statistics, no sample is an error`() {
+        assertEquals(LatencySummary(1, 7.0, 7.0, 7.0, 7.0, 7.0), summarizeLatency(listOf(7.0)))
+        assertThrows<IllegalArgumentException> { summarizeLatency(emptyList()) }
     }
 
-    /** Warm-up must not be timed, and the first inference must not be among the samples. */
+    /** Samples must not contain the warm-up or the first inference. */
     @Test
-    fun `load, first inference and samples are told apart`() {
+    fun `separates load, first inference and samples`() {
         val runtime = FakeRuntime()
         val reply = Benchmark(listOf(runtime), mapOf("cores" to "1")) { runtime.now * 1_000_000 }
-            .reply(request(", \"threads\": 3, \"warmup\": 2, \"runs\": 4"))
-        val result = Golden.json.parseToJsonElement(reply.toJson()).jsonObject
+            .run(request(", \"threads\": 3, \"warmup\": 2, \"runs\": 4"))
+        val result = GoldenData.json.parseToJsonElement(reply.toJson()).jsonObject
         fun number(name: String) = result.getValue(name).jsonPrimitive.content.toDouble()
         assertEquals(100.0, number("load_ms"))
         assertEquals(50.0, number("first_ms"))
@@ -52,45 +53,45 @@ class BenchmarkTest {
         assertTrue(runtime.closed)
     }
 
-    /** Ten milliseconds each are settled at once, but a warm-up takes a second; then runs and seconds both count. */
+    /** Inferences of 10 ms are stable at once, but a warm-up takes at least 1 s. `runs` and `seconds` are minimums. */
     @Test
-    fun `warms up until settled, then times for long enough`() {
-        val runtime = FakeRuntime(rising = 0)
-        val told = mutableListOf<Pair<Int, Double>>()
+    fun `warms up until stable, then runs for the minimum time`() {
+        val runtime = FakeRuntime(msPerRun = 0)
+        val updates = mutableListOf<Pair<Int, Double>>()
         val reply = Benchmark(listOf(runtime), emptyMap()) { runtime.now * 1_000_000 }
-            .reply(request(", \"runs\": 4, \"seconds\": 0.08")) { done, share -> told += done to share }
+            .run(request(", \"runs\": 4, \"seconds\": 0.08")) { done, share -> updates += done to share }
         reply as BenchResult
         assertEquals(WarmUp(100, 1.0, settled = true), reply.warmup)
         assertEquals(List(8) { 10.0 }, reply.samplesMs)
-        assertEquals((1..8).map { it to it / 8.0 }, told)
+        assertEquals((1..8).map { it to it / 8.0 }, updates)
     }
 
     @Test
-    fun `gives up warming up what never settles`() {
-        val runtime = FakeRuntime(rising = 10)
-        val reply = Benchmark(listOf(runtime), emptyMap()) { runtime.now * 1_000_000 }.reply(request(", \"runs\": 1"))
+    fun `stops the warm-up at the time limit if latency is never stable`() {
+        val runtime = FakeRuntime(msPerRun = 10)
+        val reply = Benchmark(listOf(runtime), emptyMap()) { runtime.now * 1_000_000 }.run(request(", \"runs\": 1"))
         reply as BenchResult
         assertEquals(false, reply.warmup.settled)
         assertTrue(reply.warmup.seconds >= 20, "${reply.warmup}")
     }
 
     @Test
-    fun `a reply appears whole, its progress before it`(@TempDir folder: File) {
+    fun `writes the progress, then the complete reply`(@TempDir folder: File) {
         var now = 0L
-        val file = ReplyFile(folder, "r.json") { now }
-        file.progress(1, 0.1)
-        file.progress(2, 0.2)
+        val file = BenchReplyFile(folder, "r.json") { now }
+        file.writeProgress(1, 0.1)
+        file.writeProgress(2, 0.2)
         assertEquals("1 0.1\n", File(folder, "r.json.progress").readText())
         now = 600_000_000
-        file.progress(3, 0.3)
+        file.writeProgress(3, 0.3)
         assertEquals("3 0.3\n", File(folder, "r.json.progress").readText())
         file.write(BenchFailure("no"))
         assertEquals(listOf("r.json"), folder.list()?.toList())
     }
 
-    /** What a computer at the other end of a cable sends must not end the app. */
+    /** An invalid request from the host must not crash the app. */
     @TestFactory
-    fun `bad requests get their error as JSON`(): List<DynamicTest> = listOf(
+    fun `replies to invalid requests with a JSON error`(): List<DynamicTest> = listOf(
         "" to "not a benchmark request",
         "[]" to "not a benchmark request",
         "{\"schema\": 1}" to "not a benchmark request",
@@ -104,8 +105,8 @@ class BenchmarkTest {
         request("", artifact = "nowhere.onnx") to "no artifact at nowhere.onnx",
     ).map { (request, message) ->
         dynamicTest("'$request'") {
-            val reply = Benchmark(listOf(FakeRuntime()), emptyMap()).reply(request).toJson()
-            val error = Golden.json.parseToJsonElement(reply).jsonObject.getValue("error").jsonPrimitive.content
+            val reply = Benchmark(listOf(FakeRuntime()), emptyMap()).run(request).toJson()
+            val error = GoldenData.json.parseToJsonElement(reply).jsonObject.getValue("error").jsonPrimitive.content
             assertTrue(message in error, error)
         }
     }
@@ -114,11 +115,11 @@ class BenchmarkTest {
         rest: String,
         schema: Int = 1,
         runtime: String = "fake",
-        artifact: String = Golden.file("stub.onnx").path.replace("\\", "/"),
+        artifact: String = GoldenData.file("stub.onnx").path.replace("\\", "/"),
     ) = "{\"schema\": $schema, \"runtime\": \"$runtime\", \"artifact\": \"$artifact\"$rest}"
 
-    /** Loads in 100 ms; the n-th inference takes [rising] * n more than 10 ms, the first 40 more. */
-    private class FakeRuntime(private val rising: Int = 1) : Runtime {
+    /** Loading takes 100 ms, the first inference 50 ms, inference n after it 10 ms + [msPerRun] * n. */
+    private class FakeRuntime(private val msPerRun: Int = 1) : Runtime {
         override val name = "fake"
         override val version = "0"
         override val accelerator = "none"
@@ -134,7 +135,7 @@ class BenchmarkTest {
                 private var count = 0
 
                 override fun run(image: Tensor): Map<String, Tensor> {
-                    now += if (count == 0) 50 else 10 + rising * count
+                    now += if (count == 0) 50 else 10 + msPerRun * count
                     count++
                     return emptyMap()
                 }

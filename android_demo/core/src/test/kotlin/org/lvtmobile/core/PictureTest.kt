@@ -8,15 +8,15 @@ import org.junit.jupiter.api.TestFactory
 
 class PictureTest {
     @Test
-    fun `the golden picture is that of the manifests`() {
+    fun `the golden picture has the values of the formula`() {
         val picture = Picture.golden()
         val start = 3 * (2 * 131 + 5)
         assertEquals(listOf(71, 100, 129), (0 until 3).map { picture.rgb[start + it].toInt() and 0xff })
     }
 
-    /** What EXIF calls the picture A B C / D E F, stored in each orientation. */
+    /** The picture ABC/DEF, stored in each EXIF orientation. */
     @TestFactory
-    fun `every EXIF orientation ends upright`(): List<DynamicTest> = listOf(
+    fun `converts each EXIF orientation to upright`(): List<DynamicTest> = listOf(
         1 to "ABC/DEF",
         2 to "CBA/FED",
         3 to "FED/CBA",

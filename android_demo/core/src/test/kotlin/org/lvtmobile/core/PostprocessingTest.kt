@@ -11,16 +11,16 @@ import org.junit.jupiter.api.TestFactory
 import kotlin.math.ulp
 import kotlin.random.Random
 
-/** What a person sees is made here; Python measured the accuracy of its own. */
+/** Results must equal those of Python, because accuracy is measured in Python. */
 class PostprocessingTest {
     @Serializable
     private data class RankingCase(val logits: List<Double>, val indices: List<Int>, val probabilities: List<Double>)
 
     @Test
-    fun `classes are ranked as in Python, ties too`() {
-        for (case in Golden.read<List<RankingCase>>("ranking.json")) {
+    fun `ranks classes as in Python, including ties`() {
+        for (case in GoldenData.read<List<RankingCase>>("ranking.json")) {
             val logits = case.logits.map { it.toFloat() }.toFloatArray()
-            val ranked = rankedClasses(Tensor(listOf(1, logits.size), logits))
+            val ranked = rankClasses(Tensor(listOf(1, logits.size), logits))
             assertEquals(case.indices, ranked.map { it.index })
             assertArrayEquals(case.probabilities.toDoubleArray(), ranked.map { it.probability }.toDoubleArray(), 1e-12)
         }
@@ -36,17 +36,17 @@ class PostprocessingTest {
     )
 
     @TestFactory
-    fun `label maps are Python's`(): List<DynamicTest> =
-        Golden.read<List<SemanticCase>>("semantic.json").map { case ->
+    fun `label maps equal those of Python`(): List<DynamicTest> =
+        GoldenData.read<List<SemanticCase>>("semantic.json").map { case ->
             dynamicTest(case.labels) {
-                val ours = labelMap(case.logits.read(), case.network, case.content, case.original)
-                assertTrue(agreement(ours, Golden.map(case.labels)) >= SAME_PIXELS)
+                val actual = labelMap(case.logits.read(), case.network, case.content, case.original)
+                assertTrue(pixelAgreement(actual, GoldenData.map(case.labels)) >= MIN_PIXEL_AGREEMENT)
             }
         }
 
-    /** Leaving out what needs no blending must change no pixel, at any size and with close classes. */
+    /** Skipping the interpolation of unanimous pixels must not change a label, at any size and for close logits. */
     @Test
-    fun `label maps are those of whole planes blended one after the other`() {
+    fun `label maps equal those of a full interpolation`() {
         val random = Random(3)
         for ((network, content, original) in listOf(
             Triple(Size(64, 96), Size(64, 96), Size(64, 96)),
@@ -54,43 +54,44 @@ class PostprocessingTest {
             Triple(Size(64, 96), Size(64, 70), Size(31, 33)),
         )) {
             val (height, width) = Size(network.height / 4, network.width / 4)
-            for (lead in listOf(LEVEL.ulp, 1f)) { // one that rounding takes back at times, and a clear one
+            for (margin in listOf(TOP_LOGIT.ulp, 1f)) { // a margin within the rounding error, and a large one
                 val values = FloatArray(CLASSES * height * width) { random.nextFloat() * 0.5f }
-                for (place in 0 until height * width) {
-                    val block = place / width / 5 + place % width / 6
-                    values[block % CLASSES * height * width + place] = LEVEL + lead
-                    values[(block + 1) % CLASSES * height * width + place] = LEVEL
+                for (position in 0 until height * width) {
+                    val block = position / width / 5 + position % width / 6
+                    values[block % CLASSES * height * width + position] = TOP_LOGIT + margin
+                    values[(block + 1) % CLASSES * height * width + position] = TOP_LOGIT
                 }
                 val logits = Tensor(listOf(1, CLASSES, height, width), values)
                 val labels = labelMap(logits, network, content, original).values
-                assertArrayEquals(plainLabels(logits, network, content, original), labels, "$original, lead $lead")
+                val expected = referenceLabels(logits, network, content, original)
+                assertArrayEquals(expected, labels, "$original, margin $margin")
                 assertTrue((0 until CLASSES).all { it in labels })
             }
         }
     }
 
-    private fun plainLabels(logits: Tensor, network: Size, content: Size, original: Size): IntArray {
+    private fun referenceLabels(logits: Tensor, network: Size, content: Size, original: Size): IntArray {
         val quarter = Size(logits.shape[2], logits.shape[3])
         val planes = List(CLASSES) { label ->
             val plane = logits.values.copyOfRange(label * quarter.area, (label + 1) * quarter.area)
-            plainResize(plainResize(plane, quarter, network, content), content, original, original)
+            referenceResize(referenceResize(plane, quarter, network, content), content, original, original)
         }
         return IntArray(original.area) { i -> planes.indices.maxBy { planes[it][i] } }
     }
 
-    /** Columns, then rows. */
-    private fun plainResize(plane: FloatArray, from: Size, to: Size, kept: Size): FloatArray {
-        if (from == to && to == kept) return plane
+    /** Bilinear resize of columns, then rows. */
+    private fun referenceResize(plane: FloatArray, from: Size, to: Size, crop: Size): FloatArray {
+        if (from == to && to == crop) return plane
         fun blend(i: Int, length: Int, target: Int, value: (Int) -> Float): Float {
-            val free = (length.toFloat() / target * (i + 0.5f) - 0.5f).coerceAtLeast(0f)
-            val position = if (length == target) i.toFloat() else free
+            val unclamped = (length.toFloat() / target * (i + 0.5f) - 0.5f).coerceAtLeast(0f)
+            val position = if (length == target) i.toFloat() else unclamped
             val before = position.toInt().coerceAtMost(length - 1)
             val share = (position - before).coerceIn(0f, 1f)
             return (1f - share) * value(before) + share * value((before + 1).coerceAtMost(length - 1))
         }
-        return FloatArray(kept.area) { place ->
-            blend(place / kept.width, from.height, to.height) { y ->
-                blend(place % kept.width, from.width, to.width) { x -> plane[y * from.width + x] }
+        return FloatArray(crop.area) { position ->
+            blend(position / crop.width, from.height, to.height) { y ->
+                blend(position % crop.width, from.width, to.width) { x -> plane[y * from.width + x] }
             }
         }
     }
@@ -103,10 +104,10 @@ class PostprocessingTest {
         val probabilities: TensorFile,
     )
 
-    /** float32 in NumPy's order: there is no tolerance. */
+    /** Float32 operations in the same order as NumPy: no tolerance. */
     @TestFactory
-    fun `pasted masks are Python's to the bit`(): List<DynamicTest> =
-        Golden.read<List<PasteCase>>("paste.json").map { case ->
+    fun `pasted masks equal those of Python exactly`(): List<DynamicTest> =
+        GoldenData.read<List<PasteCase>>("paste.json").map { case ->
             dynamicTest(case.probabilities.file) {
                 val mask = case.mask.read()
                 val box = case.box.let { (x1, y1, x2, y2) -> Box(x1, y1, x2, y2) }
@@ -131,30 +132,30 @@ class PostprocessingTest {
     )
 
     @TestFactory
-    fun `panoptic maps are Python's, with all segments`(): List<DynamicTest> =
-        Golden.read<List<PanopticCase>>("panoptic.json").map { case ->
+    fun `panoptic maps and segments equal those of Python`(): List<DynamicTest> =
+        GoldenData.read<List<PanopticCase>>("panoptic.json").map { case ->
             dynamicTest(case.ids) {
                 val outputs = case.outputs.mapValues { it.value.read() }
-                val ours = panopticAnswer(outputs, case.config, case.network, case.content, case.original).map
-                assertEquals(case.void, ours.void)
-                assertSamePanoptic(ours, Golden.map(case.ids), case.segments)
+                val actual = decodePanoptic(outputs, case.config, case.network, case.content, case.original).map
+                assertEquals(case.void, actual.void)
+                assertSamePanoptic(actual, GoldenData.map(case.ids), case.segments)
             }
         }
 }
 
 private const val CLASSES = 4
-private const val LEVEL = 0.7f
+private const val TOP_LOGIT = 0.7f
 
-/** A segment in the cases of panoptic maps. */
+/** A segment of a golden panoptic map. */
 @Serializable
 internal data class GoldenSegment(val id: Int, val label: Int, val area: Int, val detection: Int?)
 
-/** All segments, and [SAME_PIXELS]. */
-internal fun assertSamePanoptic(ours: PanopticMap, ids: LabelMap, segments: List<GoldenSegment>) {
+/** Requires equal segments, and a pixel pixelAgreement of [MIN_PIXEL_AGREEMENT]. */
+internal fun assertSamePanoptic(actual: PanopticMap, ids: LabelMap, segments: List<GoldenSegment>) {
     assertEquals(
         segments.map { Triple(it.id, it.label, it.detection) },
-        ours.segments.map { Triple(it.id, it.label, it.detection) },
+        actual.segments.map { Triple(it.id, it.label, it.detection) },
     )
-    assertTrue(agreement(ours.ids, ids) >= SAME_PIXELS)
-    for (segment in ours.segments) assertEquals(ours.ids.values.count { it == segment.id }, segment.area)
+    assertTrue(pixelAgreement(actual.ids, ids) >= MIN_PIXEL_AGREEMENT)
+    for (segment in actual.segments) assertEquals(actual.ids.values.count { it == segment.id }, segment.area)
 }

@@ -9,7 +9,7 @@ import org.junit.jupiter.api.TestFactory
 import org.junit.jupiter.api.assertThrows
 import kotlin.math.abs
 
-/** A phone that prepares pictures otherwise than training did loses accuracy that nobody sees. */
+/** Preprocessing that differs from training reduces the accuracy without any visible error. */
 class PreprocessingTest {
     @Serializable
     private data class ResizeCase(val picture: String, val filter: ResizeFilter, val size: Size, val sha256: String)
@@ -23,46 +23,46 @@ class PreprocessingTest {
         val tensor: TensorFile,
     )
 
-    /** Integer arithmetic: there is no tolerance. */
+    /** Integer arithmetic: no tolerance. */
     @TestFactory
-    fun `resizes are Python's to the bit`(): List<DynamicTest> =
-        Golden.read<List<ResizeCase>>("resize.json").map { case ->
+    fun `resized pictures equal those of Python exactly`(): List<DynamicTest> =
+        GoldenData.read<List<ResizeCase>>("resize.json").map { case ->
             dynamicTest("${case.picture} ${case.filter} ${case.size}") {
-                val resized = resize(Golden.picture(case.picture), case.size, case.filter)
+                val resized = resize(GoldenData.picture(case.picture), case.size, case.filter)
                 assertEquals(case.size, resized.size)
                 assertEquals(case.sha256, sha256(resized.rgb))
             }
         }
 
     @TestFactory
-    fun `network inputs are Python's`(): List<DynamicTest> =
-        Golden.read<List<Case>>("preprocessing.json").map { case ->
+    fun `network inputs equal those of Python`(): List<DynamicTest> =
+        GoldenData.read<List<Case>>("preprocessing.json").map { case ->
             dynamicTest(case.name) {
-                val picture = Golden.picture(case.picture)
+                val picture = GoldenData.picture(case.picture)
                 val preprocessing = Preprocessing(case.specification.steps)
-                val ours = preprocessing.apply(picture)
+                val actual = preprocessing.apply(picture)
                 val golden = case.tensor.read()
-                assertEquals(golden.shape, ours.shape)
-                val error = golden.values.indices.maxOf { abs(golden.values[it] - ours.values[it]) }
-                assertEquals(0f, error, 1e-6f) // float32 as Python rounds it; more would be another order
+                assertEquals(golden.shape, actual.shape)
+                val error = golden.values.indices.maxOf { abs(golden.values[it] - actual.values[it]) }
+                assertEquals(0f, error, 1e-6f) // a larger error means another order of operations
                 assertEquals(case.specification.golden.sha256, preprocessing.goldenSha256())
                 if (case.content != null) assertEquals(case.content, preprocessing.contentSize(picture.size))
             }
         }
 
     @Test
-    fun `a sequence nobody can mean is refused`() {
-        val normalise = Normalise(1.0, listOf(0.0, 0.0, 0.0), listOf(1.0, 1.0, 1.0))
+    fun `rejects an invalid sequence of steps`() {
+        val normalize = Normalize(1.0, listOf(0.0, 0.0, 0.0), listOf(1.0, 1.0, 1.0))
         val crop = CenterCrop(Size(8, 8))
         assertThrows<UserError> { Preprocessing(listOf(crop)) }
-        assertThrows<UserError> { Preprocessing(listOf(normalise, crop)) }
-        assertThrows<UserError> { Preprocessing(listOf(PadUp(32), normalise)) }
+        assertThrows<UserError> { Preprocessing(listOf(normalize, crop)) }
+        assertThrows<UserError> { Preprocessing(listOf(PadUp(32), normalize)) }
     }
 
     @Test
-    fun `what does not fit is refused, not cut`() {
-        val normalise = Normalise(1.0, listOf(0.0, 0.0, 0.0), listOf(1.0, 1.0, 1.0))
-        assertThrows<UserError> { Preprocessing(listOf(normalise, PadTo(Size(8, 8)))).apply(Picture.golden()) }
-        assertThrows<UserError> { Preprocessing(listOf(CenterCrop(Size(999, 8)), normalise)).apply(Picture.golden()) }
+    fun `rejects a picture that does not fit`() {
+        val normalize = Normalize(1.0, listOf(0.0, 0.0, 0.0), listOf(1.0, 1.0, 1.0))
+        assertThrows<UserError> { Preprocessing(listOf(normalize, PadTo(Size(8, 8)))).apply(Picture.golden()) }
+        assertThrows<UserError> { Preprocessing(listOf(CenterCrop(Size(999, 8)), normalize)).apply(Picture.golden()) }
     }
 }

@@ -1,0 +1,20 @@
+package org.lvtmobile.app
+
+import android.content.Context
+
+/** Stores the [RunSettings] across restarts of the app. */
+class SettingsStore(context: Context) {
+    private val preferences = context.getSharedPreferences("choice", Context.MODE_PRIVATE)
+
+    var settings: RunSettings
+        get() = RunSettings(
+            preferences.getString("model", null),
+            preferences.getString("runtime", null),
+            preferences.getInt("threads", RunSettings.DEFAULT_THREADS),
+        )
+        set(value) = preferences.edit()
+            .putString("model", value.model)
+            .putString("runtime", value.runtime)
+            .putInt("threads", value.threads)
+            .apply()
+}

@@ -1,0 +1,56 @@
+package org.lvtmobile.app
+
+import android.app.Activity
+import android.content.Context
+import android.view.View
+import android.view.ViewGroup
+import android.widget.TextView
+import org.junit.Assume.assumeTrue
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import java.io.File
+import java.util.concurrent.TimeUnit
+
+private const val TIMEOUT_NANOSECONDS = 60_000_000_000L
+
+internal val context: Context get() = RuntimeEnvironment.getApplication()
+
+/** Runs the main looper and waits for [condition]. Fails after one minute. */
+internal fun await(description: String, condition: () -> Boolean) {
+    val end = System.nanoTime() + TIMEOUT_NANOSECONDS
+    while (!condition()) {
+        check(System.nanoTime() < end) { "timeout: $description" }
+        TimeUnit.MILLISECONDS.sleep(5)
+        shadowOf(android.os.Looper.getMainLooper()).idle()
+    }
+}
+
+/** All visible texts, including buttons. */
+internal fun Activity.texts(): List<String> = visibleViews().filterIsInstance<TextView>().map { "${it.text}" }
+
+internal fun Activity.shows(part: String): Boolean = texts().any { part in it }
+
+internal fun Activity.press(label: String) {
+    val button = visibleViews().filterIsInstance<TextView>().single { "${it.text}" == label }
+    check(button.performClick()) { "$label has no click listener" }
+}
+
+internal inline fun <reified T : View> Activity.findView(): T = visibleViews().filterIsInstance<T>().single()
+
+private fun Activity.visibleViews(): List<View> = visibleViews(window.decorView)
+
+private fun visibleViews(view: View): List<View> = when {
+    view.visibility != View.VISIBLE -> emptyList()
+    view is ViewGroup -> listOf(view) + (0 until view.childCount).flatMap { visibleViews(view.getChildAt(it)) }
+    else -> listOf(view)
+}
+
+/** Copies an artifact to the folder that `adb push` uses. */
+internal fun push(model: File) {
+    assumeTrue("$model is missing; `make android` exports it", model.isFile)
+    for (file in listOf(model, File("$model.json"))) file.copyTo(File(context.modelFolders().first(), file.name))
+}
+
+internal val demoModel: File get() = File(System.getProperty("lvt.artifact"))
+
+internal fun goldenFile(name: String): File = File(System.getProperty("lvt.golden"), name)
