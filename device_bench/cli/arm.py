@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lvt.support.console import FAILED, AsJson, Terminal, Verbose, command
+from lvt.support.command import FAILED, command
+from lvt.support.options import AsJson, Verbose
+from lvt.support.terminal import Terminal
 from lvt.support.validation import json_text
 
 if TYPE_CHECKING:

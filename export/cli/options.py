@@ -11,7 +11,8 @@ import typer
 from export.capabilities import TARGETS, TargetInfo
 from lvt.config import PRESETS, TASKS
 from lvt.errors import UserError
-from lvt.support.console import FAILED, MISUSED, Terminal
+from lvt.support.command import FAILED, MISUSED
+from lvt.support.terminal import Terminal
 from lvt.support.validation import json_text
 
 ALL = tuple(info for info in TARGETS.values() if info.in_all)

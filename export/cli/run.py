@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from lvt.errors import UserError
-from lvt.support.console import AsJson, RuntimeThreads, Verbose, Version, command, new_app
+from lvt.support.app import new_app
+from lvt.support.command import command
 from lvt.support.files import ensure_writable
+from lvt.support.options import AsJson, RuntimeThreads, Verbose, Version
 
 app = new_app()
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from lvt.errors import UserError
-from lvt.support.console import command, parse_size
+from lvt.support.command import command
+from lvt.support.options import parse_size
 
 
 def scene(

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lvt.errors import UserError
-from lvt.support.console import AsJson, Verbose, Version, command, new_app, parse_size
+from lvt.support.app import new_app
+from lvt.support.command import command
+from lvt.support.options import AsJson, Verbose, Version, parse_size
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,7 +11,7 @@ from export.artifact.reader import manifest_path, open_artifact
 from export.cli import export as cli
 from export.cli.options import put_into_app
 from export.pipeline import ExportResult
-from lvt.support.console import Terminal
+from lvt.support.terminal import Terminal
 from tests.export.test_cli import one_line_error, run
 
 

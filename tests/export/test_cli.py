@@ -30,7 +30,7 @@ from lvt.config import LVT
 from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
-from lvt.support.console import command
+from lvt.support.command import command
 
 PHOTO = packaged_photos()[0]
 

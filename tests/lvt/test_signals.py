@@ -17,8 +17,9 @@ import typer
 
 from lvt.errors import UserError
 from lvt.support import signals
-from lvt.support.console import INTERRUPTED, Terminal, command
+from lvt.support.command import INTERRUPTED, command
 from lvt.support.files import atomic_folder
+from lvt.support.terminal import Terminal
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_an_error_that_comes_of_it_is_none(
 TERMINATED = """
 import sys, time
 from pathlib import Path
-from lvt.support.console import command
+from lvt.support.command import command
 from lvt.support.files import atomic_folder
 
 with command(verbose=False), atomic_folder(Path(sys.argv[1])):
