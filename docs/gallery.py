@@ -18,9 +18,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from export.predict.evaluation import SessionSubject, open_artifact_subject
 from export.predict.prediction import answer
-from lvt.data.datasets import scene_sample
 from lvt.data.labels import Labels
 from lvt.demo import HELD_OUT_SEEDS
+from lvt.demo.dataset import scene_sample
 from lvt.panoptic.fusion import PanopticMap
 from lvt.panoptic.quality import PanopticQuality
 from lvt.visualisation import panoptic_overlay, save_picture

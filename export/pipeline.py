@@ -27,13 +27,9 @@ from export.reference import reference_session
 from export.rewrite import fit_positions, rewrite
 from export.session import Outputs
 from export.targets import ConversionInput, Target, load_target
-from lvt.data.preprocessing import (
-    Normalise,
-    Preprocessing,
-    list_images,
-    packaged_photos,
-    read_image,
-)
+from lvt.data.images import list_images, packaged_photos, read_image
+from lvt.data.preprocessing import Preprocessing
+from lvt.data.preprocessing_steps import Normalise
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 
 
 def count_macs(model: nn.Module, size: Size) -> int:

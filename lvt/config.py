@@ -16,6 +16,9 @@ from lvt.support.validation import whole_number
 Task = Literal["backbone", "classification", "semantic", "panoptic"]
 TASKS: tuple[Task, ...] = ("backbone", "classification", "semantic", "panoptic")
 
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
 AttentionKind = Literal["csa", "outlook", "rasa", "self"]
 """The paper's two, and what each of them generalises: in a window, and over the whole map."""
 

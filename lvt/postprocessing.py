@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 from lvt.semantic import logits_at_original_size
 
 _CLASSES_AT_ONCE = 16

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lvt.data.preprocessing import Preprocessing, list_images, read_image
+from lvt.data.images import list_images, read_image
+from lvt.data.preprocessing import Preprocessing
 from lvt.demo import DEMO, DEMO_SIZE, TRAINING_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError

@@ -31,7 +31,7 @@ from export.reference import reference_session
 from export.session import Session, TorchSession
 from export.targets import ConversionInput, Target, load_target
 from export.targets.onnx.saturation import PairSums, find_pair_sums
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.support.files import atomic_folder
 from quantization.accuracy import (

@@ -11,8 +11,9 @@ from typing import Any
 from export.capabilities import target_info
 from export.predict.prediction import Answer, answer
 from export.session import Outputs
+from lvt.config import Size
 from lvt.data.labels import Labels
-from lvt.data.preprocessing import Preprocessing, Size, golden_picture
+from lvt.data.preprocessing import Preprocessing, golden_picture
 from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.support.files import directory_lock, file_sha256, publish, publish_folder

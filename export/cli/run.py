@@ -52,7 +52,7 @@ def run(
             write_labels,
         )
         from export.targets import load_target
-        from lvt.data.preprocessing import read_image
+        from lvt.data.images import read_image
         from lvt.panoptic.fusion import PanopticMap
 
         opened = open_artifact(artifact)

@@ -19,20 +19,16 @@ from export.plan import ExportRequest, choose_size, load_for_export, source_labe
 from export.predict.prediction import Answer, answer
 from export.session import Session, TorchSession
 from export.targets import load_target
-from lvt.config import Task
-from lvt.data.datasets import (
-    ClassSample,
-    CocoPanoptic,
-    ImageFolder,
-    MaskFolder,
-    MaskSample,
-    PanopticSample,
-    scene_sample,
-)
+from lvt.config import Size, Task
+from lvt.data.datasets.coco_panoptic import CocoPanoptic
+from lvt.data.datasets.image_folder import ImageFolder
+from lvt.data.datasets.mask_folder import MaskFolder
+from lvt.data.datasets.samples import ClassSample, MaskSample, PanopticSample
 from lvt.data.labels import Labels, imagenet_wordnet_ids
 from lvt.data.metrics import SIZE_BANDS, class_iou, confusion_matrix, mean_iou, regions_found
-from lvt.data.preprocessing import Preprocessing, Size, fixed_size, official
+from lvt.data.preprocessing import Preprocessing, fixed_size, official
 from lvt.demo import HELD_OUT_SEEDS
+from lvt.demo.dataset import scene_sample
 from lvt.demo.scenes import CLASSES
 from lvt.errors import UserError
 from lvt.models import ModelSpec

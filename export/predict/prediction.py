@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.session import Outputs
-from lvt.data.preprocessing import Preprocessing, Size
+from lvt.config import Size
+from lvt.data.preprocessing import Preprocessing
 from lvt.models import ModelSpec
 from lvt.panoptic.fusion import PanopticMap
 from lvt.panoptic.postprocess import panoptic_map

@@ -40,7 +40,7 @@ from export.verify import remote_runner
 from export.verify.arm_machine import ArmMachine
 from export.verify.cpus import Cpu
 from lvt.checkpoint import load_model, read_checkpoint
-from lvt.data.preprocessing import list_images, packaged_photos, read_image
+from lvt.data.images import list_images, packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS, checkpoint_path
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError

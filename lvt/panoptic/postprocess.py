@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.fusion import PanopticMap, fuse
 from lvt.panoptic.paste import paste_masks

@@ -16,9 +16,10 @@ from typing import Protocol
 
 import numpy as np
 
-from lvt.data.datasets import CocoPanoptic, scene_sample
+from lvt.data.datasets.coco_panoptic import CocoPanoptic
 from lvt.data.resize import resize_uint8
 from lvt.demo import DEMO_SIZE, TRAINING_SEEDS
+from lvt.demo.dataset import scene_sample
 from lvt.panoptic.quality import PanopticTruth
 from lvt.training.batch import Example, crop, flip
 

@@ -18,7 +18,7 @@ from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from export.predict.evaluation import SessionSubject, open_artifact_subject
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.demo import HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.models import ModelSpec, build_random

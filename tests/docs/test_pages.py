@@ -23,7 +23,8 @@ from export.artifact.reader import manifest_path
 from export.capabilities import TARGETS, installed
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
-from lvt.data.preprocessing import _STEPS, packaged_photos
+from lvt.data.images import packaged_photos
+from lvt.data.preprocessing_steps import STEP_TYPES
 from lvt.postprocessing import label_map
 from tests.docs.pages import PAGES, ROOT, blocks, inline_code
 
@@ -203,7 +204,7 @@ def test_the_manifest_page(artifacts: Path) -> None:
         for name in re.findall(r"`(\w+)`", row)
     }
     assert told >= {*manifest, "quantization"}
-    assert told >= set(_STEPS)
+    assert told >= set(STEP_TYPES)
     names: dict[str, Any] = {}
     ((_, text),) = blocks(page, "python")
     exec(text, names)

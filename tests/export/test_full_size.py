@@ -15,7 +15,7 @@ from export.predict.evaluation import (
     open_artifact_subject,
     open_reference_subject,
 )
-from lvt.data.preprocessing import packaged_photos
+from lvt.data.images import packaged_photos
 
 pytestmark = pytest.mark.slow
 

@@ -23,17 +23,10 @@ from device_bench.measure.statistics import summarise
 from export.artifact.reader import SCHEMA, TensorInfo, content_sha256, write_manifest
 from export.panoptic.session import PanopticReferenceSession
 from export.plan import ExportRequest, load_for_export
+from lvt.data.images import packaged_photos, read_image
 from lvt.data.labels import Labels
-from lvt.data.preprocessing import (
-    AlignUp,
-    CenterCrop,
-    FitWithin,
-    PadUp,
-    Preprocessing,
-    fixed_size,
-    packaged_photos,
-    read_image,
-)
+from lvt.data.preprocessing import Preprocessing, fixed_size
+from lvt.data.preprocessing_steps import AlignUp, CenterCrop, FitWithin, PadUp
 from lvt.data.resize import FILTERS, resize_uint8
 from lvt.demo import DEMO_BACKBONE, DEMO_PANOPTIC, DEMO_SIZE
 from lvt.demo.scenes import CLASSES, PALETTE, make_scene

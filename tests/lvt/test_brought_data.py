@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lvt.data.datasets import CocoPanoptic, ImageFolder, MaskFolder
-from lvt.data.images import FORMATS, PICTURE_FORMATS
-from lvt.data.preprocessing import list_images, packaged_photos, read_image
+from lvt.data.datasets.coco_panoptic import CocoPanoptic
+from lvt.data.datasets.image_folder import ImageFolder
+from lvt.data.datasets.mask_folder import MaskFolder
+from lvt.data.decoding import BASE_FORMATS, PICTURE_FORMATS
+from lvt.data.images import list_images, packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.panoptic.quality import PanopticQuality, PanopticTruth, TrueSegment
@@ -50,7 +52,7 @@ def test_one_list_of_formats_for_every_reader(form: str, suffix: str, tmp_path: 
     assert list_images(tmp_path) == [path]
     difference = np.abs(read_image(path).astype(int) - PHOTO)
     assert difference.mean() < (30 if form in ("GIF",) or suffix == ".pgm" else 6)
-    assert form in (*FORMATS, "AVIF", "HEIF")
+    assert form in (*BASE_FORMATS, "AVIF", "HEIF")
 
 
 def test_heic_without_its_library_says_what_to_do(
@@ -59,7 +61,7 @@ def test_heic_without_its_library_says_what_to_do(
     path = tmp_path / "phone.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(200))
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    monkeypatch.setattr("lvt.data.images.find_spec", lambda _name: None)
+    monkeypatch.setattr("lvt.data.decoding.find_spec", lambda _name: None)
     with pytest.raises(UserError, match=r"it is HEIC.*pip install 'lvt-mobile\[heic\]'"):
         read_image(path)
 
@@ -105,7 +107,7 @@ def test_the_limit_of_pixels_is_told_and_can_be_raised(
     monkeypatch.setenv("LVT_MOST_PIXELS", "4800")
     assert read_image(path).shape == (60, 80, 3)
     monkeypatch.setenv("LVT_MOST_PIXELS", "many")
-    with pytest.raises(UserError, match="LVT_MOST_PIXELS is no number"):
+    with pytest.raises(UserError, match="LVT_MOST_PIXELS is not a number"):
         read_image(path)
 
 
@@ -313,7 +315,7 @@ def test_unlisted_ids_count_as_panopticapi_counts_them() -> None:
 
 
 def test_a_picture_of_a_stream_is_as_one_of_a_file(tmp_path: Path) -> None:
-    from lvt.data.images import decode
+    from lvt.data.decoding import decode
 
     buffer = io.BytesIO()
     Image.fromarray(PHOTO).save(buffer, "PNG")

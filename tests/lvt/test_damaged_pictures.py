@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from lvt.data.datasets import CocoPanoptic, ImageFolder, MaskFolder
-from lvt.data.images import FORMATS
-from lvt.data.preprocessing import fixed_size, read_image
+from lvt.data.datasets.coco_panoptic import CocoPanoptic
+from lvt.data.datasets.image_folder import ImageFolder
+from lvt.data.datasets.mask_folder import MaskFolder
+from lvt.data.decoding import BASE_FORMATS
+from lvt.data.images import read_image
+from lvt.data.preprocessing import fixed_size
 from lvt.demo.scenes import write_coco_panoptic
 from lvt.errors import UserError
 from tests.helpers.fuzz import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json
@@ -33,7 +36,7 @@ def encoded(form: str, picture: Image.Image | None = None, **options: Any) -> by
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", BASE_FORMATS)
 def test_damaged_pictures(form: str, tmp_path: Path) -> None:
     path = tmp_path / "a picture ü.jpg"
     whole = encoded(form)

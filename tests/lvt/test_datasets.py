@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lvt.data.datasets import CocoPanoptic, ImageFolder, MaskFolder
+from lvt.data.datasets.coco_panoptic import CocoPanoptic
+from lvt.data.datasets.image_folder import ImageFolder
+from lvt.data.datasets.mask_folder import MaskFolder
 from lvt.data.labels import imagenet_names, imagenet_wordnet_ids
 from lvt.demo.scenes import CLASSES, make_scene, write_coco_panoptic
 from lvt.errors import UserError

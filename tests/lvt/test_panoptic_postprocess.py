@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lvt.data.preprocessing import FitInto, FitWithin, PadTo, Preprocessing, fixed_size, official
+from lvt.data.preprocessing import Preprocessing, fixed_size, official
+from lvt.data.preprocessing_steps import FitInto, FitWithin, PadTo
 from lvt.panoptic.config import FusionConfig, PanopticConfig
 from lvt.panoptic.postprocess import panoptic_map
 from tests.oracles import load_oracle

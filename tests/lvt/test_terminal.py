@@ -15,7 +15,7 @@ from PIL import Image
 from export.pipeline import export_artifact
 from export.plan import ExportRequest
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.preprocessing import packaged_photos
+from lvt.data.images import packaged_photos
 from lvt.models import build_random
 from tests.artifact_fixtures import TINY_SEMANTIC
 

@@ -13,7 +13,7 @@ import java.io.IOException
 import javax.imageio.ImageIO
 
 /**
- * A picture file as upright RGB, as `read_image` of `lvt/data/preprocessing.py` gives it: values as they
+ * A picture file as upright RGB, as `read_image` of `lvt/data/images.py` gives it: values as they
  * are stored, without colour management; transparency is left away.
  *
  * @throws UserError no such file, or it cannot be read as a picture of 8 bits a channel.
