@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from lvt.checkpoint import identify, load_model, read_checkpoint
-from lvt.checkpoint.containers import CONTAINERS, LEFTOVERS
+from lvt.checkpoint.containers import CONTAINERS
+from lvt.checkpoint.normalize import LEFTOVERS
 from lvt.config import LVT
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
