@@ -157,7 +157,7 @@ def test_names_of_a_file(name: str, text: str, colours: bool | None, tmp_path: P
         ("a\nb\nc\n", "3 names, and the model has 2 classes"),
         ("a\n\nb\n", "3 names"),
         ("\nb\n", "a name is empty"),
-        ('["a", 5]', "no text"),
+        ('["a", 5]', "not text"),
         ('{"names": "ab"}', "write one name a line, or JSON"),
         ('["a"', "is not JSON"),
         ('{"names": ["a", "b"], "colours": [[1, 2], [3, 4]]}', "a colour is not"),
