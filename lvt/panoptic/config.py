@@ -140,8 +140,8 @@ class PanopticConfig:
             )
         if self.void >= INSTANCE_OFFSET:
             raise UserError(
-                f"{self.things} + {self.stuff} classes; a panoptic id holds a label below "
-                f"{INSTANCE_OFFSET}, so that many cannot be told from instances"
+                f"{self.things} + {self.stuff} classes are too many: labels must be below "
+                f"{INSTANCE_OFFSET}, where the ids of instances begin"
             )
         if self.semantic_channels % self.semantic_groups:
             raise UserError(

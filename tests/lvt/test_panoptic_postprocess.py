@@ -1,4 +1,4 @@
-"""From fixed-size outputs to the picture: scale, padding and empty slots."""
+"""Panoptic maps from fixed-size outputs: scale, padding and empty slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Panoptic quality against cases worked by hand; each is a way in which such counts go wrong."""
+"""Panoptic quality of cases computed by hand; each is a common error of such counts."""
 
 from __future__ import annotations
 

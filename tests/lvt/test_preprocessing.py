@@ -1,4 +1,4 @@
-"""One preprocessing, the same everywhere: bytes, order, geometry, and refusal of the unreadable."""
+"""Preprocessing: values, order of steps, geometry, golden tensor, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the phone's fixed-size preprocessing costs against the official transform, on real photos.
+"""Accuracy of fixed-size preprocessing relative to the official preprocessing, on real photos.
 
 `pytest tests/lvt/test_preprocessing_cost.py -s` prints the table.
 """

@@ -1,4 +1,4 @@
-"""The loop learns with every head, stops and goes on exactly, and reads a user's folder."""
+"""Training: losses of every head, exact resumption, fine-tuning on a folder."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def test_categories_in_any_order_become_things_then_stuff(folder: Path) -> None:
     assert label == {s.id: CLASSES[s.label] for s in scene.truth.segments}
 
 
-def test_folders_that_are_none(tmp_path: Path, folder: Path) -> None:
+def test_damaged_folders(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no COCO panoptic JSON"):
         ResizedCocoPanoptic(tmp_path / "empty", SIZE)

@@ -1,4 +1,4 @@
-"""Assignment, sampling and RoIAlign for training, on cases worked by hand."""
+"""Matching, sampling, batches and RoIAlign for training, on cases computed by hand."""
 
 from __future__ import annotations
 

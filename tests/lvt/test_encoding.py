@@ -1,4 +1,4 @@
-"""What people see: names as they are, in whatever encoding their terminal or pipe has."""
+"""Names with any characters are printed in every encoding of terminals and pipes."""
 
 from __future__ import annotations
 
