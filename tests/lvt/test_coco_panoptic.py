@@ -144,9 +144,9 @@ def test_unlisted_ids_count_as_panopticapi_counts_them() -> None:
             Segment(int(number), 0, int((predicted == number).sum()), None)
             for number in np.unique(predicted[predicted > 0])
         )
-        found = PanopticQuality(0, 1)
-        found.add(PanopticMap(predicted.astype(np.int32), segments, void=0), truth)
-        return found.report().all.pq
+        result = PanopticQuality(0, 1)
+        result.add(PanopticMap(predicted.astype(np.int32), segments, void=0), truth)
+        return result.report().all.pq
 
     wide = np.array([[1] * 10 + [0] * 2])
     assert quality(0, wide) == 1.0

@@ -169,19 +169,19 @@ def test_ema_without_averaged_weights_is_an_error(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("meta", [META, DATASET_META])
 def test_names_and_colours_of_both_generations(meta: dict[str, Any], tmp_path: Path) -> None:
-    found = read_checkpoint(save({"meta": meta, "state_dict": state()}, tmp_path)).meta
-    assert (found.class_names, found.palette) == (NAMES, COLOURS)
+    result = read_checkpoint(save({"meta": meta, "state_dict": state()}, tmp_path)).meta
+    assert (result.class_names, result.palette) == (NAMES, COLOURS)
 
 
 def test_normalisation_out_of_the_configurations_text(tmp_path: Path) -> None:
-    found = read_checkpoint(save({**ENGINE, "state_dict": state()}, tmp_path)).meta
-    assert (found.mean, found.std, found.notes) == (MEAN, STD, ())
+    result = read_checkpoint(save({**ENGINE, "state_dict": state()}, tmp_path)).meta
+    assert (result.mean, result.std, result.notes) == (MEAN, STD, ())
     old = {
         **META,
         "config": "img_norm_cfg = dict(\n    mean=[1, 2, 3], std=[4, 5, 6], to_rgb=True)",
     }
-    found = read_checkpoint(save({"meta": old, "state_dict": state()}, tmp_path)).meta
-    assert (found.mean, found.std) == ((1, 2, 3), (4, 5, 6))
+    result = read_checkpoint(save({"meta": old, "state_dict": state()}, tmp_path)).meta
+    assert (result.mean, result.std) == ((1, 2, 3), (4, 5, 6))
 
 
 @pytest.mark.parametrize(
@@ -193,8 +193,8 @@ def test_normalisation_out_of_the_configurations_text(tmp_path: Path) -> None:
 )
 def test_notes_on_unusual_normalisations(text: str, note: str, tmp_path: Path) -> None:
     meta = {**META, "cfg": text}
-    found = read_checkpoint(save({"meta": meta, "state_dict": state()}, tmp_path)).meta
-    assert note in found.notes[0]
+    result = read_checkpoint(save({"meta": meta, "state_dict": state()}, tmp_path)).meta
+    assert note in result.notes[0]
 
 
 class HistoryBuffer:

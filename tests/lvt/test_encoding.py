@@ -61,8 +61,8 @@ def test_json_stays_json(encoding: str, artifact: Path) -> None:
     overlay = artifact.parent / f"{encoding}.png"
     photo = packaged_photos()[0]
     done = run("export.cli.run", encoding, artifact, photo, "-o", overlay, "--json")
-    found = json.loads(done.stdout.decode(encoding))
-    assert found["artifact"] == str(artifact)
+    result = json.loads(done.stdout.decode(encoding))
+    assert result["artifact"] == str(artifact)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
