@@ -56,10 +56,11 @@ class Terminal:
     def progress(self) -> rich.progress.Progress:
         """A progress bar on stderr; it shows nothing if stderr is not a terminal."""
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as ProgressBar
 
         console = Console(file=self._errors)
-        return Progress(
+        return ProgressBar(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[detail]}", markup=False),
