@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from export.artifact.reader import open_artifact
-from lvt.data.preprocessing import read_image
+from lvt.data.images import read_image
 from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.visualisation import panoptic_overlay, save_picture
 

@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from export.artifact.reader import Artifact, open_artifact
 from export.predict.prediction import PanopticPrediction
-from lvt.data.datasets import scene_sample
 from lvt.demo import HELD_OUT_SEEDS
+from lvt.demo.dataset import scene_sample
 from lvt.panoptic.quality import PanopticQuality
 from lvt.visualisation import save_picture
 

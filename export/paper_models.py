@@ -13,8 +13,7 @@ import torch
 from export.artifact.manifest import reference_macs
 from lvt.backbone import LVT
 from lvt.complexity import count_parameters
-from lvt.config import Task, preset
-from lvt.data.preprocessing import Size
+from lvt.config import Size, Task, preset
 from lvt.models import build, default_spec
 
 

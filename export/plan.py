@@ -10,9 +10,10 @@ from torch import nn
 from export.capabilities import TARGETS, Precision, Recipe, StoredPrecision, TargetInfo, target_info
 from export.panoptic.graph import check_size, with_limits
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
-from lvt.config import Task
+from lvt.config import Size, Task
 from lvt.data.labels import Labels, make_labels, read_names
-from lvt.data.preprocessing import Normalise, Preprocessing, Size, fixed_size
+from lvt.data.preprocessing import Preprocessing, fixed_size
+from lvt.data.preprocessing_steps import Normalise
 from lvt.demo import checkpoint_path
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random, default_spec

@@ -1,7 +1,7 @@
-"""The paper's two attentions, and what they generalise. NHWC in and out.
+"""The paper's two attentions, and those that they generalise. NHWC in and out.
 
-CSA (section 3.1) and Outlook Attention look at windows; RASA (section 3.2), and plain
-self-attention as RASA without dilations and recursion, at the whole map.
+CSA (section 3.1) and Outlook Attention work in windows. RASA (section 3.2) works on the whole map;
+without dilations and recursion it is plain self-attention.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class WindowAttention(nn.Module):
     """Attention in a 3x3 window at stride 2, with weights predicted as in Eq. (3).
 
     In every window, output tap i is the sum over input taps j of alpha_ij v_j. The windows'
-    outputs are added where they overlap. Any height and width; what falls outside is cut.
+    outputs are added where they overlap. Any height and width; parts outside the map are cut.
     """
 
     KERNEL = 3
@@ -39,7 +39,7 @@ class WindowAttention(nn.Module):
         raise NotImplementedError
 
     def unfold(self, x: Tensor) -> Tensor:
-        """The windows of (B, H, W, C), as (B, C, j, L); beyond the border there are zeros."""
+        """The windows of (B, H, W, C), as (B, C, j, L), with zeros beyond the border."""
         taps = F.unfold(to_nchw(x), self.KERNEL, padding=self.PADDING, stride=self.STRIDE)
         return taps.reshape(x.shape[0], x.shape[-1], self.TAPS, -1)
 
@@ -80,7 +80,7 @@ class CSA(WindowAttention):
 
 
 class OutlookAttention(WindowAttention):
-    """VOLO's, of which CSA is the generalisation: one matrix for all taps, v_j = W_v x_j."""
+    """Outlook Attention of VOLO, which CSA generalises: one matrix for all taps, v_j = W_v x_j."""
 
     def __init__(self, dim: int, heads: int):
         super().__init__(dim, heads)

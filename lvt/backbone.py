@@ -1,4 +1,4 @@
-"""The four-stage backbone: LVT (Fig. 2, Table 2), and the ablation's on VOLO (section 5.2)."""
+"""The backbone: LVT (Fig. 2, Table 2), and the variants of VOLO in the ablation (section 5.2)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(stage.dim, eps=LAYER_NORM_EPS)
         self.norm2 = nn.LayerNorm(stage.dim, eps=LAYER_NORM_EPS)
         self.attn = _attention(stage, config)
-        looks_around = stage.attention in ("rasa", "self") and config.frame == "lvt"
-        self.mlp = (ConvMlp if looks_around else Mlp)(stage.dim, stage.mlp_hidden)
+        has_conv_mlp = stage.attention in ("rasa", "self") and config.stem_layout == "lvt"
+        self.mlp = (ConvMlp if has_conv_mlp else Mlp)(stage.dim, stage.mlp_hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.norm1(x))
@@ -31,21 +31,21 @@ def _attention(stage: StageConfig, config: LVTConfig) -> nn.Module:
         return CSA(stage.dim, stage.heads)
     if stage.attention == "outlook":
         return OutlookAttention(stage.dim, stage.heads)
-    plain = stage.attention == "self"
+    is_plain = stage.attention == "self"
     return RASA(
         stage.dim,
         stage.heads,
         sr_ratio=stage.sr_ratio,
-        dilations=() if plain else config.dilations,
-        recursion=1 if plain else config.recursion,
+        dilations=() if is_plain else config.dilations,
+        recursion=1 if is_plain else config.recursion,
     )
 
 
 def _embedding(config: LVTConfig, index: int) -> nn.Module:
-    """What comes before the blocks of a stage."""
+    """The stem or the downsampling before the blocks of a stage."""
     first, dim = index == 0, config.dims[index]
     channels = 3 if first else config.dims[index - 1]
-    if config.frame == "lvt":
+    if config.stem_layout == "lvt":
         kernel, stride = (7, 4) if first else (3, 2)
         return PatchEmbed(channels, dim, kernel=kernel, stride=stride, takes_image=first)
     if first:
@@ -56,15 +56,15 @@ def _embedding(config: LVTConfig, index: int) -> nn.Module:
 class LVT(nn.Module):
     """Lite Vision Transformer, features only.
 
-    Input: image (B, 3, H, W), any size whose sides are at least `min_side` (25 for the paper's
-    model). Output of `forward`: one NCHW map a stage, of the sizes that the configuration tells
-    (strides 4, 8, 16 and 32, rounded up).
+    Input: image (B, 3, H, W) whose sides are at least `min_side` (25 for the paper's model).
+    Output of `forward`: one NCHW map for each stage, of the sizes `LVTConfig.map_size` (strides 4,
+    8, 16 and 32, rounded up).
 
     Args:
         config: the architecture.
-        output_norms: a LayerNorm after each stage, as in the feature extractor of the official
-            classification file; the next stage starts from the normalised map. The detection and
-            segmentation files have none.
+        output_norms: add a LayerNorm after each stage, as in the feature extractor of the official
+            classification code; the next stage gets the normalised map. The official detection
+            and segmentation code has no such norms.
     """
 
     def __init__(self, config: LVTConfig, *, output_norms: bool = False):
@@ -82,7 +82,7 @@ class LVT(nn.Module):
         )
 
     def stages(self, image: Tensor) -> list[Tensor]:
-        """The stages' outputs, NHWC.
+        """The outputs of the stages, NHWC.
 
         Raises:
             ValueError: a side of the image is below `min_side`.

@@ -1,4 +1,4 @@
-"""ImageNet classifiers on LVT: class-attention post stage, and the plain pooled head."""
+"""ImageNet classifiers on LVT: with class-attention layers, or with a pooled head."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lvt.layers import LAYER_NORM_EPS, Mlp
 
 POST_LAYERS = 2
 AUX_WEIGHT = 0.5
-"""Share of the best patch's logits in the prediction (from the token-labelling recipe)."""
+"""Weight of the highest patch logits in the prediction (from the token-labelling recipe)."""
 
 
 class ClassAttention(nn.Module):
@@ -36,7 +36,7 @@ class ClassAttention(nn.Module):
 
 
 class ClassBlock(nn.Module):
-    """Updates the class token only; the patch tokens pass through. (B, N, C) in and out."""
+    """Updates only the class token and returns the patch tokens unchanged. (B, N, C) in and out."""
 
     def __init__(self, dim: int, heads: int, mlp_hidden: int):
         super().__init__()
@@ -54,8 +54,8 @@ class ClassBlock(nn.Module):
 class LVTClassifier(LVT):
     """The paper's classifier (section 4.1): LVT with class-attention post layers.
 
-    Image (B, 3, H, W) -> logits (B, classes). Logits are the class token's, plus half of the
-    highest patch logit of each class.
+    Image (B, 3, H, W) -> logits (B, classes): logits of the class token, plus half of the highest
+    patch logit of each class.
     """
 
     def __init__(self, config: LVTConfig, classes: int):

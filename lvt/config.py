@@ -1,6 +1,6 @@
-"""Architecture as data: the systems of the paper, and how large their maps are.
+"""Configurations of the backbone: the presets of the paper, and the sizes of feature maps.
 
-Knows numbers only; it imports neither torch nor any module that computes.
+Does not import torch, so that commands can read it quickly.
 """
 
 from __future__ import annotations
@@ -16,21 +16,36 @@ from lvt.support.validation import whole_number
 Task = Literal["backbone", "classification", "semantic", "panoptic"]
 TASKS: tuple[Task, ...] = ("backbone", "classification", "semantic", "panoptic")
 
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
 AttentionKind = Literal["csa", "outlook", "rasa", "self"]
-"""The paper's two, and what each of them generalises: in a window, and over the whole map."""
+"""CSA and RASA, and the attentions that they generalise: in windows, and over the whole map."""
 
-Frame = Literal["lvt", "volo"]
-"""What stands around the attentions.
+StemLayout = Literal["lvt", "volo"]
+"""The stem, the downsampling between stages and the MLPs.
 
-`lvt`: overlapped patch embeddings before every stage, a depthwise convolution in the MLPs of global
-stages. `volo`: a convolutional stem to stride 8, one halving with learned positions before stage 2,
-plain MLPs.
+`lvt`: overlapped patch embeddings before every stage, MLPs with a depthwise convolution in stages
+with global attention. `volo`: a convolutional stem to stride 8, one downsampling with learned
+positions before stage 2, plain MLPs.
 """
 
 
 @dataclass(frozen=True)
 class StageConfig:
-    """One column of Table 2."""
+    """One stage: a column of Table 2.
+
+    Attributes:
+        attention: kind of attention.
+        dim: channels.
+        heads: attention heads.
+        mlp_hidden: hidden width of the MLPs.
+        layers: number of blocks.
+        sr_ratio: spatial reduction of keys and values (`rasa` and `self` only).
+
+    Raises:
+        UserError: a number is out of range, or `dim` is not a multiple of `heads`.
+    """
 
     attention: AttentionKind
     dim: int
@@ -38,7 +53,6 @@ class StageConfig:
     mlp_hidden: int
     layers: int = 2
     sr_ratio: int = 1
-    """Spatial reduction of keys and values (RASA only)."""
 
     def __post_init__(self) -> None:
         whole_number(self.dim, "dim of a stage", 1, 1 << 13)
@@ -52,22 +66,22 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class LVTConfig:
-    """A four-stage backbone, such as that of Table 2.
+    """A backbone of four stages, such as that of Table 2.
 
     Attributes:
         stages: the four stages, shallow to deep.
         recursion: number of times RASA applies ASA (Eq. 8); no parameter depends on it.
         dilations: rates of the shared depthwise kernel of ASA (Eq. 5).
-        frame: what stands around the attentions.
+        stem_layout: stem, downsampling and MLPs.
 
     Raises:
-        UserError: numbers that are none, or far beyond any backbone, as damaged files have them.
+        UserError: a number is out of range; damaged files contain such numbers.
     """
 
     stages: tuple[StageConfig, ...]
     recursion: int = 2
     dilations: tuple[int, ...] = (1, 3, 5)
-    frame: Frame = "lvt"
+    stem_layout: StemLayout = "lvt"
 
     def __post_init__(self) -> None:
         if len(self.stages) != 4:
@@ -84,17 +98,17 @@ class LVTConfig:
 
     @property
     def recursive(self) -> bool:
-        """Whether the recursion depth makes a difference."""
+        """Whether the recursion depth changes the outputs."""
         return any(stage.attention == "rasa" for stage in self.stages)
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Of the stages' maps, in pixels."""
-        return (4, 8, 16, 32) if self.frame == "lvt" else (8, 16, 16, 16)
+        """Strides of the stages' maps, in pixels."""
+        return (4, 8, 16, 32) if self.stem_layout == "lvt" else (8, 16, 16, 16)
 
     @property
     def min_side(self) -> int:
-        """The smallest image side whose every map and spatial reduction has a pixel."""
+        """The smallest image side for which every map and spatial reduction has a pixel."""
         return next(
             side
             for side in count(1)
@@ -110,14 +124,16 @@ class LVTConfig:
         return height, width
 
     def _map_side(self, side: int, stage: int) -> int:
-        if self.frame == "lvt":  # padded convolutions round up
+        if self.stem_layout == "lvt":  # padded convolutions round up
             return -(-side // self.strides[stage])
-        first = -(-side // 2) // 4  # the stem halves with padding; the rest has none
-        return first if stage == 0 else first // 2
+        stem_side = -(-side // 2) // 4  # the first convolution is padded; the last one is not
+        return stem_side if stage == 0 else stem_side // 2
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as it stands in checkpoints and manifests."""
-        return asdict(self)
+        """Plain data, as checkpoints and manifests contain it."""
+        data = asdict(self)
+        data["frame"] = data.pop("stem_layout")  # name of the field in the file format
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LVTConfig:
@@ -129,13 +145,16 @@ class LVTConfig:
         try:
             stages = tuple(StageConfig(**stage) for stage in data["stages"])
             recursion, dilations = data["recursion"], tuple(data["dilations"])
-            frame = data.get("frame", "lvt")  # older files have no other
+            stem_layout = data.get("frame", "lvt")  # older files lack it
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"not a backbone configuration: {error}") from error
         kinds = {str(stage.attention) for stage in stages}
-        if not kinds <= set(get_args(AttentionKind)) or frame not in get_args(Frame):
-            raise UserError(f"unknown backbone: a {frame} frame with {', '.join(sorted(kinds))}")
-        return cls(stages, recursion, dilations, frame)
+        if not kinds <= set(get_args(AttentionKind)) or stem_layout not in get_args(StemLayout):
+            raise UserError(
+                f"unknown backbone: stem layout {stem_layout} with attentions "
+                f"{', '.join(sorted(kinds))}"
+            )
+        return cls(stages, recursion, dilations, stem_layout)
 
 
 LVT = LVTConfig(
@@ -155,25 +174,28 @@ LVT_SCALED = LVTConfig(
         StageConfig("rasa", dim=512, heads=16, mlp_hidden=2048, layers=3, sr_ratio=1),
     )
 )
-"""Table 3 gives 24.8/32.2 M parameters and 5.2 GFLOPs, and no more.
+"""Table 3 gives only 24.8/32.2 M parameters and 5.2 GFLOPs for this model.
 
-Ours: Table 2 with the widths of the global stages doubled, its MLP ratios, reductions and head
-width kept, and the one choice of layers near PVTv2-B2's (3, 4, 6, 3) that meets all three figures.
+This configuration has the MLP ratios, reductions and head width of Table 2, and twice the width in
+the global stages. Of the numbers of layers near PVTv2-B2's (3, 4, 6, 3), only one meets all three
+figures.
 """
 
 
-def _mobile_volo(local: AttentionKind, everywhere: AttentionKind) -> LVTConfig:
-    """Section 5.2: two layers a stage, 96 and three times 192 channels, the rest as VOLO-D1's:
-    6 and 12 heads, MLPs three times as wide."""
-    recursive = everywhere == "rasa"
+def _mobile_volo(local: AttentionKind, global_: AttentionKind) -> LVTConfig:
+    """Mobile VOLO of section 5.2, with one attention in the first stage, one in the others.
+
+    Two layers in each stage, 96 and three times 192 channels; heads and MLP ratio as in VOLO-D1.
+    """
+    recursive = global_ == "rasa"
     return LVTConfig(
         stages=(
             StageConfig(local, dim=96, heads=6, mlp_hidden=288),
-            *(StageConfig(everywhere, dim=192, heads=12, mlp_hidden=576) for _ in range(3)),
+            *(StageConfig(global_, dim=192, heads=12, mlp_hidden=576) for _ in range(3)),
         ),
         recursion=2 if recursive else 1,
         dilations=(1, 3, 5) if recursive else (),
-        frame="volo",
+        stem_layout="volo",
     )
 
 
@@ -188,7 +210,7 @@ PRESETS: dict[str, LVTConfig] = {
 
 
 def preset(name: str) -> LVTConfig:
-    """The backbone configuration called `name`.
+    """The backbone configuration with the name `name`.
 
     Raises:
         UserError: there is no such preset.

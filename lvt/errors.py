@@ -1,8 +1,8 @@
-"""The one exception a user is meant to read; it knows nothing of command lines."""
+"""The exception whose message is meant for the user."""
 
 
 class UserError(Exception):
-    """Something the user can put right: one line that says what is wrong and what to do.
+    """An error that the user can correct: one line that says what is wrong and what to do.
 
-    Command lines print the message alone and exit with code 2; libraries let it propagate.
+    Commands print only the message and exit with code 2; library code lets it propagate.
     """

@@ -1,6 +1,6 @@
-"""Building blocks that are not attention: embeddings, convolutions and the two MLPs.
+"""Building blocks other than attention: embeddings, convolutions, MLPs.
 
-Feature maps travel as NHWC between modules; only the image itself is NCHW.
+Feature maps between modules are NHWC; only the image is NCHW.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Mlp(nn.Module):
 
 
 class ConvMlp(nn.Module):
-    """MLP with a depthwise 3x3 convolution, whose zero padding stands in for position embedding.
+    """MLP with a depthwise 3x3 convolution, whose zero padding replaces position embeddings.
 
-    NHWC in and out. Nothing activates between `fc1` and `depconv`.
+    NHWC in and out. There is no activation between `fc1` and `depconv`.
     """
 
     def __init__(self, dim: int, hidden: int):

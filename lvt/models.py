@@ -1,4 +1,4 @@
-"""Which reference model a task and a configuration mean, and what its outputs are called."""
+"""Specifications of reference models: building them, names of their outputs."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from lvt.semantic import DECODER_DIM, LVTSegFormer
 from lvt.support.validation import whole_number
 
 PANOPTIC_OUTPUTS = ("boxes", "scores", "labels", "masks", "semantic")
+"""Names of the outputs of a panoptic artifact."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything needed to build the module a checkpoint belongs to.
+    """Everything that is needed to build a reference model.
 
     Attributes:
-        task: what the model predicts.
-        config: the backbone.
-        classes: length of the class axis; 0 for a bare backbone. For panoptic, things and stuff.
-        pooled: classification only; the plain mean-pooled head instead of class attention.
+        task: task of the model.
+        config: configuration of the backbone.
+        classes: number of classes, 0 for a bare backbone; for panoptic, of things and stuff.
+        pooled: classification only; mean pooling in place of class attention.
         output_norms: backbone only; a LayerNorm on each output.
         decoder_dim: semantic only; width of the decoder.
-        panoptic: panoptic only; everything after the backbone.
+        panoptic: panoptic only; configuration of everything after the backbone.
 
     Raises:
-        UserError: `panoptic` is missing, superfluous, counts other classes, or has other strides
-            than the backbone's maps; or a number is none of a model.
+        UserError: `panoptic` is missing, is given for another task, has another number of classes,
+            or has other strides than the backbone; or a number is out of range.
     """
 
     task: Task
@@ -48,16 +49,19 @@ class ModelSpec:
     panoptic: PanopticConfig | None = None
 
     def __post_init__(self) -> None:
-        predicts = self.task in ("classification", "semantic")
-        whole_number(self.classes, "classes", int(predicts), 1 << 16)
+        has_classes = self.task in ("classification", "semantic")
+        whole_number(self.classes, "classes", int(has_classes), 1 << 16)
         whole_number(self.decoder_dim, "decoder_dim", 1, 1 << 13)
-        expected = None if self.panoptic is None else self.panoptic.void
-        if (self.task == "panoptic") != (expected is not None):
+        if (self.task == "panoptic") != (self.panoptic is not None):
             raise UserError(f"a {self.task} model and a panoptic configuration do not go together")
-        if expected is not None and self.classes != expected:
-            raise UserError(f"{self.classes} classes, but the panoptic model has {expected}")
+        if self.panoptic is None:
+            return
+        if self.classes != self.panoptic.void:
+            raise UserError(
+                f"{self.classes} classes, but the panoptic model has {self.panoptic.void}"
+            )
         strides = self.config.strides
-        if self.panoptic is not None and self.panoptic.anchors.strides[: len(strides)] != strides:
+        if self.panoptic.anchors.strides[: len(strides)] != strides:
             raise UserError(
                 f"a panoptic model takes no {self.name} backbone: its maps are at strides "
                 f"{', '.join(map(str, strides))}, not each half as large as the one before"
@@ -70,13 +74,13 @@ class ModelSpec:
 
     @property
     def name(self) -> str:
-        """A short name: the preset where the configuration is one, else `custom`."""
-        known = {config: name for name, config in reversed(PRESETS.items())}
-        return known.get(self.config, "custom")
+        """The name of the backbone's preset, or `custom`."""
+        names = {config: name for name, config in reversed(PRESETS.items())}
+        return names.get(self.config, "custom")
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the output tensors of a session, in order."""
+        """Names of the output tensors of a session, in their order."""
         if self.task == "panoptic":
             return PANOPTIC_OUTPUTS
         if self.task != "backbone":
@@ -87,11 +91,11 @@ class ModelSpec:
         return tuple(f"stage{i}_stride{stride}" for i, stride in enumerate(strides, start=1))
 
     def with_recursion(self, depth: int) -> ModelSpec:
-        """The same weights applied with another recursion depth."""
+        """The same model with another recursion depth."""
         return replace(self, config=replace(self.config, recursion=depth))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as it stands in checkpoints and manifests."""
+        """Plain data, as checkpoints and manifests contain it."""
         data = {
             "task": self.task,
             "backbone": self.config.to_dict(),
@@ -127,7 +131,7 @@ class ModelSpec:
 
 
 DEFAULT_CLASSES = {"classification": 1000, "semantic": 150}
-"""ImageNet-1k and ADE20K, as in the paper."""
+"""Number of classes of ImageNet-1k and ADE20K, as in the paper."""
 
 
 def default_spec(task: Task, preset_name: str = "lvt") -> ModelSpec:
@@ -143,7 +147,7 @@ def default_spec(task: Task, preset_name: str = "lvt") -> ModelSpec:
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """The untrained reference model for `spec`, in evaluation mode."""
+    """The reference model with untrained weights, in evaluation mode."""
     model: nn.Module
     if spec.task == "backbone":
         model = LVT(spec.config, output_norms=spec.output_norms)
@@ -159,13 +163,13 @@ def build(spec: ModelSpec) -> nn.Module:
 
 
 def build_random(spec: ModelSpec, seed: int = 0) -> nn.Module:
-    """`build` with reproducible random weights; the global random state is left as it was."""
+    """The same as `build`, with reproducible random weights; keeps the global random state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(spec)
 
 
 def named_outputs(spec: ModelSpec, outputs: Tensor | tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """A model's return value as {output name: tensor}."""
+    """The return value of a model as {output name: tensor}."""
     values = (outputs,) if isinstance(outputs, Tensor) else outputs
     return dict(zip(spec.outputs, values, strict=True))

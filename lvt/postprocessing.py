@@ -1,4 +1,4 @@
-"""From raw outputs to what a person asks for: best classes, label maps."""
+"""Turns raw outputs into ranked classes and label maps."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 from lvt.semantic import logits_at_original_size
 
 _CLASSES_AT_ONCE = 16
-"""Full-size logits of 150 classes would take gigabytes; a running maximum does not."""
+"""Number of classes that are resized together, because full-size logits of 150 take gigabytes."""
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One row of a classification result."""
+    """A class of a classification result.
+
+    Attributes:
+        index: index of the class.
+        probability: 0..1.
+    """
 
     index: int
     probability: float
 
 
 def ranked_classes(logits: NDArray[np.float32]) -> list[ClassScore]:
-    """All classes of logits (1, K), most probable first; ties by index."""
+    """All classes of logits (1, K), most probable first; equal ones by index."""
     row = logits[0].astype(np.float64)
     exp = np.exp(row - row.max())
     probability = exp / exp.sum()
@@ -38,16 +43,17 @@ def label_map(
     original_size: Size,
     content_size: Size | None = None,
 ) -> NDArray[np.int64]:
-    """Semantic logits (1, K, h, w) to class indices (H, W) at the picture's size.
+    """Class indices (H, W) at the original size, from semantic logits (1, K, h, w).
 
-    As in the official evaluation: bilinear to the network's input size, padding cut off, bilinear
-    again to the original size, argmax.
+    As in the official evaluation: bilinear resize to the network's input, crop to the part without
+    padding, bilinear resize to the original size, argmax.
 
     Args:
-        logits: at any fraction of the network's input size.
+        logits: of any size.
         network_size: (height, width) of the network's input.
-        original_size: of the picture the labels are wanted for.
-        content_size: of the picture in the network's input; None where it has no padding.
+        original_size: (height, width) of the original picture.
+        content_size: (height, width) of the part of the input that is not padding; None if there
+            is no padding.
     """
     scores = torch.from_numpy(logits)
     content = content_size or network_size

@@ -11,6 +11,7 @@ from lvt.config import LVTConfig
 from lvt.layers import ConvBNReLU
 
 DECODER_DIM = 256
+"""Width of the decoder in the official model."""
 
 
 def resize_bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -24,24 +25,25 @@ def logits_at_original_size(
     content_size: tuple[int, int],
     original_size: tuple[int, int],
 ) -> Tensor:
-    """Logits (B, K, h, w) at the size of the original picture, as in the official evaluation.
+    """Logits (B, K, H, W) at the size of the original picture, as in the official evaluation.
 
-    Two bilinear resizes with the padding cut off between them.
+    They are resized bilinearly to the network's input, cropped to the part without padding, and
+    resized again.
 
     Args:
-        logits: at the size of the first stage's map.
+        logits: (B, K, h, w), at the size of the first stage's map.
         network_size: (height, width) of the network's input.
-        content_size: of the picture in it, without padding.
-        original_size: of the picture itself.
+        content_size: (height, width) of the part of the input that is not padding.
+        original_size: (height, width) of the original picture.
     """
     rows, columns = content_size
     content = resize_bilinear(logits, network_size)[:, :, :rows, :columns]
-    # A resize to the same size changes nothing but takes its time.
+    # A resize to the same size would change nothing, but take time.
     return content if content_size == original_size else resize_bilinear(content, original_size)
 
 
 class LevelProjection(nn.Module):
-    """One feature level (B, C, H, W) to tokens of the decoder's width (B, H*W, D)."""
+    """Projects a feature level (B, C, H, W) to tokens of the decoder's width (B, H*W, D)."""
 
     def __init__(self, in_channels: int, dim: int):
         super().__init__()
@@ -52,10 +54,10 @@ class LevelProjection(nn.Module):
 
 
 class SegFormerHead(nn.Module):
-    """All-MLP decoder: project levels, bring them to one size, concatenate, fuse, predict.
+    """All-MLP decoder: project the levels, resize them to one size, concatenate, fuse, predict.
 
     Input: the four NCHW maps of the backbone. Output: logits (B, classes, h, w), as large as the
-    first map (stride 4; 8 in VOLO's frame).
+    first map (stride 4; stride 8 for VOLO).
     """
 
     def __init__(self, dims: tuple[int, ...], classes: int, dim: int = DECODER_DIM):
@@ -73,7 +75,7 @@ class SegFormerHead(nn.Module):
         levels = [
             resize_bilinear(project(x).transpose(1, 2).unflatten(2, x.shape[-2:]), size)
             for project, x in (
-                (self.linear_c4, c4),  # deepest first, as the fusing weights expect
+                (self.linear_c4, c4),  # deepest first, the order of the official weights
                 (self.linear_c3, c3),
                 (self.linear_c2, c2),
                 (self.linear_c1, c1),

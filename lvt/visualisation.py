@@ -1,4 +1,4 @@
-"""Pictures of predictions."""
+"""Overlays of predictions on pictures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from lvt.postprocessing import ClassScore
 from lvt.support.files import atomic_folder, publish
 
 OPACITY = 0.55
+"""Opacity of semantic classes and instances."""
 STUFF_OPACITY = 0.4
-_LEGEND_SHARE = 0.002
-"""Classes that cover less of the picture than this are left out of the legend."""
+"""Opacity of stuff in panoptic overlays."""
+_MIN_LEGEND_SHARE = 0.002
+"""Share of the picture from which on a class is in the legend."""
 
 
 def class_overlay(
@@ -41,7 +43,7 @@ def class_overlay(
 def semantic_overlay(
     image: NDArray[np.uint8], labels: NDArray[np.integer], classes: Labels
 ) -> Image.Image:
-    """The picture tinted by class, with class borders and a legend of shares, largest first.
+    """The picture tinted by class, with borders, and a legend of the classes, largest first.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -56,8 +58,9 @@ def semantic_overlay(
     tinted[border] = tinted[border] * 0.35
     counts = np.bincount(labels.ravel(), minlength=len(classes.names))
     shares = counts / labels.size
-    shown = [int(i) for i in np.argsort(-shares, kind="stable") if shares[i] >= _LEGEND_SHARE]
-    rows = [(classes.colours[i], f"{classes.names[i]}  {shares[i]:.0%}") for i in shown]
+    by_share = np.argsort(-shares, kind="stable").tolist()
+    listed = [i for i in by_share if shares[i] >= _MIN_LEGEND_SHARE]
+    rows = [(classes.colours[i], f"{classes.names[i]}  {shares[i]:.0%}") for i in listed]
     return _with_legend(Image.fromarray(tinted.round().astype(np.uint8)), rows)
 
 
@@ -67,12 +70,12 @@ def panoptic_overlay(
     scores: NDArray[np.floating],
     classes: Labels,
 ) -> Image.Image:
-    """Stuff tinted, instances in shades of their class with outline, name and score, and a legend.
+    """The picture with tinted stuff, outlined instances with name and score, and a legend.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        panoptic: map of the same size.
-        scores: (K,) of the detections the map's segments count.
+        panoptic: panoptic map of the same size.
+        scores: (K,), score of each detection of the map.
         classes: names and colours, things first.
     """
     colours = np.array([*classes.colours, (0, 0, 0)], np.float32)
@@ -93,13 +96,13 @@ def panoptic_overlay(
 
 
 def _shade(colour: Colour, number: int) -> NDArray[np.float32]:
-    """A class colour, a little lighter or darker for every instance, so that neighbours differ."""
+    """A class colour, lighter or darker for each instance, so that neighbours differ."""
     factor = (1.0, 0.78, 1.22, 0.9, 1.1)[number % 5]
     return np.clip(np.array(colour, np.float32) * factor, 0, 255)
 
 
 def _outline(ids: NDArray[np.int32], instances: list[Segment]) -> NDArray[np.bool_]:
-    """Pixels of instances that touch another segment."""
+    """The pixels (H, W) of instances that touch another segment."""
     things = np.isin(ids, [segment.id for segment in instances])
     padded = np.pad(ids, 1, mode="edge")
     neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
@@ -129,7 +132,7 @@ def _write_names(
 
 
 def _with_legend(picture: Image.Image, rows: list[tuple[tuple[int, int, int], str]]) -> Image.Image:
-    """Sets a legend to the right of the picture, in as many columns as it needs."""
+    """The picture with a legend on its right side, in as many columns as needed."""
     text = max(12, min(22, picture.height // 22))
     font = ImageFont.load_default(size=text)
     line = text + text // 2
@@ -148,10 +151,10 @@ def _with_legend(picture: Image.Image, rows: list[tuple[tuple[int, int, int], st
 
 
 def save_picture(picture: Image.Image, destination: Path) -> None:
-    """Writes a picture file, whole or not at all; the format is told by the name.
+    """Writes a picture file, complete or not at all, in the format of the file name's suffix.
 
     Raises:
-        UserError: no such format, or the folder cannot be written to.
+        UserError: the format is unknown, or the folder is not writable.
     """
     with atomic_folder(destination.parent) as scratch:
         try:

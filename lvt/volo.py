@@ -1,8 +1,8 @@
-"""What stands around the attentions of mobile VOLO-D0, the base of the ablation (section 5.2).
+"""Stem and downsampling of mobile VOLO-D0, the base of the ablation (section 5.2).
 
-The paper keeps VOLO's settings but for layers and widths: a stem of four convolutions to stride 8,
-one halving between the first stage and the others, and learned positions. Its figures leave open
-how the positions, learned for 224x224, fit other sizes; here they are resized, bicubically.
+The paper changes only the layers and widths of VOLO: a stem of four convolutions to stride 8, one
+downsampling after the first stage, and learned positions. The paper does not say how positions,
+learned for 224x224, are adapted to other sizes; here they are resized bicubically.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lvt.layers import ConvBNReLU, to_nchw, to_nhwc
 
 STEM_DIM = 64
 POSITION_GRID = (14, 14)
-"""224x224 at stride 16."""
+"""Size of the learned positions: a 224x224 image at stride 16."""
 
 
 class ConvStem(nn.Module):
@@ -38,9 +38,9 @@ class ConvStem(nn.Module):
 
 
 class PositionedEmbed(nn.Module):
-    """Halves the sides (2x2 convolution at stride 2) and adds the positions. NHWC in and out.
+    """2x2 convolution at stride 2, then addition of the positions. NHWC in and out.
 
-    An odd last row or column is left out.
+    An odd last row or column is ignored.
     """
 
     def __init__(self, in_channels: int, dim: int):
@@ -55,7 +55,7 @@ class PositionedEmbed(nn.Module):
 
 
 def resize_positions(positions: Tensor, size: tuple[int, int]) -> Tensor:
-    """Positions (1, C, rows, columns) for a map of `size`; themselves where they fit it."""
+    """Positions (1, C, rows, columns) resized to `size` (height, width), if they differ."""
     if tuple(positions.shape[-2:]) == size:
         return positions
     return F.interpolate(positions, size=size, mode="bicubic", align_corners=False)

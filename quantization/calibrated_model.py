@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import fx, nn
 
 from export.session import Outputs
+from lvt.config import Size
 from lvt.data.metrics import ChannelNoise
-from lvt.data.preprocessing import Size
 from quantization.fake_quant import fake_quantize
 from quantization.graph import (
     WEIGHTED,

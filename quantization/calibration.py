@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lvt.data.preprocessing import Preprocessing, list_images, read_image
-from lvt.demo import DEMO, DEMO_SIZE, TRAINING_SEEDS
+from lvt.data.images import list_images, read_image
+from lvt.data.preprocessing import Preprocessing
+from lvt.demo import DEMO_ALIAS, DEMO_SIZE, TRAINING_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 
@@ -84,7 +85,7 @@ def read_calibration(
     images: list[NDArray[np.float32]] = []
     names: list[str] = []
     skipped: list[str] = []
-    if folder == DEMO and not folder.exists():
+    if folder == DEMO_ALIAS and not folder.exists():
         seeds = TRAINING_SEEDS[: wanted + len(without)]
         for seed in [seed for seed in seeds if f"scene {seed}" not in without][:wanted]:
             images.append(preprocessing(make_scene(seed, DEMO_SIZE).image))

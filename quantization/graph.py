@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from torch._ops import OpOverload
 
 from export.rewrite.norm import ConvLayerNorm, MeanLayerNorm, PooledGroupNorm
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 
 aten = torch.ops.aten
 

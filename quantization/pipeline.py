@@ -29,7 +29,7 @@ from export.plan import ExportPlan, plan_export, resolve_model
 from export.reference import reference_session
 from export.session import Session, TorchSession
 from export.targets import load_target
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 from quantization.accuracy import LabelledJudge, Loss, OutputJudge, side_by_side
 from quantization.backend_config import BACKEND_CONFIGS, RECIPES, for_weights_only

@@ -9,7 +9,7 @@ import pytest
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.preprocessing import packaged_photos
+from lvt.data.images import packaged_photos
 from lvt.models import ModelSpec, build_random
 from tests.conftest import TINY
 

@@ -56,7 +56,7 @@ def tiny_volo(local: AttentionKind, everywhere: AttentionKind) -> LVTConfig:
     """The ablation's frame, with the attentions of one of its rows."""
     first = StageConfig(local, dim=16, heads=2, mlp_hidden=24, layers=1)
     other = StageConfig(everywhere, dim=24, heads=2, mlp_hidden=32, layers=1)
-    return LVTConfig((first, other, other, other), frame="volo")
+    return LVTConfig((first, other, other, other), stem_layout="volo")
 
 
 TINY_ABLATION = {

@@ -15,7 +15,7 @@ from device_bench.devices.adb.tool_output import Printed
 from device_bench.measure.preset import Protocol
 from export.artifact.reader import open_artifact
 from lvt.errors import UserError
-from lvt.support.console import Terminal
+from lvt.support.terminal import Terminal
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from export.cli.verify import (
     ReferenceCheckpoint,
     verify_on_arm,
 )
-from lvt.support.console import AsJson, Verbose, command
+from lvt.support.command import command
+from lvt.support.options import AsJson, Verbose
 
 
 def arm(

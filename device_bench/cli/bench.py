@@ -20,17 +20,11 @@ from device_bench.cli.options import (
 )
 from device_bench.cli.serve import serve
 from device_bench.cli.studies import baselines, rewrites
-from lvt.support.console import (
-    FAILED,
-    MISUSED,
-    DefaultCommand,
-    Terminal,
-    Verbose,
-    Version,
-    command,
-    new_app,
-)
+from lvt.support.app import DefaultCommand, new_app
+from lvt.support.command import FAILED, MISUSED, command
 from lvt.support.files import ensure_writable, write_text
+from lvt.support.options import Verbose, Version
+from lvt.support.terminal import Terminal
 
 if TYPE_CHECKING:
     from device_bench.measure.backends import BenchTarget

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lvt.errors import UserError
-from lvt.support.console import Terminal
+from lvt.support.terminal import Terminal
 
 if TYPE_CHECKING:
     from device_bench.measure.preset import Protocol

@@ -16,8 +16,9 @@ from device_bench.cli.options import (
     made_default,
 )
 from lvt.errors import UserError
-from lvt.support.console import Verbose, command
+from lvt.support.command import command
 from lvt.support.files import ensure_writable
+from lvt.support.options import Verbose
 
 
 def serve(

@@ -20,8 +20,10 @@ from device_bench.cli.options import (
     least_of,
 )
 from lvt.config import TASKS
-from lvt.support.console import FAILED, Terminal, Verbose, choice, command, parse_size
+from lvt.support.command import FAILED, command
 from lvt.support.files import ensure_writable
+from lvt.support.options import Verbose, choice, parse_size
+from lvt.support.terminal import Terminal
 
 if TYPE_CHECKING:
     from device_bench.measure.preset import Protocol

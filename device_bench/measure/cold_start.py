@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from device_bench.measure.backends import BenchTarget, contestant
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 
 _WARM_RUNS = 3

@@ -22,7 +22,7 @@ from device_bench.measure.statistics import Interval, Samples, Summary
 from device_bench.measure.warmup import WarmUp
 from device_bench.results.sample_prediction import SamplePrediction
 from export.session import Session
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 
 _STAGE_RUNS = 15
 """Timed runs of pre- and post-processing, which vary less than inference."""

@@ -11,7 +11,7 @@ from device_bench.measure.statistics import Samples
 from device_bench.profile.summary import Profile
 from device_bench.profile.trace import Reader
 from export.targets import load_target
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 
 READERS = {

@@ -12,7 +12,7 @@ from device_bench.results.read import Result, ResultFile
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from lvt.support.console import Terminal
+    from lvt.support.terminal import Terminal
 
 NOTABLE_OUTLIERS = 0.01
 """Share of the samples from which on outliers are what p99 is made of."""

@@ -18,7 +18,7 @@ from export.panoptic.graph import PanopticGraph
 from export.rewrite import rewrite
 from export.targets import load_target
 from lvt.backbone import LVT
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 from lvt.errors import UserError
 from lvt.models import build_random, default_spec
 from lvt.panoptic.fpn import FPN

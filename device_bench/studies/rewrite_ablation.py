@@ -22,7 +22,7 @@ from export.pipeline import static_graph
 from export.plan import ResolvedModel
 from export.rewrite import registered, rewrite_only
 from export.targets import load_target
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 
 if TYPE_CHECKING:
     from rich.table import Table

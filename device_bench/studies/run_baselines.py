@@ -19,7 +19,9 @@ from device_bench.studies.baselines import SIZES, Baseline, PaperFigures
 from device_bench.studies.timed_onnx import onnx_entrant
 from export.artifact.manifest import reference_macs
 from lvt.complexity import count_parameters
-from lvt.data.preprocessing import Size, fixed_size, packaged_photos, read_image
+from lvt.config import Size
+from lvt.data.images import packaged_photos, read_image
+from lvt.data.preprocessing import fixed_size
 from lvt.models import default_spec
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from export.placement import Placement
 from export.plan import ExportPlan
 from export.targets import Target
 from lvt.complexity import count_macs, count_parameters
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 from lvt.models import ModelSpec
 from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic

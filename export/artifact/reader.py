@@ -13,8 +13,9 @@ from export.capabilities import target_info
 from export.predict.picture import Picture
 from export.predict.prediction import Prediction, decode_outputs
 from export.session import Outputs
+from lvt.config import Size
 from lvt.data.labels import Labels
-from lvt.data.preprocessing import Preprocessing, Size, golden_picture
+from lvt.data.preprocessing import Preprocessing, golden_picture
 from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.support.validation import parse_json, whole_number

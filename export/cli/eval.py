@@ -10,15 +10,9 @@ import typer
 
 from export.cli.options import DataSplit, DemoScenes, NamesFile
 from lvt.errors import UserError
-from lvt.support.console import (
-    AsJson,
-    RuntimeThreads,
-    Verbose,
-    Version,
-    command,
-    new_app,
-    parse_size,
-)
+from lvt.support.app import new_app
+from lvt.support.command import command
+from lvt.support.options import AsJson, RuntimeThreads, Verbose, Version, parse_size
 
 if TYPE_CHECKING:
     from rich.table import Table

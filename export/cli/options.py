@@ -12,7 +12,8 @@ from export.capabilities import DEFAULT_TARGETS, TARGETS, TargetInfo
 from export.errors import ExportError
 from lvt.config import PRESETS, TASKS
 from lvt.errors import UserError
-from lvt.support.console import FAILED, MISUSED, Terminal
+from lvt.support.command import FAILED, MISUSED
+from lvt.support.terminal import Terminal
 from lvt.support.validation import json_text
 
 ALL_TARGETS = "all"

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from lvt.errors import UserError
-from lvt.support.console import AsJson, RuntimeThreads, Verbose, Version, command, new_app
+from lvt.support.app import new_app
+from lvt.support.command import command
 from lvt.support.files import ensure_writable
+from lvt.support.options import AsJson, RuntimeThreads, Verbose, Version
 
 app = new_app()
 
@@ -46,7 +48,7 @@ def run(
         from export.predict.prediction import ClassPrediction
         from export.predict.predictor import artifact_predictor
         from export.predict.render import prediction_table
-        from lvt.data.preprocessing import read_image
+        from lvt.data.images import read_image
         from lvt.visualisation import save_picture
 
         opened = open_artifact(artifact)

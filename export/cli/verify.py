@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import typer
 
 from lvt.errors import UserError
-from lvt.support.console import FAILED, AsJson, Terminal, Verbose, Version, choice, command, new_app
+from lvt.support.app import new_app
+from lvt.support.command import FAILED, command
+from lvt.support.options import AsJson, Verbose, Version, choice
+from lvt.support.terminal import Terminal
 from lvt.support.validation import json_text
 
 if TYPE_CHECKING:

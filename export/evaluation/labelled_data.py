@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 from lvt.config import Task
-from lvt.data.datasets import (
-    ClassSample,
-    CocoPanoptic,
-    ImageFolder,
-    MaskFolder,
-    MaskSample,
-    PanopticSample,
-    scene_sample,
-)
+from lvt.data.datasets.coco_panoptic import CocoPanoptic
+from lvt.data.datasets.image_folder import ImageFolder
+from lvt.data.datasets.mask_folder import MaskFolder
+from lvt.data.datasets.samples import ClassSample, MaskSample, PanopticSample
 from lvt.data.labels import imagenet_wordnet_ids
 from lvt.demo import HELD_OUT_SEEDS
+from lvt.demo.dataset import scene_sample
 from lvt.demo.scenes import CLASSES
 from lvt.errors import UserError
 

@@ -11,7 +11,7 @@ from export.evaluation.result import Evaluation
 from export.predict.prediction import ClassPrediction, PanopticPrediction, SemanticPrediction
 from export.predict.predictor import Predictor
 from lvt.config import Task
-from lvt.data.datasets import ClassSample, MaskSample, PanopticSample
+from lvt.data.datasets.samples import ClassSample, MaskSample, PanopticSample
 from lvt.data.metrics import SIZE_BANDS, class_iou, confusion_matrix, mean_iou, regions_found
 from lvt.errors import UserError
 from lvt.panoptic.quality import PanopticQuality

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from export.panoptic.branchless import not_negative, one_hot, positive, take
 from export.panoptic.nms import ClusterNMS
 from export.panoptic.roi_align import separable_roi_align
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 from lvt.errors import UserError
 from lvt.panoptic.anchors import grid_anchors
 from lvt.panoptic.boxes import ROI_CODER, RPN_CODER, clip_boxes

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from export.parity.match_detections import match_detections, same_segments
 from export.session import Outputs, Session
-from lvt.config import Task
+from lvt.config import Size, Task
 from lvt.data.metrics import SignalToNoise, max_abs_error
-from lvt.data.preprocessing import Size
 from lvt.models import ModelSpec
 from lvt.panoptic.postprocess import panoptic_map
 from lvt.postprocessing import label_map

@@ -17,7 +17,7 @@ from export.plan import ExportPlan
 from export.reference import reference_session
 from export.session import Outputs, Session
 from export.targets import Target
-from lvt.data.preprocessing import list_images, packaged_photos, read_image
+from lvt.data.images import list_images, packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 

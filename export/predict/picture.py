@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lvt.data.preprocessing import read_image
+from lvt.data.images import read_image
 
 Picture = str | Path | NDArray[np.uint8]
 """An image file, or (H, W, 3) uint8 RGB."""

@@ -14,8 +14,9 @@ from PIL import Image
 
 from export.predict.picture import Picture, load_picture
 from export.session import Outputs
+from lvt.config import Size
 from lvt.data.labels import Labels
-from lvt.data.preprocessing import Preprocessing, Size
+from lvt.data.preprocessing import Preprocessing
 from lvt.models import ModelSpec
 from lvt.panoptic.fusion import PanopticMap
 from lvt.panoptic.postprocess import panoptic_map

@@ -15,8 +15,9 @@ from export.predict.picture import Picture, load_picture
 from export.predict.prediction import PanopticPrediction, Prediction, decode_outputs
 from export.session import Session, TorchSession
 from export.targets import load_target
+from lvt.config import Size
 from lvt.data.labels import Labels
-from lvt.data.preprocessing import Preprocessing, Size, fixed_size, official
+from lvt.data.preprocessing import Preprocessing, fixed_size, official
 from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.panoptic.model import LVTPanoptic

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from export.capabilities import Recipe
 from export.rewrite.linear import fold_batch_norm, frozen
 from export.rewrite.registry import CHANNELS_FIRST, register
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 from lvt.layers import ConvBNReLU, to_nhwc
 from lvt.volo import ConvStem, PositionedEmbed, resize_positions
 

@@ -15,7 +15,8 @@ from export.capabilities import StoredPrecision, installed, missing_extra, targe
 from export.panoptic.graph import RoIAlign
 from export.placement import Placement
 from export.session import Outputs, Session
-from lvt.data.preprocessing import Normalise, Size
+from lvt.config import Size
+from lvt.data.preprocessing_steps import Normalise
 from lvt.models import ModelSpec
 
 

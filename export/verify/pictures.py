@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.artifact.reader import Artifact
-from lvt.data.preprocessing import list_images, packaged_photos, read_image
+from lvt.data.images import list_images, packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 

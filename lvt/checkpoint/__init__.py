@@ -1,13 +1,13 @@
-"""Reads every container an LVT checkpoint comes in, and writes our own; executes nothing from it.
+"""Reading of LVT checkpoints in all known containers, without running code from them; writing.
 
-What a file holds is told from its keys and shapes. `containers.CONTAINERS` and
-`containers.LEFTOVERS` list what is known; `docs/checkpoints.md` is made from them.
+The model is identified from keys and shapes. `containers.CONTAINERS` and `normalize.LEFTOVERS` list
+the known containers and ignored entries; the tables of `docs/checkpoints.md` come from them.
 """
 
-from lvt.checkpoint.containers import DEAD_KEYS
 from lvt.checkpoint.identify import identify
 from lvt.checkpoint.load import load_model
 from lvt.checkpoint.meta import CheckpointMeta
+from lvt.checkpoint.normalize import DEAD_KEYS
 from lvt.checkpoint.pickles import reject_zip_bomb
 from lvt.checkpoint.read import SAFETENSORS_KEY, Checkpoint, read_checkpoint
 from lvt.checkpoint.write import write_checkpoint

@@ -1,4 +1,4 @@
-"""Which model a checkpoint's keys and shapes belong to."""
+"""Identifies the model of a checkpoint from its keys and shapes."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import torch
 from torch import Tensor
 
 from lvt.backbone import LVT
-from lvt.checkpoint.containers import summarize_names
 from lvt.checkpoint.read import Checkpoint
 from lvt.config import PRESETS, LVTConfig, Task, preset
 from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.panoptic.config import PanopticConfig
+from lvt.support.messages import summarize_names
 
 
 def identify(
     checkpoint: Checkpoint, *, task: Task | None = None, preset_name: str | None = None
 ) -> ModelSpec:
-    """The model a checkpoint's keys and shapes belong to.
+    """The model that the checkpoint's keys and shapes belong to.
 
     Args:
-        checkpoint: what was read.
-        task: what the user expects; None to take what the keys say.
-        preset_name: the preset to assume, for shapes do not tell the recursion depth; of a file
-            that describes its model, only that depth is changed. None for the first preset whose
-            keys and shapes come nearest.
+        checkpoint: the checkpoint.
+        task: the task that the user expects; None for any.
+        preset_name: the preset of the backbone; None for the one that fits best. A preset sets the
+            recursion depth, which shapes do not show. If the file describes its model, the preset
+            changes only that depth.
 
     Raises:
-        UserError: the keys belong to another task than `task`, or to no LVT model; or the file
-            describes a model without recursion, and the preset is to change it.
+        UserError: the keys belong to another task, or to no LVT model; or the file describes a
+            model without recursion, and a preset is shapes.
     """
     config = preset(preset_name) if preset_name else None
     spec = checkpoint.spec
@@ -43,8 +43,8 @@ def identify(
     elif config is not None:
         if not (spec.config.recursive and config.recursive):
             raise UserError(
-                f"{checkpoint.path.name} says itself which model it is, and --preset "
-                f"{preset_name} could only change the depth of its recursion: leave it out"
+                f"{checkpoint.path.name} describes its model; --preset {preset_name} could only "
+                "change the depth of its recursion: leave it out"
             )
         spec = spec.with_recursion(config.recursion)
     if task is not None and spec.task != task:
@@ -56,12 +56,12 @@ def identify(
 
 
 def _nearest_preset(state: Mapping[str, Tensor]) -> LVTConfig:
-    """The preset whose backbone differs in the fewest keys, then shapes; the first of equals.
+    """The preset whose backbone differs in the fewest keys, then in the fewest shapes.
 
-    Nearest instead of equal: of a damaged file, the right preset's error names what is wrong.
+    It need not be equal: for a damaged file, the nearest preset gives the most useful error.
     """
     nested = any(key.startswith("backbone.backbone.") for key in state)
-    given = {
+    shapes = {
         key.removeprefix("backbone.") if nested else key: value.shape
         for key, value in state.items()
         if key.startswith("backbone.")
@@ -69,8 +69,8 @@ def _nearest_preset(state: Mapping[str, Tensor]) -> LVTConfig:
 
     def differences(config: LVTConfig) -> tuple[int, int]:
         expected = _backbone_shapes(config)
-        shared = given.keys() & expected.keys()
-        return len(given.keys() ^ expected), sum(given[key] != expected[key] for key in shared)
+        common = shapes.keys() & expected.keys()
+        return len(shapes.keys() ^ expected), sum(shapes[key] != expected[key] for key in common)
 
     return min(PRESETS.values(), key=differences)
 
@@ -82,7 +82,10 @@ def _backbone_shapes(config: LVTConfig) -> dict[str, torch.Size]:
 
 
 def _spec_from_keys(path: Path, state: Mapping[str, Tensor], config: LVTConfig) -> ModelSpec:
+    """The model whose keys these are, with the sizes that their shapes show."""
+
     def rows(key: str) -> int:
+        """Size of the first axis of a weight."""
         if key not in state or not state[key].numel() or state[key].ndim == 0:
             raise UserError(f"{path.name} is incomplete: {key} is missing")
         return state[key].shape[0]
@@ -90,9 +93,9 @@ def _spec_from_keys(path: Path, state: Mapping[str, Tensor], config: LVTConfig) 
     if any(key.startswith("roi_head.") for key in state):
         return ModelSpec.for_panoptic(config, _panoptic_config(rows))
     if any(key.startswith("decode_head.") for key in state):
-        width = rows("decode_head.linear_pred.bias")
-        decoder = rows("decode_head.linear_fuse.conv.weight")
-        return ModelSpec("semantic", config, width, decoder_dim=decoder)
+        classes = rows("decode_head.linear_pred.bias")
+        decoder_dim = rows("decode_head.linear_fuse.conv.weight")
+        return ModelSpec("semantic", config, classes, decoder_dim=decoder_dim)
     if not any(key.startswith("backbone.0.0.") for key in state):
         raise UserError(
             f"{path.name} is no LVT checkpoint: it has no backbone.0.0.* weights, but "
@@ -107,7 +110,7 @@ def _spec_from_keys(path: Path, state: Mapping[str, Tensor], config: LVTConfig) 
 
 
 def _panoptic_config(rows: Callable[[str], int]) -> PanopticConfig:
-    """What the shapes tell: class counts and widths. The rest is as in the official model."""
+    """Class counts and widths from the shapes; everything else as in the official model."""
     defaults = PanopticConfig()
     return replace(
         defaults,

@@ -1,4 +1,4 @@
-"""A checkpoint's weights in the reference model, strictly."""
+"""Loads the weights of a checkpoint into the reference model."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lvt.checkpoint.containers import summarize_names
 from lvt.checkpoint.read import Checkpoint
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build
+from lvt.support.messages import summarize_names
 
 
 def load_model(checkpoint: Checkpoint, spec: ModelSpec) -> nn.Module:
-    """The reference model with the checkpoint's weights, loaded strictly, in evaluation mode.
+    """The reference model with the checkpoint's weights, in evaluation mode.
 
     Raises:
-        UserError: names the keys that are missing, unexpected or mis-shaped.
+        UserError: keys are missing, unexpected or of another shape; the message names them.
     """
-    expected = _expected(checkpoint.path, spec)
-    given = checkpoint.state_dict
-    missing = sorted(expected.keys() - given.keys())
-    unexpected = sorted(given.keys() - expected.keys())
-    shaped = [
-        f"{key} is {_shape(given[key])}, not {_shape(expected[key])}"
-        for key in sorted(expected.keys() & given.keys())
-        if given[key].shape != expected[key].shape
+    expected = _expected_state(checkpoint.path, spec)
+    state = checkpoint.state_dict
+    missing = sorted(expected.keys() - state.keys())
+    unexpected = sorted(state.keys() - expected.keys())
+    mismatched = [
+        f"{key} is {_shape(state[key])}, not {_shape(expected[key])}"
+        for key in sorted(expected.keys() & state.keys())
+        if state[key].shape != expected[key].shape
     ]
     problems = [
         f"{kind}: {summarize_names(keys)}"
-        for kind, keys in (("missing", missing), ("unexpected", unexpected), ("shape", shaped))
+        for kind, keys in (("missing", missing), ("unexpected", unexpected), ("shape", mismatched))
         if keys
     ]
     if problems:
@@ -39,15 +39,15 @@ def load_model(checkpoint: Checkpoint, spec: ModelSpec) -> nn.Module:
             + "; ".join(problems)
         )
     model = build(spec)
-    model.load_state_dict(given, strict=True)
+    model.load_state_dict(state, strict=True)
     return model
 
 
-def _expected(path: Path, spec: ModelSpec) -> dict[str, Tensor]:
-    """Names and shapes of a model's weights, without memory for them: a file may ask for any.
+def _expected_state(path: Path, spec: ModelSpec) -> dict[str, Tensor]:
+    """The model's state dict on the meta device: the file may describe a model of any size.
 
     Raises:
-        UserError: there is no such model.
+        UserError: no model can be built from the description.
     """
     try:
         with torch.device("meta"):

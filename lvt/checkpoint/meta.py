@@ -1,6 +1,6 @@
-"""What a checkpoint says of itself beside the weights: names, colours, normalisation.
+"""Metadata of a checkpoint: class names, colours, input size, normalisation.
 
-Decoration must not keep good weights from loading: what has not the form it should have is ignored.
+Malformed metadata is ignored, because good weights must load without it.
 """
 
 from __future__ import annotations
@@ -13,28 +13,36 @@ from typing import Any
 
 from lvt.support.validation import is_text
 
-_LARGEST = 1 << 14
-"""Of input sizes, means and deviations that are believed."""
+_MAX_VALUE = 1 << 14
+"""Largest input size, mean and standard deviation that is accepted."""
 
 
 @dataclass(frozen=True)
 class CheckpointMeta:
-    """What a checkpoint says of itself; None or empty where it says nothing."""
+    """Metadata of a checkpoint; None or empty for what it does not contain.
+
+    Attributes:
+        class_names: in label order.
+        palette: RGB colour of each class.
+        input_size: (height, width) that the model was trained for.
+        mean: normalisation on the 0..255 scale.
+        std: normalisation on the 0..255 scale.
+        notes: what the user should know about the checkpoint, a line each.
+    """
 
     class_names: tuple[str, ...] | None = None
     palette: tuple[tuple[int, int, int], ...] | None = None
     input_size: tuple[int, int] | None = None
-    """Height and width the model was trained for."""
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
 
 
 def parse_meta(meta: Mapping[str, Any]) -> CheckpointMeta:
-    """The entry `meta` of mmcv, of mmengine, or of our own format.
+    """Reads the entry `meta` of mmcv, mmengine or our own format.
 
-    mmcv writes CLASSES and PALETTE; mmengine classes and palette, one level down in dataset_meta.
-    Both keep the text of their configuration, which holds the normalisation.
+    mmcv writes CLASSES and PALETTE; mmengine writes classes and palette in a nested dataset_meta.
+    Both store the text of their configuration, which contains the normalisation.
     """
     nested = meta.get("dataset_meta")
     data = {**meta, **nested} if isinstance(nested, Mapping) else meta
@@ -46,7 +54,7 @@ def parse_meta(meta: Mapping[str, Any]) -> CheckpointMeta:
     mean, std = _numbers(meta.get("mean"), 3), _numbers(meta.get("std"), 3)
     notes: tuple[str, ...] = ()
     if mean is None and std is None:
-        mean, std, notes = _configured(meta)
+        mean, std, notes = _normalisation_of_config(meta)
     size = _numbers(meta.get("input_size"), 2)
     return CheckpointMeta(
         class_names=class_names,
@@ -59,20 +67,23 @@ def parse_meta(meta: Mapping[str, Any]) -> CheckpointMeta:
 
 
 def _first(data: Mapping[str, Any], *keys: str) -> Any:
+    """The value of the first of the keys that has one; None if none has."""
     return next((data[key] for key in keys if data.get(key) is not None), None)
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
+    """The value as `count` numbers; None if it is anything else."""
     if not isinstance(value, (list, tuple)) or len(value) != count:
         return None
-    plain = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
-    # Also not NaN, and no integer beyond all floating-point numbers.
-    if not plain or not all(-_LARGEST <= v <= _LARGEST for v in value):
+    all_numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
+    # This also excludes NaN, and integers that no float can hold.
+    if not all_numbers or not all(-_MAX_VALUE <= v <= _MAX_VALUE for v in value):
         return None
     return tuple(float(v) for v in value)
 
 
 def _colours(palette: Any) -> tuple[tuple[int, int, int], ...] | None:
+    """The value as RGB colours; None if it is anything else."""
     try:
         colours = [tuple(int(v) for v in colour) for colour in (() if palette is None else palette)]
     except (TypeError, ValueError, OverflowError):
@@ -82,27 +93,27 @@ def _colours(palette: Any) -> tuple[tuple[int, int, int], ...] | None:
     return tuple((c[0], c[1], c[2]) for c in colours)
 
 
-def _configured(
+def _normalisation_of_config(
     meta: Mapping[str, Any],
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None, tuple[str, ...]]:
-    """Mean, deviation and what to know of them, from the text of a configuration."""
+    """Mean, standard deviation and notes, from the text of a configuration."""
     text = _first(meta, "cfg", "config")
     if not isinstance(text, str):
         return None, None, ()
-    found: dict[str, set[tuple[float, ...] | None]] = {"mean": set(), "std": set()}
+    candidates: dict[str, set[tuple[float, ...] | None]] = {"mean": set(), "std": set()}
     for key, value in re.findall(r"['\"]?\b(mean|std)\b['\"]?\s*[=:]\s*(\[[^\[\]]*\])", text):
         try:
-            found[key].add(_numbers(ast.literal_eval(value), 3))
+            candidates[key].add(_numbers(ast.literal_eval(value), 3))
         except (ValueError, SyntaxError):
-            found[key].add(None)
+            candidates[key].add(None)
     notes: list[str] = []
-    values = {key: next(iter(given)) if len(given) == 1 else None for key, given in found.items()}
-    if any(len(given) > 1 for given in found.values()):
-        notes.append("its configuration has several normalisations; the official one is taken")
+    values = {key: next(iter(c)) if len(c) == 1 else None for key, c in candidates.items()}
+    if any(len(c) > 1 for c in candidates.values()):
+        notes.append("its configuration has several normalisations; the official one is used")
         values = {"mean": None, "std": None}
     if re.search(r"['\"]?\b(bgr_to_rgb|to_rgb)\b['\"]?\s*[=:]\s*False", text):
         notes.append(
-            "its configuration says that the model was trained on BGR pictures; they are given "
-            "to it as RGB: exchange the stem's input channels, or train it on RGB"
+            "its configuration says that the model was trained on BGR pictures, but its input is "
+            "RGB here: swap the input channels of the stem, or train it on RGB"
         )
     return values["mean"], values["std"], tuple(notes)

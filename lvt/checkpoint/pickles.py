@@ -1,7 +1,6 @@
-"""Reads what `torch.save` wrote, with `weights_only`, and names what is no checkpoint at all.
+"""Reads files of `torch.save` without running code from them (`weights_only`).
 
-Nothing from a file is executed. Classes that frameworks leave in their checkpoints beside the
-weights are replaced by containers of ours that do nothing.
+Objects that training frameworks save beside the weights are replaced by objects that do nothing.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ import torch
 
 from lvt.errors import UserError
 
-_PLAIN_CLASSES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    argparse.Namespace,  # timm keeps its command line
+_HARMLESS_CLASSES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    argparse.Namespace,  # timm saves its command line
     types.SimpleNamespace,
     np.ndarray,
     np.dtype,
     *(getattr(np.dtypes, name) for name in np.dtypes.__all__ if name.endswith("DType")),
-    # These only build scalars and arrays of numbers from bytes.
+    # These functions only build scalars and arrays of numbers from bytes.
     (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]
     np._core.multiarray.scalar,  # type: ignore[attr-defined]
     (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),  # type: ignore[attr-defined]
@@ -38,7 +37,7 @@ _PLAIN_CLASSES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 
 
 class Ignored:
-    """Stands for an object that is not needed: takes whatever a pickle gives it."""
+    """Replaces an object that is not needed; accepts all arguments and any state."""
 
     def __new__(cls, *_args: Any, **_options: Any) -> Ignored:
         return super().__new__(cls)
@@ -52,7 +51,7 @@ class Ignored:
 
 IGNORED_CLASSES = (
     "mmengine.logging.history_buffer.HistoryBuffer",
-    # Methods of the class above: the pickle looks them up by name. Nothing is looked up here.
+    # The pickle looks up methods of the class above by name. `Ignored` looks up nothing.
     "builtins.getattr",
     "__builtin__.getattr",
     "pathlib.Path",
@@ -70,7 +69,7 @@ IGNORED_CLASSES = (
     "omegaconf.nodes.AnyNode",
     "typing.Any",
 )
-"""Objects of frameworks that stand beside weights: read as `Ignored`."""
+"""Classes and functions of training frameworks that are replaced by `Ignored`."""
 
 IGNORED_MAPPINGS = (
     "mmengine.config.config.ConfigDict",
@@ -82,14 +81,15 @@ IGNORED_MAPPINGS = (
     "lightning.fabric.utilities.data.AttributeDict",
     "pytorch_lightning.utilities.parsing.AttributeDict",
 )
-"""Their dictionaries: read as ordinary ones."""
+"""Dictionary classes of training frameworks that are read as ordinary dictionaries."""
 
 
 def load_pickle(path: Path) -> Any:
-    """The content of a file of `torch.save`.
+    """The content of a file that `torch.save` wrote.
 
     Raises:
-        UserError: it is something else, damaged, or needs a class that is not known to be harmless.
+        UserError: the file has another format, is damaged, or needs a class that is not known to be
+            harmless.
     """
     if kind := _other_kind(path):
         raise UserError(f"{path.name} is {kind}")
@@ -97,14 +97,14 @@ def load_pickle(path: Path) -> Any:
     ignored: list[Any] = [(Ignored, name) for name in IGNORED_CLASSES]
     ignored += [(OrderedDict, name) for name in IGNORED_MAPPINGS]
     try:
-        with torch.serialization.safe_globals([*_PLAIN_CLASSES, *ignored]):
+        with torch.serialization.safe_globals([*_HARMLESS_CLASSES, *ignored]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever a damaged byte stream leads to
+    except Exception as error:  # torch.load raises many kinds of errors for damaged data
         text = str(error)
         blocked = re.search(r"(?:Unsupported global|GLOBAL) ?:?\s*(?:GLOBAL )?(\S+)", text)
         if "Weights only load failed" in text and blocked:
             raise UserError(
-                f"{path.name} wants to run {blocked[1]} while it is read; refused. "
+                f"reading {path.name} would run {blocked[1]}; refused. "
                 "Save only tensors and plain values (torch.save(model.state_dict(), ...))"
             ) from error
         kind = "damaged or cut short" if zipfile.is_zipfile(path) or _head(path, 2) == b"PK" else ""
@@ -114,15 +114,17 @@ def load_pickle(path: Path) -> Any:
 
 
 def reject_zip_bomb(path: Path) -> None:
-    """torch.save packs without compressing; whatever unpacks to more than the file is made to harm.
+    """Refuses a zip file that would unpack to more bytes than it has.
+
+    torch.save does not compress, so that such a file is made to exhaust the memory.
 
     Raises:
-        UserError: this one does.
+        UserError: the file is such a zip file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-    except Exception:  # no zip file, or a damaged one: torch.load says it better
+    except Exception:  # not a zip file, or damaged: the error of torch.load is better
         return
     if unpacked > path.stat().st_size:
         raise UserError(
@@ -150,7 +152,7 @@ _MAGIC = {
 
 
 def _other_kind(path: Path) -> str | None:
-    """What a file is that can be told to be no checkpoint; None where it may be one."""
+    """The format of a file that cannot be a checkpoint; None if it may be one."""
     head = _head(path, 1024)
     if not head:
         return "an empty file"
@@ -171,11 +173,11 @@ def _other_kind(path: Path) -> str | None:
 
 
 def _zip_kind(path: Path) -> str | None:
-    """A zip file that is not torch.save's; that one has `<name>/data.pkl`."""
+    """The format of a zip file without `<name>/data.pkl`, which torch.save writes."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
-    except Exception:  # damaged: torch.load's refusal says so
+    except Exception:  # damaged: torch.load raises an error
         return None
     if any(re.fullmatch(r"(?:[^/]+/)?(?:data|constants)\.pkl", name) for name in names):
         return None
@@ -183,7 +185,7 @@ def _zip_kind(path: Path) -> str | None:
 
 
 def _tar_kind(path: Path) -> str | None:
-    """A tar archive that is not of the very old torch.save."""
+    """The format of a tar file that no early version of torch.save wrote."""
     try:
         with tarfile.open(path) as archive:
             names = archive.getnames()
@@ -193,8 +195,8 @@ def _tar_kind(path: Path) -> str | None:
 
 
 def _archive(kind: str, names: list[str]) -> str:
-    inside = [
-        name for name in names if name.endswith((".pth", ".pt", ".tar", ".ckpt", ".safetensors"))
-    ]
-    which = f"{inside[0]} inside it" if inside else "the checkpoint inside it"
-    return f"a {kind} archive: unpack it and give {which}"
+    """Describes an archive with files of these names, and what to do with it."""
+    suffixes = (".pth", ".pt", ".tar", ".ckpt", ".safetensors")
+    checkpoints = [name for name in names if name.endswith(suffixes)]
+    checkpoint = checkpoints[0] if checkpoints else "the checkpoint"
+    return f"a {kind} archive: unpack it and give {checkpoint} inside it"

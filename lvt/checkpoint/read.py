@@ -1,4 +1,4 @@
-"""A checkpoint file's weights and what it says of itself."""
+"""Reads the weights and the metadata of a checkpoint file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lvt.checkpoint.containers import clean, unwrap
+from lvt.checkpoint.containers import unwrap
 from lvt.checkpoint.meta import CheckpointMeta, parse_meta
+from lvt.checkpoint.normalize import normalize_state_dict
 from lvt.checkpoint.pickles import load_pickle
 from lvt.errors import UserError
 from lvt.models import ModelSpec
@@ -16,11 +17,21 @@ from lvt.support.files import file_sha256
 from lvt.support.validation import parse_json
 
 SAFETENSORS_KEY = "lvt"
+"""Key of the model's description in the header of our safetensors files."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file's weights, ready to load: float32, prefixes stripped, dead keys dropped."""
+    """Weights and metadata of a file.
+
+    Attributes:
+        path: the file.
+        sha256: hash of the file.
+        container: name of the container.
+        state_dict: float32 tensors with the model's own key names.
+        meta: names, colours, input size and normalisation.
+        spec: the model, if the file describes it, as our own format does.
+    """
 
     path: Path
     sha256: str
@@ -28,7 +39,6 @@ class Checkpoint:
     state_dict: dict[str, Tensor]
     meta: CheckpointMeta = field(default_factory=CheckpointMeta)
     spec: ModelSpec | None = None
-    """The model, where the file names it (our own format does)."""
 
 
 def read_checkpoint(path: Path, *, ema: bool = False) -> Checkpoint:
@@ -39,7 +49,7 @@ def read_checkpoint(path: Path, *, ema: bool = False) -> Checkpoint:
         ema: take the exponential moving average of the weights.
 
     Raises:
-        UserError: no such file, not a checkpoint, damaged, or holding anything but plain data.
+        UserError: there is no such file, or it is not a checkpoint, damaged, or needs code to read.
     """
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}" + (" (a folder)" if path.is_dir() else ""))
@@ -47,14 +57,14 @@ def read_checkpoint(path: Path, *, ema: bool = False) -> Checkpoint:
         if ema:
             raise UserError(f"{path.name} holds one set of weights; leave out --ema")
         return _read_safetensors(path)
-    container, given, meta = unwrap(path, load_pickle(path), ema=ema)
-    state, notes = clean(path, given)
+    container, weights, meta = unwrap(path, load_pickle(path), ema=ema)
+    state, notes = normalize_state_dict(path, weights)
     meta = replace(meta, notes=(*meta.notes, *notes))
     return Checkpoint(path, file_sha256(path), container, state, meta)
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By content: a safetensors file begins with the length of its JSON header, then a brace."""
+    """Whether the file begins as safetensors files do: length of the JSON header, then a brace."""
     with path.open("rb") as stream:
         head = stream.read(9)
     return path.suffix == ".safetensors" or (
@@ -69,7 +79,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as archive:
             header = archive.metadata() or {}
             state = {key: archive.get_tensor(key) for key in archive.keys()}  # noqa: SIM118
-    except Exception as error:  # the binding and torch.frombuffer have no common exception
+    except Exception as error:  # safetensors and torch raise unrelated exceptions
         raise UserError(f"{path.name} is damaged or not a safetensors file: {error}") from error
     spec, meta = None, CheckpointMeta()
     if SAFETENSORS_KEY in header:
@@ -79,6 +89,6 @@ def _read_safetensors(path: Path) -> Checkpoint:
             meta = parse_meta(description.get("meta", {}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path.name}: its description is damaged: {error!r}") from error
-    state, notes = clean(path, state)
+    state, notes = normalize_state_dict(path, state)
     meta = replace(meta, notes=(*meta.notes, *notes))
     return Checkpoint(path, file_sha256(path), "safetensors", state, meta, spec)

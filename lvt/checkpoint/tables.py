@@ -1,31 +1,33 @@
-"""The tables of docs/checkpoints.md, from what the code knows; a test compares them."""
+"""Prints the tables of docs/checkpoints.md; a test compares them with the page."""
 
 from __future__ import annotations
 
-from lvt.checkpoint.containers import CONTAINERS, LEFTOVERS
+from lvt.checkpoint.containers import CONTAINERS
+from lvt.checkpoint.normalize import LEFTOVERS
 
 
 def containers_table() -> str:
-    """One row for each container, as Markdown."""
+    """Markdown table with one row for each container."""
     rows = ["| container | written by | weights | averaged weights (`--ema`) | also read |"]
     rows.append("|---|---|---|---|---|")
-    for known in CONTAINERS:
+    for container in CONTAINERS:
         weights, averaged = (
-            ", ".join(f"`{key}`" for key in keys) for keys in (known.weights, known.ema)
+            ", ".join(f"`{key}`" for key in keys) for keys in (container.weights, container.ema)
         )
         rows.append(
-            f"| {known.name} | {known.writer} | {weights} | {averaged or '-'} | "
-            f"{known.extras or '-'} |"
+            f"| {container.name} | {container.writer} | {weights} | {averaged or '-'} | "
+            f"{container.extras or '-'} |"
         )
     return "\n".join(rows)
 
 
 def leftovers_table() -> str:
-    """One row for each kind of entry that is set aside, as Markdown."""
+    """Markdown table with one row for each kind of ignored entries."""
     rows = ["| entries | what they are |", "|---|---|"]
-    for known in LEFTOVERS:
-        pattern = known.pattern.replace("|", "\\|")
-        rows.append(f"| `{pattern}` | {known.what or 'never used; in official checkpoints'} |")
+    for kind in LEFTOVERS:
+        pattern = kind.pattern.replace("|", "\\|")
+        description = kind.description or "never used; in official checkpoints"
+        rows.append(f"| `{pattern}` | {description} |")
     return "\n".join(rows)
 
 

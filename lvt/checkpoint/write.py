@@ -1,4 +1,4 @@
-"""Writes our own container: safetensors with a description of the model."""
+"""Writes checkpoints in our own container: safetensors with a description of the model."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def write_checkpoint(
     *,
     half: bool = False,
 ) -> None:
-    """Writes our own container: safetensors with the model's description in the header.
+    """Writes a safetensors file with the model's description in the header.
 
     Args:
-        path: the file to make; it appears whole or not at all.
+        path: the file to write; it appears complete or not at all.
         model: the reference model.
         spec: its description.
         meta: names, palette and input settings to keep.

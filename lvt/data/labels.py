@@ -1,4 +1,4 @@
-"""Class names and colours."""
+"""Names and colours of classes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _GOLDEN_RATIO = 0.618033988749895
 
 @dataclass(frozen=True)
 class Labels:
-    """One name and one RGB colour for each class index."""
+    """Name and RGB colour of each class, in label order."""
 
     names: tuple[str, ...]
     colours: tuple[Colour, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in manifests."""
+        """Plain data, as manifests contain it."""
         return {"names": list(self.names), "colours": [list(c) for c in self.colours]}
 
     @classmethod
@@ -32,7 +32,7 @@ class Labels:
         """Inverse of `to_dict`.
 
         Raises:
-            UserError: names and colours are missing or of different lengths.
+            UserError: names or colours are missing, or their numbers differ.
         """
         try:
             names = tuple(str(name) for name in data["names"])
@@ -45,7 +45,7 @@ class Labels:
 
 
 def spread_colours(count: int) -> tuple[Colour, ...]:
-    """Colours far apart for neighbouring indices: golden-ratio steps around the hue circle."""
+    """Different colours for neighbouring indices: steps of the golden ratio on the hue circle."""
     colours = []
     for index in range(count):
         hue = (index * _GOLDEN_RATIO) % 1
@@ -62,12 +62,12 @@ def _imagenet_column(column: int) -> tuple[str, ...]:
 
 
 def imagenet_wordnet_ids() -> tuple[str, ...]:
-    """WordNet ids of the 1000 ImageNet classes in label order."""
+    """WordNet ids of the 1000 ImageNet classes, in label order."""
     return _imagenet_column(0)
 
 
 def imagenet_names() -> tuple[str, ...]:
-    """The 1000 ImageNet classes in label order, by their first WordNet lemma."""
+    """Names of the 1000 ImageNet classes, in label order: the first WordNet lemma."""
     return _imagenet_column(1)
 
 
@@ -78,10 +78,16 @@ def make_labels(
     *,
     imagenet: bool = False,
 ) -> Labels:
-    """Labels for `count` classes from what a checkpoint says; numbered where it says nothing.
+    """Labels of `count` classes.
+
+    Args:
+        count: number of classes that the model predicts.
+        names: names from the checkpoint; None for numbered names.
+        palette: colours from the checkpoint; None, or another number, for `spread_colours`.
+        imagenet: use the names of ImageNet if there are no others and 1000 classes.
 
     Raises:
-        UserError: the checkpoint names another number of classes than it predicts.
+        UserError: the number of names is not `count`.
     """
     if names is not None and len(names) != count:
         raise UserError(
@@ -97,13 +103,14 @@ def make_labels(
 
 
 def read_names(path: Path, count: int) -> tuple[tuple[str, ...], tuple[Colour, ...] | None]:
-    """Names of `count` classes, and colours where the file has them.
+    """Names of `count` classes from a file, and their colours if the file contains them.
 
-    One name a line; or JSON: a list of names, a list of objects with `name` and maybe `color`, or
-    an object with `names` and maybe `colours` (or `colors`, `palette`).
+    The file has one name in each line; or it is JSON: a list of names, a list of objects with
+    `name` and optional `color`, or an object with `names` and optional `colours` (or `colors`,
+    `palette`).
 
     Raises:
-        UserError: no such file, not understood, or another number of names.
+        UserError: there is no such file, it has another format, or another number of names.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -119,7 +126,7 @@ def read_names(path: Path, count: int) -> tuple[tuple[str, ...], tuple[Colour, .
     if len(names) != count:
         raise UserError(f"--names {path}: {len(names)} names, and the model has {count} classes")
     if not all(is_text(name) and str(name).strip() for name in names):
-        raise UserError(f"--names {path}: a name is empty or no text")
+        raise UserError(f"--names {path}: a name is empty or not text")
     palette = None
     if colours is not None:
         try:
@@ -137,6 +144,7 @@ def _colour(value: Any) -> Colour:
 
 
 def _names_of_json(path: Path, text: str) -> tuple[list[object], list[object] | None]:
+    """Unchecked names and colours; None for no colours."""
     try:
         data = parse_json(text)
     except ValueError as error:
@@ -148,8 +156,8 @@ def _names_of_json(path: Path, text: str) -> tuple[list[object], list[object] | 
             return names, colours
     if isinstance(data, list) and data and all(isinstance(entry, dict) for entry in data):
         names = [entry.get("name") for entry in data]
-        found = [entry.get("color", entry.get("colour")) for entry in data]
-        return names, None if all(colour is None for colour in found) else found
+        colours = [entry.get("color", entry.get("colour")) for entry in data]
+        return names, None if all(colour is None for colour in colours) else colours
     if isinstance(data, list):
         return data, None
     raise UserError(

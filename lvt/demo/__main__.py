@@ -1,4 +1,4 @@
-"""`python -m lvt.demo SEED -o scene.png`: one generated scene as a picture file."""
+"""`python -m lvt.demo SEED -o scene.png` writes a generated scene to a picture file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Annotated
 import typer
 
 from lvt.errors import UserError
-from lvt.support.console import command, parse_size
+from lvt.support.command import command
+from lvt.support.options import parse_size
 
 
 def scene(
-    seed: Annotated[int, typer.Argument(min=0, help="0-9999 were never trained on.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")],
-    size: Annotated[str, typer.Option(metavar="HxW", help="At least 128x160.")] = "512x640",
+    seed: Annotated[int, typer.Argument(min=0, help="Seed of the scene; 0 to 9999 are held out.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture file to write.")],
+    size: Annotated[
+        str, typer.Option(metavar="HxW", help="Size of the picture, at least 128x160.")
+    ] = "512x640",
 ) -> None:
-    """Draw one scene of the demonstration."""
+    """Generate one scene of the demo."""
     with command(verbose=False):
         from PIL import Image
 

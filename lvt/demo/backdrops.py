@@ -1,8 +1,4 @@
-"""The stuff of a scene but houses: sky, hills, woods and ground, painted far to near.
-
-It exists to turn a light and a camera into a background. It refuses to know which things will
-stand in front of it.
-"""
+"""Paints the stuff of a scene, except houses: sky, mountains, woods and ground, far to near."""
 
 from collections.abc import Sequence
 
@@ -26,12 +22,12 @@ PAVEMENT: tuple[RGB, ...] = ((206, 192, 176), (190, 184, 182), (214, 198, 168), 
 SAND: tuple[RGB, ...] = ((238, 214, 164), (230, 204, 150), (244, 224, 184))
 ROCK: tuple[RGB, ...] = ((98, 116, 172), (126, 110, 160), (84, 126, 150), (166, 124, 104))
 
-# The sky is smooth, so it is computed this many times smaller than the canvas.
 _SKY_STEP = 4
+"""The sky is smooth, so it is computed on a grid this many times smaller than the canvas."""
 
 
 def stuff_label(name: str) -> int:
-    """The canvas label of a stuff class (0 means "nothing drawn")."""
+    """The canvas label of a stuff class; 0 is a pixel without a class."""
     return STUFF_CLASSES.index(name) + 1
 
 
@@ -39,7 +35,7 @@ def open_canvas(
     rng: np.random.Generator, size: tuple[int, int], horizon: tuple[float, float],
     height: tuple[float, float],
 ) -> Canvas:  # fmt: skip
-    """A canvas of `size` with sky; the camera's horizon (share of rows) and height (m) vary."""
+    """A canvas with sky; horizon (share of rows) and camera height (m) are drawn from ranges."""
     rows, columns = size
     view = View(
         width=columns,
@@ -55,7 +51,7 @@ def open_canvas(
 
 
 def paint_sky(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Fill the whole canvas with sky: gradient, sun or moon, clouds."""
+    """Fills the whole canvas with sky: gradient, sun or moon, clouds."""
     view, light = canvas.view, canvas.light
     width, height = view.width // _SKY_STEP, view.height_px // _SKY_STEP
     rows = np.linspace(0.0, 1.0, height) * view.height_px / max(view.horizon, 1.0)
@@ -95,12 +91,12 @@ def _stars(canvas: Canvas, rng: np.random.Generator) -> None:
 def _clouds(
     rng: np.random.Generator, width: int, height: int, horizon: float, amount: float
 ) -> np.ndarray:
-    """Cloud cover (height, width) float32 in 0..1: flat-bottomed heaps of discs, softened."""
+    """Cloud cover (height, width) float32, 0..1: blurred groups of discs with flat bottoms."""
     mask = Image.new("L", (width, height))
     draw = ImageDraw.Draw(mask)
     for _ in range(round(8 * amount)):
         y = float(rng.uniform(0.08, 0.75)) * horizon
-        # Clouds nearer the horizon are farther away.
+        # Clouds near the horizon are farther away, so they are smaller.
         size = height * (0.16 - 0.12 * y / horizon) * float(rng.uniform(0.7, 1.3))
         x = float(rng.uniform(-0.1, 1.1)) * width
         for dx, r in zip(rng.uniform(-1.5, 1.5, 7), rng.uniform(0.3, 0.62, 7), strict=True):
@@ -119,7 +115,7 @@ def _clouds(
 def ridge(
     rng: np.random.Generator, width: float, base: float, height: float, peaks: int, rough: float
 ) -> list[Point]:
-    """A skyline of points from left to right, `height` px at most above `base`."""
+    """Points of a ridge line from left to right, at most `height` px above `base`."""
     x = np.linspace(-0.05, 1.05, 61)
     y = np.zeros_like(x)
     for octave in range(3):
@@ -131,7 +127,7 @@ def ridge(
 
 
 def paint_mountains(canvas: Canvas, rng: np.random.Generator, height: float) -> None:
-    """Two or three ranges behind each other, the far one pale and perhaps snowy."""
+    """Paints two or three mountain ranges; the farthest is pale and sometimes has snow."""
     view, light = canvas.view, canvas.light
     canvas.label = stuff_label("mountain")
     canvas.haze = 0.0
@@ -153,7 +149,7 @@ def _slopes(
     canvas: Canvas, rng: np.random.Generator, line: Sequence[Point], tall: float, colour: RGB,
     snow: bool,
 ) -> None:  # fmt: skip
-    """Shade the side of every peak that looks away from the sun; cap high peaks with snow."""
+    """Darkens the side of every peak that faces away from the sun; adds snow to high peaks."""
     horizon, side = canvas.view.horizon, canvas.light.side
     dark = shade(colour, 0.8)
     ys = [y for _, y in line]
@@ -173,7 +169,7 @@ def _slopes(
         if snow and rise > 0.62 * tall:
             drop = 0.26 * rise
             cap = [p for p in line[max(0, i - 9) : i + 10] if p[1] < y + drop]
-            # A hem of uneven teeth that never rises above the ridge itself.
+            # The lower edge is uneven, and never above the ridge.
             depths = rng.uniform(0.7, 1.35, len(cap))
             hem = [(px, max(py, y + drop * float(d)))
                    for (px, py), d in zip(cap, depths, strict=True)]  # fmt: skip
@@ -183,7 +179,7 @@ def _slopes(
 def paint_foliage(
     canvas: Canvas, rng: np.random.Generator, base: float, height: float, depth: float
 ) -> None:
-    """A mass of bushes or woods whose foot is canvas row `base`."""
+    """Paints bushes or woods whose lower edge is canvas row `base`."""
     canvas.label = stuff_label("foliage")
     canvas.set_depth(depth)
     leaf = pick(rng, HEDGES)
@@ -192,7 +188,7 @@ def paint_foliage(
     canvas.polygon([(0, middle), (width, middle), (width, base), (0, base)],
                    shade(leaf, 0.78))  # fmt: skip
     step = 0.62 * height
-    # Back row dark, front row light and lower: reads as depth.
+    # A dark back row and a lighter, lower front row look like depth.
     for factor, rise, size in ((0.78, 0.62, 0.4), (0.95, 0.44, 0.36), (1.1, 0.26, 0.26)):
         for i in range(int(width / step) + 2):
             dx, dy, dr = (float(v) for v in rng.uniform(-0.2, 0.2, 3))
@@ -204,7 +200,7 @@ def paint_foliage(
 
 
 def paint_plain(canvas: Canvas, name: str, colour: RGB) -> None:
-    """Ground of one stuff class from the horizon to the lower edge."""
+    """Paints ground of one stuff class from the horizon to the lower edge."""
     view = canvas.view
     canvas.label = stuff_label(name)
     canvas.haze = 0.0
@@ -215,7 +211,7 @@ def paint_plain(canvas: Canvas, name: str, colour: RGB) -> None:
 
 
 def paint_band(canvas: Canvas, name: str, colour: RGB, near: float, far: float) -> None:
-    """Ground of one stuff class between two depths (m), across the picture."""
+    """Paints ground of one stuff class between two depths (m), across the picture."""
     view = canvas.view
     canvas.label = stuff_label(name)
     canvas.haze = 0.0
@@ -226,7 +222,7 @@ def paint_band(canvas: Canvas, name: str, colour: RGB, near: float, far: float) 
 
 
 def paint_shape(canvas: Canvas, name: str, colour: RGB, ground: Sequence[Point]) -> None:
-    """Ground of one stuff class inside an outline given as (x, z) in metres."""
+    """Paints ground of one stuff class inside an outline of points (x, z) in metres."""
     canvas.label = stuff_label(name)
     canvas.haze = 0.0
     view = canvas.view
@@ -234,7 +230,7 @@ def paint_shape(canvas: Canvas, name: str, colour: RGB, ground: Sequence[Point])
 
 
 def mark(canvas: Canvas, ground: Sequence[Point], colour: RGB, alpha: float) -> None:
-    """Paint on the ground: lines and slabs that belong to the stuff beneath them."""
+    """Paints marks on the ground, such as lines, that keep the label of the ground."""
     view = canvas.view
     tinted = canvas.light.on(colour)
     canvas.veil_polygon(

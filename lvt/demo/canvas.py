@@ -1,7 +1,7 @@
-"""A supersampled picture and its label map, always drawn by the same stroke.
+"""A supersampled picture and its label map, drawn together.
 
-It exists so that picture and ground truth cannot disagree: every opaque primitive goes to both
-images with the same coordinates. It refuses to know what is being drawn.
+Every opaque primitive is drawn into both images with the same coordinates, so that the ground truth
+always agrees with the picture.
 """
 
 import math
@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from lvt.demo.palette import RGB, Light, mix
 
 SUPERSAMPLE = 2
+"""Canvas pixels for each pixel of the final picture, per side."""
 
 Point = tuple[float, float]
 Points = Sequence[Point]
@@ -22,7 +23,7 @@ Points = Sequence[Point]
 
 @dataclass(frozen=True)
 class Spot:
-    """Where something stands on the canvas: ground contact (canvas px), px per metre, depth (m)."""
+    """A position on the canvas: ground contact (canvas px), scale (px per metre), depth (m)."""
 
     x: float
     y: float
@@ -51,23 +52,23 @@ class View:
         return Spot(px, py, self.focal / z, z)
 
     def depth_at(self, row: float) -> float:
-        """Depth of the ground seen at canvas row `row` (below the horizon)."""
+        """Depth (m) of the ground at canvas row `row`, below the horizon."""
         return self.focal * self.height / max(row - self.horizon, 1.0)
 
     @property
     def nearest(self) -> float:
-        """Depth of the ground at the lower edge of the picture."""
+        """Depth (m) of the ground at the lower edge of the picture."""
         return self.depth_at(self.height_px)
 
     @property
     def unit(self) -> float:
-        """Canvas pixels for one pixel of the 256 x 320 reference picture."""
+        """Canvas pixels for each pixel of the 256 x 320 reference picture."""
         return SUPERSAMPLE * math.sqrt(self.width * self.height_px / (4 * 256 * 320))
 
 
 @dataclass(frozen=True)
 class Glow:
-    """Light in the air around a lamp, added after drawing; canvas pixels."""
+    """Glow around a lamp, added after drawing; canvas pixels."""
 
     x: float
     y: float
@@ -77,7 +78,7 @@ class Glow:
 
 @lru_cache(maxsize=256)
 def rounded(points: tuple[Point, ...], rounds: int = 2) -> tuple[Point, ...]:
-    """The closed outline `points` with its corners cut `rounds` times (Chaikin)."""
+    """The closed outline `points` after `rounds` rounds of corner cutting (Chaikin)."""
     p = np.array(points)
     for _ in range(rounds):
         following = np.roll(p, -1, axis=0)
@@ -86,9 +87,16 @@ def rounded(points: tuple[Point, ...], rounds: int = 2) -> tuple[Point, ...]:
 
 
 class Canvas:
-    """The picture (`rgb`) and the labels (`labels`, mode L), both SUPERSAMPLE times too large.
+    """A picture and its labels, both SUPERSAMPLE times as large as the final picture.
 
-    `label` is what opaque strokes write; `haze` is the share of haze mixed into colours.
+    Attributes:
+        view: the camera.
+        light: the light of the scene.
+        rgb: the picture.
+        labels: the label of each pixel (mode L).
+        glows: glows of the lamps drawn so far.
+        label: the label that opaque primitives write.
+        haze: share of haze in the colours of opaque primitives.
     """
 
     def __init__(self, view: View, light: Light) -> None:
@@ -116,15 +124,15 @@ class Canvas:
         return twin
 
     def set_depth(self, depth: float, limit: float = 0.6) -> None:
-        """Haze for things `depth` metres away, never more than `limit`."""
+        """Sets the haze for things at a depth (m), at most `limit`."""
         self.haze = min(limit, 1.0 - float(np.exp(-self.light.fog * depth)))
 
     def tone(self, colour: RGB, lit: float = 0.0) -> RGB:
-        """`colour` in this scene's light and haze; `lit` (0 to 1) shines by itself."""
-        seen = self.light.on(colour)
+        """`colour` in the scene's light and haze; `lit` (0 to 1) is the share of own light."""
+        toned = self.light.on(colour)
         if lit:
-            seen = mix(seen, colour, lit)
-        return mix(seen, self.light.haze, self.haze) if self.haze else seen
+            toned = mix(toned, colour, lit)
+        return mix(toned, self.light.haze, self.haze) if self.haze else toned
 
     def polygon(self, points: Points, colour: RGB, lit: float = 0.0) -> None:
         self._solid.polygon(points, fill=self.tone(colour, lit))
@@ -141,24 +149,24 @@ class Canvas:
         self._mark.line(points, fill=self.label, width=thick, joint="curve")
 
     def veil_polygon(self, points: Points, colour: RGB, alpha: float) -> None:
-        """A translucent polygon: changes the picture, never the labels."""
+        """Draws a translucent polygon into the picture only."""
         self._veil.polygon(points, fill=(*colour, int(255 * alpha)))
 
     def veil_oval(
         self, x: float, y: float, rx: float, ry: float, colour: RGB, alpha: float
     ) -> None:
-        """A translucent ellipse: changes the picture, never the labels."""
+        """Draws a translucent ellipse into the picture only."""
         self._veil.ellipse((x - rx, y - ry, x + rx, y + ry), fill=(*colour, int(255 * alpha)))
 
 
 class Pen:
-    """Draws one thing in its own metres: origin at ground contact, x to the front, y up."""
+    """Draws one thing in its coordinates (m): origin at ground contact, x to the front, y up."""
 
     def __init__(self, canvas: Canvas, spot: Spot, facing: int) -> None:
         self.canvas = canvas
         self.spot = spot
         self.facing = facing
-        # The sunny side in the thing's own frame.
+        # The sunny side in the coordinates of the thing.
         self.sunny = canvas.light.side * facing
 
     def place(self, points: Points) -> list[Point]:
@@ -169,7 +177,7 @@ class Pen:
         self.canvas.polygon(self.place(points), colour, lit)
 
     def blob(self, points: tuple[Point, ...], colour: RGB, rounds: int = 2) -> None:
-        """A polygon with rounded corners."""
+        """Draws a polygon with rounded corners."""
         self.canvas.polygon(self.place(rounded(points, rounds)), colour)
 
     def box(
@@ -185,13 +193,13 @@ class Pen:
         self.canvas.line(self.place(points), width * self.spot.scale, colour)
 
     def limb(self, points: Points, width: float, colour: RGB) -> None:
-        """A line with round ends."""
+        """Draws a line with round ends."""
         self.line(points, width, colour)
         for x, y in (points[0], points[-1]):
             self.oval(x, y, width / 2, width / 2, colour)
 
     def shadow(self, half_width: float, height: float) -> None:
-        """A soft contact shadow, and one cast away from the sun by something `height` tall."""
+        """Draws a contact shadow, and the cast shadow of a thing with a height (m)."""
         s, sun = self.spot, self.canvas.light.sun
         ink = (24, 26, 52)
         flat = 0.16 + 0.05 * half_width
@@ -206,7 +214,7 @@ class Pen:
             self.canvas.veil_oval(x, s.y, width, flat * s.scale, ink, 0.2 * sun)
 
     def glow(self, x: float, y: float, radius: float, colour: RGB) -> None:
-        """Let a lamp at (x, y) shine as far as the scene is dark."""
+        """Adds a glow around a lamp at (x, y), in proportion to the darkness of the scene."""
         lamps = self.canvas.light.lamps
         if lamps > 0.3:
             ((cx, cy),) = self.place(((x, y),))

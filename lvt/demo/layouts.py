@@ -1,7 +1,6 @@
-"""Six kinds of place: each paints its background and says where things may stand.
+"""The six layouts of scenes: each paints a background and defines the zones of its things.
 
-It exists to give the pictures variety with sensible company: boats on water, cars on roads.
-It refuses to know how anything is drawn and how labels become segments.
+Zones put things into a plausible context: boats on water, cars on roads.
 """
 
 from collections.abc import Callable
@@ -31,7 +30,7 @@ _WHITE: RGB = (240, 238, 228)
 
 
 def _kerb(canvas: Canvas, x0: float, x1: float) -> None:
-    """A pale kerb stone line along a street."""
+    """Paints a pale line of kerb stones along a street."""
     far, near = 120.0, 0.5 * canvas.view.nearest
     mark(canvas, [(x0, near), (x1, near), (x1, far), (x0, far)], (236, 230, 220), 0.6)
 
@@ -50,7 +49,7 @@ def avenue(rng: np.random.Generator, size: tuple[int, int]) -> Backdrop:
     paint_plain(canvas, "pavement", pick(rng, PAVEMENT))
     lawn = rng.random() < 0.4
     for side in (-1, 1):
-        # A garden side instead of houses now and then.
+        # Some streets have a garden side in place of houses.
         if side == canvas.light.side and lawn:
             paint_shape(canvas, "grass", pick(rng, GRASS),
                         [(side * (half + walk), 0.0), (side * 90, 0.0), (side * 900, 400.0),
@@ -135,7 +134,7 @@ def crossing(rng: np.random.Generator, size: tuple[int, int]) -> Backdrop:
 
 
 def _ellipse(x: float, z: float, rx: float, rz: float, wobble: float) -> list[Point]:
-    """A rounded outline on the ground, (x, z) in metres."""
+    """A wobbly ellipse on the ground as points (x, z) in metres."""
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     radius = 1 + wobble * np.sin(2 * angles + 1) + 0.5 * wobble * np.cos(3 * angles)
     return [(x + rx * float(r * np.cos(a)), z + rz * float(r * np.sin(a)))
@@ -245,7 +244,7 @@ def country(rng: np.random.Generator, size: tuple[int, int]) -> Backdrop:
     depths = np.geomspace(0.5 * near, near * 40, 70)
 
     def middle(z: np.ndarray | float) -> np.ndarray:
-        # Winding in the logarithm of depth keeps the bends wide in the picture.
+        # The course winds in the logarithm of depth, so that bends look wide at any distance.
         return np.asarray(0.3 * sway * z * np.sin(1.7 * np.log(np.asarray(z) / near)))
 
     def strip(left: float, right: float) -> list[Point]:

@@ -1,8 +1,4 @@
-"""What the demo pictures may contain and in which light they may be seen.
-
-It exists so that the class list, the label colours and the colour of the light have one home.
-It refuses to know about geometry, drawing and file formats.
-"""
+"""Classes of the demo, their colours, colour arithmetic, and the kinds of light."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +60,7 @@ PALETTE: tuple[RGB, ...] = (
 
 
 def mix(a: RGB, b: RGB, share: float) -> RGB:
-    """`a` with `share` (0 to 1) of `b` in it."""
+    """A mixture of two colours with `share` (0 to 1) of `b`."""
     keep = 1.0 - share
     return (
         int(a[0] * keep + b[0] * share),
@@ -74,7 +70,7 @@ def mix(a: RGB, b: RGB, share: float) -> RGB:
 
 
 def shade(colour: RGB, factor: float) -> RGB:
-    """`colour` made darker (`factor` < 1) or lighter (> 1), kept within 0..255."""
+    """`colour` darker (`factor` < 1) or lighter (> 1), at most 255 a channel."""
     return (
         min(255, int(colour[0] * factor)),
         min(255, int(colour[1] * factor)),
@@ -83,7 +79,7 @@ def shade(colour: RGB, factor: float) -> RGB:
 
 
 def pick(rng: np.random.Generator, colours: Sequence[RGB], jitter: int = 10) -> RGB:
-    """One of `colours`, each channel moved by up to `jitter`."""
+    """A random one of `colours`, each channel changed by at most `jitter`."""
     base = colours[int(rng.integers(len(colours)))]
     r, g, b = (int(v) for v in rng.integers(-jitter, jitter + 1, 3))
     return (
@@ -95,10 +91,18 @@ def pick(rng: np.random.Generator, colours: Sequence[RGB], jitter: int = 10) -> 
 
 @dataclass(frozen=True)
 class Light:
-    """The light of a scene: sky colours from zenith to horizon, and what it does to surfaces.
+    """The light of a scene.
 
-    `fog` is extinction per metre, `sun` the strength of cast shadows, `lamps` how brightly
-    lamps and windows are lit (0 by day), `side` where the sun stands (-1 left, 1 right).
+    Attributes:
+        sky: colours of the sky at the zenith, between, and at the horizon.
+        tint: factors of the colour channels of surfaces.
+        haze: colour of haze.
+        cloud: colour of clouds.
+        fog: extinction per metre.
+        sun: strength of cast shadows, 0..1.
+        lamps: brightness of lamps and windows, 0 by day to 1 at night.
+        clouds: amount of clouds, 0..1.
+        side: side of the sun: -1 left, 1 right.
     """
 
     sky: tuple[RGB, RGB, RGB]
@@ -112,7 +116,7 @@ class Light:
     side: int = 1
 
     def on(self, colour: RGB) -> RGB:
-        """What a surface of `colour` looks like in this light."""
+        """The colour of a surface of `colour` in this light."""
         r, g, b = self.tint
         return (
             min(255, int(colour[0] * r)),
@@ -150,7 +154,7 @@ _LIGHT_ODDS = (0.38, 0.2, 0.12, 0.1, 0.12, 0.08)
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """A kind of light, slightly varied, with the sun on a random side."""
+    """A random kind of light with small variations, and the sun on a random side."""
     base = _LIGHTS[int(rng.choice(len(_LIGHTS), p=_LIGHT_ODDS))]
     warm = float(rng.normal(0.0, 0.025))
     level = float(rng.uniform(0.94, 1.04))

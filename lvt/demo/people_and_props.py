@@ -1,7 +1,4 @@
-"""How living things and street furniture look: people, animals, trees, lamps, benches.
-
-It exists to keep each drawing a few strokes in metres. It refuses to know where things stand.
-"""
+"""Draws people, animals, trees and street furniture, in metres."""
 
 import numpy as np
 
@@ -169,7 +166,7 @@ def _broadleaf(pen: Pen, rng: np.random.Generator, slim: bool) -> None:
     crown = [(0.55 * width * np.cos(a), middle + 0.6 * half * np.sin(a)) for a in angles]
     crown.append((0.0, middle))
     radii = rng.uniform(0.4, 0.56, len(crown))
-    # Three tones, each set of blobs moved towards the sun and drawn smaller, read as volume.
+    # Three tones, each smaller and closer to the sun than the one before, look like volume.
     for factor, move, shrink in ((0.78, 0.0, 1.0), (1.0, 0.12, 0.84), (1.16, 0.26, 0.52)):
         colour = shade(leaf, factor)
         for (x, y), radius in zip(crown, radii, strict=True):

@@ -1,8 +1,4 @@
-"""Where things may stand: zones of a background and how a place in them is drawn.
-
-It exists so that the layouts can say "on the left lane" in one line. It refuses to know what the
-background shows and how things look.
-"""
+"""Zones of a background where things may be placed, and random positions in them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +10,16 @@ from lvt.demo.canvas import Canvas, Spot, View
 
 @dataclass(frozen=True)
 class Zone:
-    """`low` to `high` things of a class at places drawn by `where`, `size` times life size."""
+    """A zone for things of one class.
+
+    Attributes:
+        category: name of the class.
+        low: smallest number of things.
+        high: largest number of things.
+        where: draws a random position.
+        pose: variant of the drawing; "" for the default.
+        size: factor of the natural size.
+    """
 
     category: str
     low: int
@@ -26,7 +31,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A finished background and the zones where things may be put."""
+    """A painted background, and the zones where things may be placed."""
 
     canvas: Canvas
     zones: tuple[Zone, ...]
@@ -35,7 +40,7 @@ class Backdrop:
 def across(
     view: View, near: float, far: float, span: tuple[float, float] = (0.04, 0.96)
 ) -> Callable[[np.random.Generator], Spot]:
-    """Anywhere across the picture between two depths; rows are drawn uniformly, not depths."""
+    """Positions across the picture between two depths (m), uniform in rows."""
 
     def where(rng: np.random.Generator) -> Spot:
         top, bottom = view.point(0, far)[1], view.point(0, near)[1]
@@ -49,7 +54,7 @@ def across(
 def lane(
     view: View, x: tuple[float, float], near: float, far: float
 ) -> Callable[[np.random.Generator], Spot]:
-    """A strip `x` m beside the middle of a street that runs away from the camera."""
+    """Positions along a street to the horizon, from `x[0]` to `x[1]` m beside its middle."""
 
     def where(rng: np.random.Generator) -> Spot:
         top, bottom = view.point(0, far)[1], view.point(0, near)[1]
@@ -63,7 +68,13 @@ def lane(
 def aloft(
     view: View, rows: tuple[float, float], metre: tuple[float, float]
 ) -> Callable[[np.random.Generator], Spot]:
-    """In the sky, between two shares of the horizon's height; `metre` in reference pixels."""
+    """Positions in the sky.
+
+    Args:
+        view: the camera.
+        rows: range of rows, as shares of the row of the horizon.
+        metre: range of the size of a metre, in pixels of the reference picture.
+    """
 
     def where(rng: np.random.Generator) -> Spot:
         x, y = float(rng.uniform(0.08, 0.92)), float(rng.uniform(*rows))

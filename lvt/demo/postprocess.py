@@ -1,7 +1,6 @@
-"""From the supersampled canvas to the final picture: downsampling, texture, haze and glow.
+"""Computes the final picture from the supersampled canvas: texture, haze, reflections, glow.
 
-It exists so that everything computed per pixel happens once, vectorised, at the final size.
-It changes colours only: labels are final when it starts.
+These effects work on pixels at the final size. They change only colours, not labels.
 """
 
 from functools import lru_cache
@@ -14,16 +13,16 @@ from lvt.demo.canvas import SUPERSAMPLE, Canvas
 
 _TILE = 256
 _GROUND = ("road", "pavement", "grass", "water", "sand")
-# Strength of the texture, in grey levels at full daylight.
 _GRAIN = {
     "sky": 0.8, "building": 3.5, "road": 6.0, "pavement": 6.0, "grass": 13.0, "water": 6.0,
     "mountain": 4.0, "foliage": 13.0, "sand": 8.0,
 }  # fmt: skip
+"""Strength of the texture of each stuff class, in grey levels at full daylight."""
 _THING_GRAIN = 3.0
 
 
 def majority(labels: Image.Image) -> np.ndarray:
-    """Labels of 2 x 2 samples (L) to one label each (uint8): the commonest, ties to the first."""
+    """The most frequent label of each 2 x 2 samples (uint8); of equal ones, the first."""
     full = np.asarray(labels)
     a, b, c, d = full[::2, ::2], full[::2, 1::2], full[1::2, ::2], full[1::2, 1::2]
     first = (a == b) | (a == c) | (a == d)
@@ -34,7 +33,7 @@ def majority(labels: Image.Image) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _noise() -> np.ndarray:
-    """Periodic noise (256, 256) float32 of zero mean and unit variance, several octaves."""
+    """Periodic noise (256, 256) float32 with zero mean and unit variance."""
     rng = np.random.default_rng(20)
     frequency = np.hypot(np.fft.fftfreq(_TILE)[:, None], np.fft.fftfreq(_TILE)[None, :])
     frequency[0, 0] = 1.0
@@ -46,15 +45,15 @@ def _noise() -> np.ndarray:
 
 
 def _sample(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """The noise tile at integer-truncated coordinates that wrap around."""
+    """The noise at coordinates that are truncated to integers and wrap around."""
     row = v.astype(np.int32) & (_TILE - 1)
     column = u.astype(np.int32) & (_TILE - 1)
-    found: np.ndarray = _noise().ravel()[row * _TILE + column]
-    return found
+    values: np.ndarray = _noise().ravel()[row * _TILE + column]
+    return values
 
 
 def _texture(canvas: Canvas, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Grey-level changes (H, W) float32: perspective on the ground, flat elsewhere."""
+    """Texture (H, W) float32 in grey levels, in perspective on the ground."""
     height, width = labels.shape
     view = canvas.view
     grain = np.full(256, _THING_GRAIN, dtype=np.float32)
@@ -68,7 +67,7 @@ def _texture(canvas: Canvas, labels: np.ndarray, rng: np.random.Generator) -> np
     metre = ((y[top:] + 0.5) - view.horizon / SUPERSAMPLE) / view.height
     across = (x - view.centre / SUPERSAMPLE)[None, :] / metre[:, None] + 512.0
     depth = (view.focal / SUPERSAMPLE / metre)[:, None] + shift[2]
-    # About one texel per pixel on the nearest ground, so that texels never show as squares.
+    # About one texel per pixel on the nearest ground, so that texels are not visible as squares.
     rate = 0.9 * float(metre[-1])
     fine = _sample(across * rate + shift[3], depth * rate * 0.6)
     near = np.clip(metre / (0.5 * metre[-1]), 0.15, 1.0)[:, None]
@@ -82,7 +81,7 @@ def _texture(canvas: Canvas, labels: np.ndarray, rng: np.random.Generator) -> np
 
 
 def _reflect(picture: np.ndarray, labels: np.ndarray, surface: np.ndarray) -> None:
-    """Mirror what stands behind the water in it, in place; `surface` is its first row by column."""
+    """Adds reflections in water, in place; `surface` is the first row of water in each column."""
     rows, columns = np.nonzero(labels == stuff_label("water"))
     if not rows.size:
         return
@@ -97,7 +96,7 @@ def _reflect(picture: np.ndarray, labels: np.ndarray, surface: np.ndarray) -> No
 
 
 def _haze(picture: np.ndarray, labels: np.ndarray, canvas: Canvas) -> None:
-    """Let the ground fade towards the horizon, in place."""
+    """Adds haze to the ground towards the horizon, in place."""
     view, light = canvas.view, canvas.light
     top = int(view.horizon) // SUPERSAMPLE
     y = (np.arange(top, labels.shape[0], dtype=np.float32) + 0.5) * SUPERSAMPLE
@@ -110,7 +109,7 @@ def _haze(picture: np.ndarray, labels: np.ndarray, canvas: Canvas) -> None:
 
 
 def _glow(picture: np.ndarray, canvas: Canvas) -> None:
-    """Add the light around lamps, in place."""
+    """Adds the glow around lamps, in place."""
     if not canvas.glows:
         return
     height, width = picture.shape[:2]
@@ -136,7 +135,14 @@ def _vignette(height: int, width: int) -> np.ndarray:
 def finish(
     canvas: Canvas, labels: np.ndarray, ground: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """The final picture (H, W, 3) uint8; `labels` and `ground` (H, W): with and without things."""
+    """The final picture (H, W, 3) uint8.
+
+    Args:
+        canvas: the drawn scene.
+        labels: labels (H, W) of the scene.
+        ground: labels (H, W) of the background, without things.
+        rng: random numbers for the texture.
+    """
     picture = np.asarray(canvas.rgb.reduce(SUPERSAMPLE), dtype=np.float32)
     picture = picture.copy()
     water = ground == stuff_label("water")

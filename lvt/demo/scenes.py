@@ -1,7 +1,6 @@
-"""Street and landscape pictures with exact panoptic ground truth, drawn from an integer seed.
+"""Generates street and landscape scenes with exact panoptic ground truth from integer seeds.
 
-It exists so that a small panoptic network can be trained and measured, and a README illustrated,
-without a data set to download. It refuses to know about networks, training and metrics.
+With them, the demo model can be trained and evaluated without a download of a data set.
 """
 
 import json
@@ -32,15 +31,17 @@ __all__ = [
 ]
 
 MIN_SIZE = (128, 160)
-_FEWEST, _MOST = 3, 12
-# At 256 x 320; both scale with the picture.
-_LEAST_AREA = 64
-_LEAST_EXTENT = 15.0
-# Canvas labels: stuff from 1, the i-th thing at _FIRST_THING + i.
+"""Smallest height and width of a scene."""
+_MIN_THINGS, _MAX_THINGS = 3, 12
+_MIN_AREA = 64
+"""Smallest visible area of a thing, in pixels at 256 x 320; it scales with the picture."""
+_MIN_EXTENT = 15.0
+"""Smallest width or height of a thing, in pixels at 256 x 320; it scales with the picture."""
 _FIRST_THING = 32
+"""Canvas label of the first thing; the labels of stuff are smaller."""
 
 _Drawer = Callable[[Pen, np.random.Generator, str], None]
-# How to draw each class, and how wide and tall it is (m); cars and buses from the side.
+"""Draws a thing with a pen, random looks and a pose."""
 _THINGS: dict[str, tuple[_Drawer, float, float]] = {
     "person": (figures.person, 0.8, 1.8),
     "bicycle": (vehicles.bicycle, 1.9, 1.1),
@@ -55,15 +56,21 @@ _THINGS: dict[str, tuple[_Drawer, float, float]] = {
     "tree": (figures.tree, 4.0, 5.6),
     "balloon": (vehicles.balloon, 8.0, 11.2),
 }
+"""Drawer, width (m) and height (m) of each class; cars and buses from the side."""
 _END_WIDTH = {"car": 1.9, "bus": 2.5}
+"""Width (m) of vehicles from the front or rear."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One region of a scene.
+    """A segment of a scene.
 
-    `id` is 1-based and unique in the scene, `category` an index into CLASSES, `area` in pixels,
-    `bbox` is (x, y, width, height) in pixels.
+    Attributes:
+        id: unique in the scene, from 1 on.
+        category: index into CLASSES.
+        is_thing: whether the class is a thing class.
+        area: number of pixels.
+        bbox: x, y, width and height in pixels.
     """
 
     id: int
@@ -75,10 +82,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and its panoptic truth.
+    """A picture and its panoptic ground truth.
 
-    `image` is (H, W, 3) uint8 RGB, `ids` is (H, W) int32 holding the id of the segment that owns
-    each pixel (there is no void), `segments` are ordered by id.
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        ids: (H, W) int32, segment id of each pixel; there is no void.
+        segments: ordered by id.
     """
 
     image: np.ndarray
@@ -88,7 +97,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A thing that has been given a place; `seed` decides its looks."""
+    """A thing with its position; `seed` determines its looks."""
 
     category: str
     pose: str
@@ -109,7 +118,7 @@ class _Placed:
 
 
 def _crowds(new: _Placed, old: _Placed) -> bool:
-    """Whether two things would hide one another almost completely."""
+    """Whether one of two things would hide much of the other."""
     overlap_x = (new.width + old.width) / 2 - abs(new.spot.x - old.spot.x)
     top = max(new.spot.y - new.height, old.spot.y - old.height)
     overlap_y = min(new.spot.y, old.spot.y) - top
@@ -120,7 +129,7 @@ def _crowds(new: _Placed, old: _Placed) -> bool:
 
 
 def _populate(backdrop: Backdrop, rng: np.random.Generator) -> list[_Placed]:
-    """Things for the zones of a backdrop, far ones first; crowded or tiny places stay empty."""
+    """Random things in the zones of a backdrop, far ones first, without tiny or hidden ones."""
     placed: list[_Placed] = []
     unit, columns = backdrop.canvas.view.unit, backdrop.canvas.view.width
     for index in rng.permutation(len(backdrop.zones)):
@@ -128,25 +137,25 @@ def _populate(backdrop: Backdrop, rng: np.random.Generator) -> list[_Placed]:
         for _ in range(int(rng.integers(zone.low, zone.high + 1))):
             for _attempt in range(6):
                 spot = zone.where(rng)
-                grown = spot.scale * zone.size * float(rng.uniform(0.9, 1.1))
+                scale = spot.scale * zone.size * float(rng.uniform(0.9, 1.1))
                 new = _Placed(
                     zone.category,
                     zone.pose,
-                    replace(spot, scale=grown),
+                    replace(spot, scale=scale),
                     -1 if rng.random() < 0.5 else 1,
                     int(rng.integers(2**31)),
                 )
-                # A foot outside the picture would leave parts that nobody can explain.
+                # A thing whose foot is outside the picture could not be recognised.
                 inside = 0.02 * columns < spot.x < 0.98 * columns
-                visible = inside and max(new.width, new.height) >= _LEAST_EXTENT * unit
+                visible = inside and max(new.width, new.height) >= _MIN_EXTENT * unit
                 if visible and not any(_crowds(new, old) for old in placed):
                     placed.append(new)
                     break
-    return sorted(placed[:_MOST], key=lambda thing: -thing.spot.depth)
+    return sorted(placed[:_MAX_THINGS], key=lambda thing: -thing.spot.depth)
 
 
 def _draw(canvas: Canvas, things: list[_Placed]) -> None:
-    """Draw things in order; the i-th gets the label _FIRST_THING + i."""
+    """Draws the things in their order; the i-th has the label _FIRST_THING + i."""
     for i, thing in enumerate(things):
         canvas.label = _FIRST_THING + i
         canvas.set_depth(thing.spot.depth)
@@ -156,23 +165,23 @@ def _draw(canvas: Canvas, things: list[_Placed]) -> None:
 
 
 def _compose(backdrop: Backdrop, things: list[_Placed]) -> tuple[Canvas, np.ndarray, list[_Placed]]:
-    """Draw the things that stay visible: canvas, labels (H, W) uint8 and those things."""
+    """Draws the things that remain visible; returns canvas, labels (H, W) uint8 and things."""
     canvas = backdrop.canvas.copy()
     _draw(canvas, things)
     labels = majority(canvas.labels)
-    least = _LEAST_AREA * labels.size / (256 * 320)
+    min_area = _MIN_AREA * labels.size / (256 * 320)
     areas = np.bincount(labels.ravel(), minlength=256)
-    kept = [t for i, t in enumerate(things) if areas[_FIRST_THING + i] >= least]
+    kept = [t for i, t in enumerate(things) if areas[_FIRST_THING + i] >= min_area]
     if len(kept) == len(things):
         return canvas, labels, kept
-    # Fewer occluders only uncover more of the others, so one more round is enough.
+    # Without the removed things, the others only become more visible: one more round is enough.
     canvas = backdrop.canvas.copy()
     _draw(canvas, kept)
     return canvas, majority(canvas.labels), kept
 
 
 def _segments(labels: np.ndarray, things: list[_Placed]) -> tuple[np.ndarray, tuple[Segment, ...]]:
-    """Number the labels in use from 1 and measure them: ids (H, W) int32 and segments."""
+    """Segment ids (H, W) int32, from 1 on, and the segments, from canvas labels."""
     areas = np.bincount(labels.ravel(), minlength=256)
     used = np.flatnonzero(areas)
     lookup = np.zeros(256, dtype=np.int32)
@@ -192,10 +201,17 @@ def _segments(labels: np.ndarray, things: list[_Placed]) -> tuple[np.ndarray, tu
 
 
 def make_scene(seed: int, size: tuple[int, int] = (256, 320)) -> Scene:
-    """The scene of `seed` at `size` (height, width), at least 128 x 160.
+    """The scene of a seed; the same arguments give the same bytes.
 
-    The same arguments give the same bytes. Each scene shows 3 to 12 things; none has fewer
-    visible pixels than 64 at 256 x 320 (in proportion at other sizes).
+    A scene has 3 to 12 things. Each has at least 64 visible pixels at 256 x 320, in proportion at
+    other sizes.
+
+    Args:
+        seed: seed of the scene.
+        size: (height, width), at least 128 x 160.
+
+    Raises:
+        ValueError: the size is too small.
     """
     if size[0] < MIN_SIZE[0] or size[1] < MIN_SIZE[1]:
         raise ValueError(f"size {size} is smaller than {MIN_SIZE}")
@@ -204,7 +220,7 @@ def make_scene(seed: int, size: tuple[int, int] = (256, 320)) -> Scene:
     while True:
         backdrop = LAYOUTS[int(rng.integers(len(LAYOUTS)))](rng, shape)
         canvas, labels, things = _compose(backdrop, _populate(backdrop, rng))
-        if len(things) >= _FEWEST:
+        if len(things) >= _MIN_THINGS:
             break
     image = finish(canvas, labels, majority(backdrop.canvas.labels), rng)
     ids, segments = _segments(labels, things)
@@ -214,10 +230,10 @@ def make_scene(seed: int, size: tuple[int, int] = (256, 320)) -> Scene:
 def write_coco_panoptic(
     folder: Path, seeds: Iterable[int], size: tuple[int, int] = (256, 320)
 ) -> None:
-    """Write scenes as a COCO panoptic data set under `folder`.
+    """Writes scenes to a folder as a data set in COCO's panoptic format.
 
-    `images/SEED.png`, `panoptic/SEED.png` (id = R + 256 G + 65536 B) and `panoptic.json`;
-    category ids are indices into CLASSES, image ids are the seeds.
+    Writes `images/SEED.png`, `panoptic/SEED.png` (id = R + 256 G + 65536 B) and `panoptic.json`.
+    Category ids are indices into CLASSES; image ids are the seeds.
     """
     for name in ("images", "panoptic"):
         (folder / name).mkdir(parents=True, exist_ok=True)

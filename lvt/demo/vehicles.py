@@ -1,7 +1,4 @@
-"""How things that carry people look: cars, buses, bicycles, boats, balloons.
-
-It exists to keep each drawing a few strokes in metres. It refuses to know where things stand.
-"""
+"""Draws cars, buses, bicycles, boats and balloons, in metres."""
 
 import numpy as np
 
@@ -34,7 +31,7 @@ _TYRE: RGB = (34, 34, 40)
 _LAMP: RGB = (255, 246, 214)
 _REAR: RGB = (214, 32, 36)
 
-# Outline of the body, outline of the windows, where the window post stands.
+# Outline of the body, outline of the windows, x of the window post.
 _CAR_SIDES: tuple[tuple[tuple[Point, ...], tuple[Point, ...], float], ...] = (
     (
         ((-2.15, 0.3), (2.15, 0.3), (2.2, 0.72), (1.25, 0.92), (0.55, 1.46), (-1.0, 1.5),

@@ -1,7 +1,7 @@
-"""Houses: facades in perspective with windows, shops and roofs, in rows or along a street.
+"""Paints houses: facades in perspective with windows, shops and roofs, in rows or along a street.
 
-It exists because a wall is the same drawing whichever way it faces: only the projection of its
-two coordinates differs. It refuses to know what surrounds the houses.
+The drawing of a wall is the same for every direction; only the projection of its two coordinates
+(`Wall`) differs.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,11 @@ WALLS: tuple[RGB, ...] = (
 ROOFS: tuple[RGB, ...] = ((150, 70, 54), (92, 84, 92), (122, 88, 70), (74, 88, 104), (176, 92, 62))
 
 Wall = Callable[[float, float], Point]
+"""Canvas position of a point on a wall: share of the width, metres above ground."""
 
 
 def flat_wall(view: View, x0: float, x1: float, z: float) -> Wall:
-    """A wall facing the camera; arguments are the share of its width and metres above ground."""
+    """A wall that faces the camera."""
     return lambda u, up: view.point(x0 + (x1 - x0) * u, z, up)
 
 
@@ -43,7 +44,7 @@ def _panel(
 def paint_facade(
     canvas: Canvas, rng: np.random.Generator, wall: Wall, length: float, floors: int, depth: float
 ) -> float:
-    """A house front `length` m long with windows and a ground floor; returns its height (m)."""
+    """Paints a house front with windows and ground floor; returns its height (m)."""
     canvas.label = stuff_label("building")
     canvas.set_depth(depth)
     colour = pick(rng, WALLS)
@@ -83,7 +84,7 @@ def paint_facade(
 
 
 def _shop(canvas: Canvas, rng: np.random.Generator, wall: Wall, length: float) -> None:
-    """A shop on the ground floor: glass, a door and a striped awning."""
+    """Paints a shop on the ground floor: glass, a door and a striped awning."""
     lamps = canvas.light.lamps
     front = pick(rng, ((62, 84, 90), (120, 58, 56), (66, 104, 80), (76, 70, 96), (150, 104, 62)))
     _panel(canvas, wall, (0.03, 0.97), (0, 3.0), front)
@@ -102,7 +103,7 @@ def _shop(canvas: Canvas, rng: np.random.Generator, wall: Wall, length: float) -
 def paint_roof(
     canvas: Canvas, rng: np.random.Generator, wall: Wall, height: float, length: float
 ) -> None:
-    """A pitched roof with a chimney over a wall that faces the camera."""
+    """Paints a pitched roof with a chimney over a wall that faces the camera."""
     colour = pick(rng, ROOFS)
     rise = float(rng.uniform(1.2, 2.6))
     over = 0.3 / length
@@ -123,7 +124,7 @@ def paint_terrace(
     floors: tuple[int, int],
     span: tuple[float, float],
 ) -> None:
-    """A row of houses facing the camera at depth `z`, over the share `span` of the picture."""
+    """Paints a row of houses at depth `z` (m), over the share `span` of the picture's width."""
     view = canvas.view
     scale = view.focal / z
     x = (span[0] * view.width - view.centre) / scale
@@ -142,13 +143,13 @@ def paint_terrace(
 def paint_street_side(
     canvas: Canvas, rng: np.random.Generator, x: float, near: float, far: float
 ) -> None:
-    """Houses along one side of a street that runs away from the camera, at `x` m."""
+    """Paints houses along one side of a street to the horizon, `x` m beside its middle."""
     view = canvas.view
     edges = [near]
     while edges[-1] < far:
         edges.append(edges[-1] + float(rng.uniform(7.0, 13.0)))
     outward = 1.0 if x > 0 else -1.0
-    # The side the sun does not reach is darker.
+    # The side that faces away from the sun is darker.
     dim = 0.16 if outward == canvas.light.side else 0.0
     for z0, z1 in zip(edges[-2::-1], edges[:0:-1], strict=True):
         wall = side_wall(view, x, z0, z1)
@@ -161,7 +162,7 @@ def paint_street_side(
 
 
 def paint_skyline(canvas: Canvas, rng: np.random.Generator, depth: float) -> None:
-    """Plain towers far away."""
+    """Paints plain towers in the distance."""
     view = canvas.view
     canvas.label = stuff_label("building")
     canvas.set_depth(depth, 0.7)

@@ -1,1 +1,1 @@
-"""Panoptic segmentation: the LVT with a Panoptic FPN (section 4.3)."""
+"""Panoptic segmentation: LVT with a Panoptic FPN (section 4.3)."""

@@ -1,4 +1,4 @@
-"""Anchors: the boxes that the RPN's deltas are relative to."""
+"""Anchors: the reference boxes of the RPN."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lvt.panoptic.config import AnchorConfig
 
 
 def base_anchors(stride: int, config: AnchorConfig) -> Tensor:
-    """The anchors around the origin, (ratios, 4) as x1, y1, x2, y2 in network pixels."""
+    """The anchors centred on the origin, (ratios, 4) as x1, y1, x2, y2 in network pixels."""
     side = config.scale * stride
     root = torch.tensor(config.ratios).sqrt()
     half = torch.stack([side / root, side * root], dim=1) / 2  # (ratios, 2) as width, height
@@ -19,8 +19,8 @@ def base_anchors(stride: int, config: AnchorConfig) -> Tensor:
 def grid_anchors(size: tuple[int, int], stride: int, config: AnchorConfig) -> Tensor:
     """Anchors of a level of `size` (height, width), (height*width*ratios, 4) in network pixels.
 
-    Order: rows, columns, ratios. Centres are at multiples of the stride, with no half-cell offset,
-    and nothing is rounded or clipped.
+    Order: rows, columns, ratios. Centres are multiples of the stride, without a half-cell offset;
+    anchors are neither rounded nor clipped.
     """
     height, width = size
     y, x = torch.meshgrid(

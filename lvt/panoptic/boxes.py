@@ -1,6 +1,6 @@
-"""Box arithmetic: deltas to boxes and back, clipping, overlap.
+"""Box arithmetic: encoding and decoding of deltas, clipping, overlap.
 
-A box is x1, y1, x2, y2 in pixels, its width x2 - x1 (no +1); boxes are float tensors (..., 4).
+Boxes are float tensors (..., 4) of x1, y1, x2, y2 in pixels; the width is x2 - x1, without + 1.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import torch
 from torch import Tensor
 
 MAX_LOG_SCALE = abs(math.log(16 / 1000))
-"""Bound of a decoded log size: a box is at most 62.5 times its anchor, or 1/62.5 of it."""
+"""Limit of a decoded log scale: a box is at most 62.5 times as large as its reference box."""
 
 
 @dataclass(frozen=True)
 class DeltaCoder:
-    """Boxes as deltas (dx, dy, dw, dh) from reference boxes.
+    """Encodes boxes as deltas (dx, dy, dw, dh) from reference boxes.
 
-    dx and dy move the centre by so many widths and heights, dw and dh scale by their exponential.
+    dx and dy are shifts of the centre in widths and heights; dw and dh are logarithms of scales.
 
     Attributes:
-        stds: what a unit of each delta stands for.
+        stds: factors by which the deltas are multiplied before they are decoded.
     """
 
     stds: tuple[float, float, float, float]
 
     def decode(self, references: Tensor, deltas: Tensor) -> Tensor:
-        """Boxes (..., 4) from references (..., 4) and deltas (..., 4), which broadcast.
+        """Boxes (..., 4) from reference boxes (..., 4) and deltas (..., 4), which broadcast.
 
-        Nothing is clipped but the scale (`MAX_LOG_SCALE`).
+        Scales are limited by `MAX_LOG_SCALE`; boxes are not clipped to the image.
         """
         scaled = deltas * deltas.new_tensor(self.stds)
         shift, log_scale = scaled[..., :2], scaled[..., 2:]
@@ -41,9 +41,11 @@ class DeltaCoder:
         return torch.cat([centre - half, centre + half], dim=-1)
 
     def encode(self, references: Tensor, boxes: Tensor) -> Tensor:
-        """Deltas (N, 4) that `decode` turns into `boxes`; training's regression target.
+        """Deltas (N, 4) that `decode` turns into `boxes`: the regression targets of training.
 
-        Both are (N, 4), with widths and heights above 0.
+        Args:
+            references: (N, 4), with widths and heights above 0.
+            boxes: (N, 4), with widths and heights above 0.
         """
         low, high = references.split(2, dim=-1)
         box_low, box_high = boxes.split(2, dim=-1)
@@ -58,7 +60,7 @@ ROI_CODER = DeltaCoder((0.1, 0.1, 0.2, 0.2))
 
 
 def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Boxes (..., 4) cut to an image of `size` (height, width)."""
+    """Boxes (..., 4) clipped to an image of `size` (height, width)."""
     height, width = size
     limit = boxes.new_tensor([width, height, width, height])
     return boxes.clamp(min=0.0).minimum(limit)
@@ -67,7 +69,7 @@ def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
     """Intersection over union of boxes (N, 4) and (M, 4), as (N, M).
 
-    Two boxes without area give NaN, which no threshold exceeds.
+    It is NaN for two boxes without area; NaN is above no threshold.
     """
     low = torch.maximum(first[:, None, :2], second[:, :2])
     high = torch.minimum(first[:, None, 2:], second[:, 2:])

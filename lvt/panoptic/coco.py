@@ -1,7 +1,7 @@
 """The categories of COCO panoptic segmentation, in the label order of the official model.
 
-Names, ids and colours are those of the COCO panoptic category list. Names are clean: the official
-checkpoints list one, truck, with a space in front.
+Names, ids and colours are those of COCO's list of panoptic categories. The official checkpoints
+have a space before one of the names, truck.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Category(NamedTuple):
-    """A class: its COCO id, its name, and its colour as red, green, blue."""
+    """A category: its COCO id, its name, and its colour as red, green, blue."""
 
     id: int
     name: str
@@ -159,4 +159,4 @@ STUFF: tuple[Category, ...] = (
 """Labels 80 to 132."""
 
 CATEGORIES = THINGS + STUFF
-"""Every label's category; the label is the index."""
+"""The category of each label, by index."""

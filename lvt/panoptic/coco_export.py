@@ -1,4 +1,4 @@
-"""A panoptic map in the file format of COCO: a picture whose colours are ids, and a list."""
+"""Converts panoptic maps to COCO's file format: a picture of segment ids, and `segments_info`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 from lvt.panoptic.fusion import PanopticMap
 
 VOID_ID = 0
-"""The id of pixels without a segment, by COCO's definition."""
+"""The id of void pixels in COCO's format."""
 
 
 def to_coco(
     panoptic: PanopticMap, category_ids: Sequence[int]
 ) -> tuple[NDArray[np.uint8], list[dict[str, Any]]]:
-    """The PNG's pixels (H, W, 3) and its `segments_info`.
+    """The pixels (H, W, 3) of the PNG, and its `segments_info`.
 
-    Ids are those of the map, written as red + 256 green + 256^2 blue; void is 0. Areas are pixels.
+    The ids of the map are written as red + 256 green + 256^2 blue; void is 0.
 
     Args:
         panoptic: the map.
-        category_ids: the data set's id of each label, void left out.
+        category_ids: category id of each label, without void.
 
     Raises:
-        ValueError: there is not one category for each label.
+        ValueError: the number of category ids is not the number of labels.
     """
     if len(category_ids) != panoptic.void:
         raise ValueError(
@@ -50,7 +50,7 @@ def to_coco(
 
 
 def _bounding_box(inside: NDArray[np.bool_]) -> list[int]:
-    """x, y, width, height of the pixels."""
+    """x, y, width and height of the smallest box around the pixels."""
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     width, height = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
     return [int(columns[0]), int(rows[0]), int(width), int(height)]

@@ -1,7 +1,7 @@
-"""The panoptic model as data: widths, anchors, and the thresholds of the official configuration.
+"""Configuration of the panoptic model: widths, anchors, thresholds.
 
-Knows numbers only; it imports neither torch nor any module that computes. The defaults are those
-of the official COCO model; every one can be made smaller.
+The defaults are those of the official COCO model. Does not import torch, so that commands can read
+it quickly.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ INSTANCE_OFFSET = 1000
 """Instance number k of a thing has the id `label + INSTANCE_OFFSET * k` in a panoptic map."""
 
 PADDING_MULTIPLE = 32
-"""The network input is padded to a multiple of this: the coarsest stride of the backbone."""
+"""The network's input is padded to a multiple of this: the coarsest stride of the backbone."""
 
 
 @dataclass(frozen=True)
 class AnchorConfig:
-    """One anchor a ratio and a position, on every level of the pyramid.
+    """Anchors: one for each ratio at each position, on every level of the pyramid.
 
     Attributes:
         scale: side of the square anchor, in strides.
-        ratios: height over width, in the order of the RPN's channels.
-        strides: of the levels P2 to P6, in network pixels.
+        ratios: height divided by width, in the order of the RPN's channels.
+        strides: strides of the levels P2 to P6, in network pixels.
     """
 
     scale: float = 8.0
@@ -37,12 +37,12 @@ class AnchorConfig:
 
 @dataclass(frozen=True)
 class ProposalConfig:
-    """How RPN maps become proposals.
+    """Selection of proposals from the RPN's maps.
 
     Attributes:
-        per_level: best anchors of a level that are decoded.
-        count: proposals kept of one image.
-        iou_threshold: a box that overlaps a better one of its level by more is dropped.
+        per_level: number of anchors of each level, the best ones, that are decoded.
+        count: number of proposals of an image that are kept.
+        iou_threshold: a box is dropped if its IoU with a better box of its level is higher.
     """
 
     per_level: int = 1000
@@ -52,14 +52,14 @@ class ProposalConfig:
 
 @dataclass(frozen=True)
 class RoIConfig:
-    """The two heads that look at one box at a time.
+    """The box head and the mask head.
 
     Attributes:
         box_size: side of the box head's RoIAlign grid.
-        box_channels: width of its two hidden layers.
+        box_channels: width of the box head's two hidden layers.
         mask_size: side of the mask head's RoIAlign grid; masks are twice as large.
         mask_convs: number of 3x3 convolutions of the mask head.
-        finest_scale: boxes whose sqrt(area) is below twice this, in network pixels, go to P2.
+        finest_scale: boxes whose sqrt(area), in network pixels, is below twice this use P2.
     """
 
     box_size: int = 7
@@ -71,12 +71,12 @@ class RoIConfig:
 
 @dataclass(frozen=True)
 class DetectionConfig:
-    """Which boxes become detections (`test_cfg.panoptic` of the official configuration).
+    """Selection of detections (`test_cfg.panoptic` of the official configuration).
 
     Attributes:
-        score_threshold: a (box, class) pair must score more than this.
-        iou_threshold: a box that overlaps a better one, of any class, by more is dropped.
-        count: detections kept of one image.
+        score_threshold: the score of a (box, class) pair must be higher.
+        iou_threshold: a box is dropped if its IoU with a better box, of any class, is higher.
+        count: number of detections of an image that are kept.
     """
 
     score_threshold: float = 0.6
@@ -86,11 +86,11 @@ class DetectionConfig:
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """How detections and semantic labels become one panoptic map.
+    """Fusion of detections and semantic labels into a panoptic map.
 
     Attributes:
         mask_threshold: a pixel belongs to an instance from this probability on.
-        max_overlap: an instance is dropped if more than this share of it is already taken.
+        max_overlap: an instance is dropped if better instances cover more than this share of it.
         min_stuff_area: smaller stuff segments become void, in pixels of the original image.
     """
 
@@ -103,17 +103,22 @@ class FusionConfig:
 class PanopticConfig:
     """Panoptic FPN on LVT.
 
-    Labels: things 0 ... things-1, then stuff, then one label for void.
+    Labels: things from 0 to things-1, then stuff, then one label for void.
 
     Attributes:
-        things: number of countable classes.
-        stuff: number of uncountable classes.
+        things: number of thing classes (countable).
+        stuff: number of stuff classes (uncountable).
         channels: width of the feature pyramid, RPN and mask head.
         semantic_channels: width of the semantic head.
-        semantic_groups: groups of its GroupNorm.
+        semantic_groups: groups of the semantic head's GroupNorm.
+        anchors: anchors of the RPN.
+        proposals: selection of proposals.
+        roi: box head and mask head.
+        detection: selection of detections.
+        fusion: fusion into a panoptic map.
 
     Raises:
-        UserError: the numbers do not describe a model.
+        UserError: a number is out of range, or the numbers do not fit together.
     """
 
     things: int = 80
@@ -135,8 +140,8 @@ class PanopticConfig:
             )
         if self.void >= INSTANCE_OFFSET:
             raise UserError(
-                f"{self.things} + {self.stuff} classes; a panoptic id holds a label below "
-                f"{INSTANCE_OFFSET}, so that many cannot be told from instances"
+                f"{self.things} + {self.stuff} classes are too many: labels must be below "
+                f"{INSTANCE_OFFSET}, where the ids of instances begin"
             )
         if self.semantic_channels % self.semantic_groups:
             raise UserError(
@@ -149,7 +154,7 @@ class PanopticConfig:
             )
 
     def _check_numbers(self) -> None:
-        """Ranges far wider than any model's: what damaged files hold lies outside."""
+        """Checks wide ranges, to refuse the numbers of damaged files."""
         anchors, proposals, roi, detection = (
             self.anchors,
             self.proposals,
@@ -192,7 +197,7 @@ class PanopticConfig:
         return self.things + self.stuff
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as it stands in checkpoints and manifests."""
+        """Plain data, as checkpoints and manifests contain it."""
         return asdict(self)
 
     @classmethod

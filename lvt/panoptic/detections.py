@@ -1,4 +1,4 @@
-"""From the box head's raw outputs to detections in pixels of the original image."""
+"""Selects detections, in pixels of the original image, from the outputs of the box head."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lvt.panoptic.nms import nms
 
 @dataclass(frozen=True)
 class Detections:
-    """Instances found in one image, best first.
+    """The detected instances of one image, best first.
 
     Attributes:
         boxes: (K, 4), pixels of the original image.
         scores: (K,), probabilities.
-        labels: (K,), int64, 0 ... things-1.
+        labels: (K,), int64, from 0 to things-1.
     """
 
     boxes: Tensor
@@ -32,26 +32,26 @@ def decode_detections(
     image_size: tuple[int, int],
     scale_factor: tuple[float, float],
 ) -> Tensor:
-    """A box for every proposal and class, (N, things, 4) in pixels of the original image.
+    """The box of each proposal for each class, (N, things, 4), in pixels of the original image.
 
     Args:
         proposals: (N, 4), network pixels.
-        deltas: (N, things, 4), of the box head.
+        deltas: (N, things, 4), from the box head.
         image_size: (height, width) of the unpadded network image; boxes are clipped to it.
-        scale_factor: network pixels an original pixel, (x, y); they differ a little.
+        scale_factor: network pixels per original pixel, (x, y); the two differ slightly.
     """
     boxes = clip_boxes(ROI_CODER.decode(proposals[:, None], deltas), image_size)
     return boxes / boxes.new_tensor([*scale_factor, *scale_factor])
 
 
 def select_detections(boxes: Tensor, scores: Tensor, config: DetectionConfig) -> Tensor:
-    """The (box, class) pairs that are detections, as indices box * things + class, best first.
+    """Indices box * things + class of the (box, class) pairs that are detections, best first.
 
-    Pairs above the score threshold go through one NMS over all classes.
+    One NMS over all classes is applied to the pairs above the score threshold.
 
     Args:
         boxes: (N, things, 4).
-        scores: (N, things), probabilities without the background's.
+        scores: (N, things), probabilities, without background.
         config: thresholds and limit.
     """
     candidates = (scores.flatten() > config.score_threshold).nonzero().squeeze(1)
@@ -71,10 +71,10 @@ def detect(
 
     Args:
         proposals: (N, 4), network pixels.
-        logits: (N, things+1), the background last.
+        logits: (N, things+1), background last.
         deltas: (N, things, 4).
         image_size: (height, width) of the unpadded network image.
-        scale_factor: network pixels an original pixel, (x, y).
+        scale_factor: network pixels per original pixel, (x, y).
         config: thresholds and limit.
     """
     scores = logits.softmax(dim=1)[:, :-1]

@@ -1,4 +1,4 @@
-"""Feature pyramid: the backbone's four maps brought to one width, coarse added to fine."""
+"""Feature pyramid: projects the backbone's maps to one width and adds coarse maps to fine ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class NamedConv(nn.Module):
-    """A convolution one level down, at `conv`, where official checkpoints keep it. NCHW."""
+    """A convolution in the submodule `conv`, the name in official checkpoints. NCHW."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int):
         super().__init__()

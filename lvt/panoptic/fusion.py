@@ -1,6 +1,6 @@
-"""Heuristic fusion: instances and semantic labels become one map with one segment a pixel.
+"""Heuristic fusion of instances and semantic labels into a map with one segment for each pixel.
 
-Integer work on NumPy arrays at display resolution; the Android app mirrors it step by step.
+Works on NumPy arrays at display resolution; the Android app has the same steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lvt.panoptic.config import INSTANCE_OFFSET, FusionConfig
 
 OVERLAP_EPSILON = 1e-5
-"""Added to a mask's pixels, so that a share equal to the limit passes in any float precision."""
+"""Added to a mask's area, so that a share equal to the limit passes in any float precision."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Segment:
     """One thing or one stuff class of a panoptic map.
 
     Attributes:
-        id: its value in the map: a stuff label, or label + 1000*k for the k-th instance.
-        label: its class.
-        area: its pixels in the map.
-        detection: index of the instance among the detections; None for stuff.
+        id: value in the map: the label for stuff, label + 1000*k for the k-th instance.
+        label: index of the class.
+        area: number of pixels in the map.
+        detection: index of the instance's detection; None for stuff.
     """
 
     id: int
@@ -35,12 +35,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class PanopticMap:
-    """One segment a pixel.
+    """A map with one segment for each pixel.
 
     Attributes:
-        ids: int32 (H, W): stuff labels, label + 1000*k for instances, or `void`.
-        segments: kept instances, best first, then stuff by label. Void is none of them.
-        void: the id of pixels that belong to no segment.
+        ids: int32 (H, W): segment id of each pixel, or `void`.
+        segments: the instances, best first, then stuff by label; without void.
+        void: id of pixels that belong to no segment.
     """
 
     ids: NDArray[np.int32]
@@ -58,18 +58,19 @@ def fuse(
     stuff: int,
     config: FusionConfig,
 ) -> PanopticMap:
-    """Lays instances over the semantic labels.
+    """Places the instances over the semantic labels.
 
-    1. Start with label = semantic channel + things. The last channel, "some thing", becomes void.
-    2. Take the instances in falling score. One without pixels, or with more than
-       `config.max_overlap` of its pixels taken by better ones, is dropped. The k-th that is kept
-       writes label + 1000*k on its free pixels, over any stuff.
-    3. Stuff that has fewer than `config.min_stuff_area` pixels left becomes void.
+    1. The map starts with label = semantic channel + things. The last channel, "some thing",
+       becomes void.
+    2. Instances follow in the order of falling scores. An instance is dropped if it has no pixels,
+       or if better instances cover more than `config.max_overlap` of its pixels. The k-th kept
+       instance writes label + 1000*k to its pixels that no better instance covers.
+    3. Stuff with fewer than `config.min_stuff_area` remaining pixels becomes void.
 
     Args:
-        masks: (K, H, W), the pixels of each instance; they may overlap.
-        scores: (K,), in any order; equal scores keep it.
-        labels: (K,), 0 ... things-1.
+        masks: (K, H, W), pixels of each instance; they may overlap.
+        scores: (K,), in any order; instances with equal scores keep their order.
+        labels: (K,), from 0 to things-1.
         semantic: (H, W), channel of the semantic head: stuff classes, then "some thing".
         things: number of thing classes.
         stuff: number of stuff classes.
@@ -81,8 +82,8 @@ def fuse(
     segments: list[Segment] = []
     for index in np.argsort(-scores, kind="stable").tolist():
         visible = masks[index] & free
-        own, area = int(masks[index].sum()), int(visible.sum())
-        if own == 0 or (own - area) / (own + OVERLAP_EPSILON) > config.max_overlap:
+        total, area = int(masks[index].sum()), int(visible.sum())
+        if total == 0 or (total - area) / (total + OVERLAP_EPSILON) > config.max_overlap:
             continue
         label = int(labels[index])
         segment_id = label + INSTANCE_OFFSET * (len(segments) + 1)

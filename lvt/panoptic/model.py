@@ -1,7 +1,7 @@
-"""Panoptic FPN on LVT, stage by stage and as one call.
+"""Panoptic FPN on LVT.
 
-The stages: image -> maps (`forward`: pyramid, RPN maps, semantic logits) -> proposals -> detections
--> masks -> panoptic map. Training and export call the stages; `predict` is all of them.
+The stages are: image -> maps (`forward`: pyramid, RPN maps, semantic logits) -> proposals ->
+detections -> masks -> panoptic map. Training and export call single stages; `predict` runs all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lvt.semantic import logits_at_original_size
 
 @dataclass(frozen=True)
 class PanopticMaps:
-    """Everything that is computed for the whole image, before any box.
+    """The maps that are computed for the whole image, before any box.
 
     Attributes:
         levels: P2 to P6, each (B, channels, H, W).
@@ -41,11 +41,11 @@ class PanopticMaps:
 
 @dataclass(frozen=True)
 class PanopticResult:
-    """What the model says of one image.
+    """The prediction for one image.
 
     Attributes:
         detections: boxes, scores and labels, best first, in pixels of the original image.
-        panoptic: one segment a pixel, at the size of the original image.
+        panoptic: panoptic map at the size of the original image.
     """
 
     detections: Detections
@@ -56,8 +56,8 @@ class LVTPanoptic(nn.Module):
     """Panoptic segmentation (section 4.3): instances and stuff in one map.
 
     Args:
-        backbone: the LVT.
-        config: everything after it.
+        backbone: configuration of the LVT.
+        config: configuration of everything after it.
     """
 
     def __init__(self, backbone: LVTConfig, config: PanopticConfig):
@@ -70,10 +70,10 @@ class LVTPanoptic(nn.Module):
         self.semantic_head = SemanticHead(config)
 
     def forward(self, image: Tensor) -> PanopticMaps:
-        """All maps of a batch (B, 3, H, W).
+        """The maps of a batch (B, 3, H, W).
 
         Raises:
-            ValueError: a side is not a multiple of 32; pad the normalised image with zeros.
+            ValueError: a side is not a multiple of 32.
         """
         height, width = image.shape[-2:]
         if height % PADDING_MULTIPLE or width % PADDING_MULTIPLE:
@@ -91,7 +91,7 @@ class LVTPanoptic(nn.Module):
     def proposals(
         self, maps: PanopticMaps, image_size: tuple[int, int], *, image: int = 0
     ) -> Proposals:
-        """Boxes that may hold a thing, for one image of the batch.
+        """Boxes that may contain a thing, for one image of the batch.
 
         Args:
             maps: from `forward`.
@@ -110,13 +110,13 @@ class LVTPanoptic(nn.Module):
         *,
         image: int = 0,
     ) -> Detections:
-        """What the proposals hold, in pixels of the original image.
+        """Detections from the proposals of one image, in pixels of the original image.
 
         Args:
             maps: from `forward`.
             proposals: (N, 4), network pixels.
             image_size: (height, width) of the unpadded network image.
-            scale_factor: network pixels an original pixel, (x, y).
+            scale_factor: network pixels per original pixel, (x, y).
             image: index in the batch.
         """
         logits, deltas = self.roi_head.classify(maps.levels, as_rois(proposals, image))
@@ -130,12 +130,12 @@ class LVTPanoptic(nn.Module):
         *,
         image: int = 0,
     ) -> Tensor:
-        """Mask logits of the detections, each for its own class: (K, cells, cells).
+        """Mask logits of the detections, each for its class: (K, cells, cells).
 
         Args:
             maps: from `forward`.
             detections: boxes in pixels of the original image, and labels.
-            scale_factor: network pixels an original pixel, (x, y).
+            scale_factor: network pixels per original pixel, (x, y).
             image: index in the batch.
         """
         boxes = detections.boxes * detections.boxes.new_tensor([*scale_factor, *scale_factor])
@@ -150,9 +150,13 @@ class LVTPanoptic(nn.Module):
         image_size: tuple[int, int],
         original_size: tuple[int, int],
     ) -> Tensor:
-        """The semantic head's best channel, int64 (B, H, W) at the original size.
+        """The best channel of the semantic head, int64 (B, H, W), at the original size.
 
-        Sizes are (height, width): of the network's input, of the image in it, of the original.
+        Args:
+            maps: from `forward`.
+            padded_size: (height, width) of the network's input.
+            image_size: (height, width) of the image in it, without padding.
+            original_size: (height, width) of the original image.
         """
         logits = logits_at_original_size(maps.semantic, padded_size, image_size, original_size)
         return logits.argmax(dim=1)
@@ -166,17 +170,17 @@ class LVTPanoptic(nn.Module):
         original_size: tuple[int, int],
         scale_factor: tuple[float, float],
     ) -> PanopticResult:
-        """Detections and panoptic map of one image.
+        """Predicts the detections and the panoptic map of one image.
 
         Args:
-            image: (1, 3, H, W), normalised, then padded right and at the bottom with zeros to
-                multiples of 32.
+            image: (1, 3, H, W), normalised, then padded with zeros on the right and at the bottom
+                to multiples of 32.
             image_size: (height, width) without the padding.
-            original_size: (height, width) of the picture the map is wanted for.
-            scale_factor: image_size over original_size, (x, y), as the resize recorded it.
+            original_size: (height, width) of the original picture.
+            scale_factor: network pixels per original pixel, (x, y).
 
         Raises:
-            ValueError: not one image, not padded, or `image_size` is larger than the image.
+            ValueError: there is not one image, it is not padded, or `image_size` is larger.
         """
         padded_size = (image.shape[-2], image.shape[-1])
         if len(image) != 1:
@@ -195,11 +199,11 @@ class LVTPanoptic(nn.Module):
         return PanopticResult(detections, panoptic)
 
     def fuse(self, detections: Detections, probabilities: Tensor, semantic: Tensor) -> PanopticMap:
-        """Pastes the masks and fuses them with the semantic labels, in NumPy.
+        """Pastes the masks into the image and fuses them with the semantic labels, with NumPy.
 
         Args:
             detections: K boxes in pixels of the original image, scores and labels.
-            probabilities: (K, cells, cells), of the masks.
+            probabilities: (K, cells, cells), mask probabilities.
             semantic: (H, W), from `semantic_labels`.
         """
         config = self.config

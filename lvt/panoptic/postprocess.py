@@ -1,4 +1,4 @@
-"""From the fixed-size outputs of an exported model to a panoptic map at the picture's size."""
+"""Computes the panoptic map from the fixed-size outputs of an exported model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.fusion import PanopticMap, fuse
 from lvt.panoptic.paste import paste_masks
@@ -22,17 +22,17 @@ def panoptic_map(
     content_size: Size,
     original_size: Size,
 ) -> PanopticMap:
-    """Pastes the masks of the filled slots and fuses them with the semantic labels.
+    """The panoptic map (H, W) at the size of the original picture.
 
-    The map's segments count detections by slot.
+    `Segment.detection` of the map is the index in the outputs without empty slots.
 
     Args:
         outputs: boxes (K, 4) in network pixels, scores (K,), 0 for an empty slot, labels (K,),
             masks (K, cells, cells) probabilities, semantic logits (1, stuff+1, H/4, W/4).
-        config: class counts and fusion thresholds.
+        config: numbers of classes and fusion thresholds.
         network_size: (height, width) of the network's input.
-        content_size: of the picture in it, without padding.
-        original_size: of the picture the map is wanted for.
+        content_size: (height, width) of the picture in it, without padding.
+        original_size: (height, width) of the original picture.
     """
     filled = outputs["scores"] > 0
     scale_y, scale_x = (c / o for c, o in zip(content_size, original_size, strict=True))

@@ -1,8 +1,8 @@
-"""Panoptic quality (PQ): how well panoptic maps agree with the truth, by COCO's definition.
+"""Panoptic quality (PQ): agreement of panoptic maps with the ground truth, as COCO defines it.
 
 A predicted and a true segment of one class match if their intersection over union is above one
-half; at most one can. PQ = SQ * RQ: the mean overlap of matches, and their F1 score. Knows nothing
-of models: predictions are maps of ids.
+half, so that each segment has at most one match. PQ is the product of SQ, the mean IoU of matches,
+and RQ, the F1 score of segments.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from lvt.data.metrics import SIZE_BANDS, SizeBand, size_band
 from lvt.panoptic.fusion import PanopticMap
 
 MATCH_IOU = 0.5
-"""A match overlaps by more than this, so that no segment can have two."""
+"""The IoU of a match is above this, so that no segment has two matches."""
 VOID_SHARE = 0.5
-"""A prediction with more than this share on void or crowd is no false positive."""
+"""A prediction with more than this share on void or crowds is no false positive."""
 
 
 @dataclass(frozen=True)
 class TrueSegment:
-    """A segment of the truth.
+    """A segment of the ground truth.
 
     Attributes:
-        id: its value in the map, above 0.
-        label: its class.
-        crowd: a group that is not told apart; it is neither matched nor missed.
+        id: value in the map, above 0.
+        label: index of the class.
+        crowd: a group of instances without a segment for each; it can be neither matched nor
+            missed.
     """
 
     id: int
@@ -40,12 +41,12 @@ class TrueSegment:
 
 @dataclass(frozen=True)
 class PanopticTruth:
-    """The truth about one image.
+    """The ground truth of one image.
 
     Attributes:
-        ids: integers (H, W); 0 is void. A value that is the id of no segment is, as for
-            panopticapi, neither void nor anything that can be found.
-        segments: of the map.
+        ids: integers (H, W), segment id of each pixel; 0 is void. Other values that are no
+            segment's id are, as in panopticapi, neither void nor a segment.
+        segments: the segments of the map.
     """
 
     ids: NDArray[np.integer]
@@ -54,14 +55,14 @@ class PanopticTruth:
 
 @dataclass(frozen=True)
 class Quality:
-    """PQ, SQ and RQ of a class, or their means over `classes` classes; 0..1.
+    """PQ, SQ and RQ of a class, or their means over several classes; 0..1.
 
     Attributes:
         pq: panoptic quality.
         sq: segmentation quality, the mean IoU of matches.
         rq: recognition quality, the F1 score.
-        classes: how many classes occur in truth or prediction and are averaged; without any, the
-            figures are NaN, as nothing was measured.
+        classes: number of classes in the mean: those that occur in the ground truth or in the
+            predictions. If there are none, the other figures are NaN.
     """
 
     pq: float
@@ -76,9 +77,15 @@ class Quality:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """Means over all classes, things and stuff; each class by its label; things by their area.
+    """Panoptic quality over a data set.
 
-    A match has the area of its true segment.
+    Attributes:
+        all: mean over all classes.
+        things: mean over thing classes.
+        stuff: mean over stuff classes.
+        per_class: quality of each class that occurs, by label.
+        things_by_size: mean over thing classes for each size band. A match belongs to the band of
+            its true segment.
     """
 
     all: Quality
@@ -88,7 +95,7 @@ class QualityReport:
     things_by_size: Mapping[SizeBand, Quality]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for reports; only classes that occur are listed."""
+        """Plain data for reports."""
         return {
             "all": self.all.to_dict(),
             "things": self.things.to_dict(),
@@ -99,13 +106,13 @@ class QualityReport:
 
 
 class _Counts:
-    """Of each class."""
+    """Matches, false positives and false negatives of each class."""
 
     def __init__(self, classes: int):
         self.iou = np.zeros(classes)
         self.matched = np.zeros(classes, np.int64)
-        self.spurious = np.zeros(classes, np.int64)
-        self.missed = np.zeros(classes, np.int64)
+        self.false_positive = np.zeros(classes, np.int64)
+        self.false_negative = np.zeros(classes, np.int64)
 
     def __add__(self, other: _Counts) -> _Counts:
         total = _Counts(len(self.iou))
@@ -114,24 +121,25 @@ class _Counts:
         return total
 
     def per_class(self) -> dict[int, Quality]:
-        """Those that occur."""
-        found = {}
+        """The quality of each class that occurs."""
+        qualities = {}
         for label in range(len(self.iou)):
             matched = int(self.matched[label])
-            total = matched + 0.5 * int(self.spurious[label]) + 0.5 * int(self.missed[label])
+            unmatched = int(self.false_positive[label]) + int(self.false_negative[label])
+            total = matched + 0.5 * unmatched
             if total:
                 iou = float(self.iou[label])
                 sq = iou / matched if matched else 0.0
-                found[label] = Quality(iou / total, sq, matched / total, 1)
-        return found
+                qualities[label] = Quality(iou / total, sq, matched / total, 1)
+        return qualities
 
 
 class PanopticQuality:
-    """Counts over images, then the report.
+    """Collects matches over images and computes panoptic quality.
 
     Args:
-        things: number of thing classes, labels 0 ... things-1.
-        stuff: number of stuff classes, the labels after them.
+        things: number of thing classes; their labels are 0 to things-1.
+        stuff: number of stuff classes; their labels follow.
     """
 
     def __init__(self, things: int, stuff: int):
@@ -139,7 +147,7 @@ class PanopticQuality:
         self._counts = {band: _Counts(things + stuff) for band in SIZE_BANDS}
 
     def add(self, predicted: PanopticMap, truth: PanopticTruth) -> None:
-        """Counts one image.
+        """Adds one image.
 
         Raises:
             ValueError: the maps have different sizes.
@@ -148,22 +156,22 @@ class PanopticQuality:
             raise ValueError(
                 f"prediction {predicted.ids.shape} and truth {truth.ids.shape} differ in size"
             )
-        table = _Overlaps(predicted, truth)
+        overlaps = _Overlaps(predicted, truth)
         matched_true, matched_predicted = set(), set()
         for row, true in enumerate(truth.segments):
             if true.crowd:
                 continue
             for column, segment in enumerate(predicted.segments):
-                iou = table.iou(row, column) if segment.label == true.label else 0.0
+                iou = overlaps.iou(row, column) if segment.label == true.label else 0.0
                 if iou > MATCH_IOU:
-                    counts = self._counts[size_band(table.true_area(row))]
+                    counts = self._counts[size_band(overlaps.true_area(row))]
                     counts.matched[true.label] += 1
                     counts.iou[true.label] += iou
                     matched_true.add(row)
                     matched_predicted.add(column)
         for row, true in enumerate(truth.segments):
             if row not in matched_true and not true.crowd:
-                self._counts[size_band(table.true_area(row))].missed[true.label] += 1
+                self._counts[size_band(overlaps.true_area(row))].false_negative[true.label] += 1
         for column, segment in enumerate(predicted.segments):
             if column not in matched_predicted:
                 crowds = (
@@ -171,11 +179,12 @@ class PanopticQuality:
                     for row, true in enumerate(truth.segments)
                     if true.crowd and true.label == segment.label
                 )
-                if table.ignored_share(column, crowds) <= VOID_SHARE:
-                    self._counts[size_band(table.area(column))].spurious[segment.label] += 1
+                if overlaps.ignored_share(column, crowds) <= VOID_SHARE:
+                    counts = self._counts[size_band(overlaps.area(column))]
+                    counts.false_positive[segment.label] += 1
 
     def report(self) -> QualityReport:
-        """The figures over all images so far."""
+        """Panoptic quality over all images so far."""
         small, medium, large = self._counts.values()
         per_class = (small + medium + large).per_class()
         return QualityReport(
@@ -194,39 +203,41 @@ class PanopticQuality:
 
 
 class _Overlaps:
-    """Pixels that each true and each predicted segment share.
+    """Number of pixels that each true segment shares with each predicted segment.
 
-    Row and column 0 are void; the last row has what is no segment of the truth, and not void.
+    Row 0 is true void and column 0 predicted void. The last row has the pixels whose true id is
+    neither void nor a segment.
     """
 
     def __init__(self, predicted: PanopticMap, truth: PanopticTruth):
-        true = _dense(truth.ids, [segment.id for segment in truth.segments])
-        true[(true == 0) & (truth.ids != 0)] = len(truth.segments) + 1
-        found = _dense(predicted.ids, [segment.id for segment in predicted.segments])
+        true_index = _dense(truth.ids, [segment.id for segment in truth.segments])
+        true_index[(true_index == 0) & (truth.ids != 0)] = len(truth.segments) + 1
+        predicted_index = _dense(predicted.ids, [segment.id for segment in predicted.segments])
         columns = len(predicted.segments) + 1
         size = (len(truth.segments) + 2, columns)
-        counts = np.bincount((true * columns + found).ravel(), minlength=size[0] * size[1])
+        pairs = (true_index * columns + predicted_index).ravel()
+        counts = np.bincount(pairs, minlength=size[0] * size[1])
         self._shared = counts.reshape(size)
         self._true_area = self._shared.sum(axis=1)
         self._area = self._shared.sum(axis=0)
 
     def true_area(self, row: int) -> int:
-        """Pixels of a true segment."""
+        """Number of pixels of a true segment."""
         return int(self._true_area[row + 1])
 
     def area(self, column: int) -> int:
-        """Pixels of a predicted segment."""
+        """Number of pixels of a predicted segment."""
         return int(self._area[column + 1])
 
     def iou(self, row: int, column: int) -> float:
-        """Of a true and a predicted segment; true void counts for neither."""
+        """Intersection over union of a true and a predicted segment, without true void."""
         shared = self._shared[row + 1, column + 1]
         void = self._shared[0, column + 1]
         union = self._true_area[row + 1] + self._area[column + 1] - shared - void
         return float(shared / union) if shared else 0.0
 
     def ignored_share(self, column: int, crowds: Iterable[int]) -> float:
-        """The share of a predicted segment on true void or on one of the crowds."""
+        """Share of a predicted segment on true void or on one of the crowds."""
         ignored = self._shared[0, column + 1] + sum(
             self._shared[row + 1, column + 1] for row in crowds
         )
@@ -234,7 +245,7 @@ class _Overlaps:
 
 
 def _dense(ids: NDArray[np.integer], known: list[int]) -> NDArray[np.int64]:
-    """Ids as 1 + their index in `known`, others as 0."""
+    """Replaces each id by 1 + its index in `known`, and unknown ids by 0."""
     values, inverse = np.unique(ids, return_inverse=True)
     index = {value: position for position, value in enumerate(known, start=1)}
     lookup = np.array([index.get(int(value), 0) for value in values], np.int64)

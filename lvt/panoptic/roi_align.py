@@ -1,8 +1,8 @@
-"""RoIAlign: the features under a box, on a grid of fixed size.
+"""RoIAlign: samples the features of each box on a grid of fixed size.
 
-Bilinear sampling is separable, so a box's grid is `A_y F A_x^T`, with a small matrix for each axis
-that averages the sample points of every bin. Rows that no sample touches are zero in `A_y`; the
-product leaves them out.
+Bilinear sampling is separable: the grid of a box is `A_y F A_x^T`, with a small matrix for each
+axis that averages the samples of every bin. Cells without samples have zero weights; the product
+skips the rows and columns outside the box.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from torch import Tensor
 def sampling_matrices(low: Tensor, high: Tensor, bins: int, cells: int) -> Tensor:
     """Weights of the cells of one axis in each bin of each box, (N, bins, cells).
 
-    Every bin takes as many evenly spaced samples as it is long, rounded up. A sample lies between
-    cell centres; beyond the outermost ones it takes the nearest cell, and more than one cell
-    beyond it counts as zero. An interval without length has no samples, so its weights are zero.
+    Every bin averages as many evenly spaced samples as its length in cells, rounded up. A sample is
+    interpolated between cell centres. Beyond the outermost centres it has the value of the nearest
+    cell, and more than one cell beyond them it is zero. The weights of an empty interval are zero.
 
     Args:
-        low: (N,), where the boxes begin, in cells; cell i is centred on i.
-        high: (N,), where they end.
-        bins: size of the output grid.
-        cells: size of the feature map.
+        low: (N,), begin of the boxes, in cells; the centre of cell i is at i.
+        high: (N,), end of the boxes.
+        bins: number of bins of the output grid.
+        cells: number of cells of the feature map.
     """
-    width = ((high - low) / bins)[:, None, None]  # of a bin
+    width = ((high - low) / bins)[:, None, None]  # of each bin
     samples = width.ceil()
     index = torch.arange(int(samples.max()) if len(low) else 0, device=low.device)
     start = low[:, None, None] + torch.arange(bins, device=low.device)[:, None] * width
@@ -44,14 +44,14 @@ def sampling_matrices(low: Tensor, high: Tensor, bins: int, cells: int) -> Tenso
 def roi_align(feature: Tensor, rois: Tensor, size: int, stride: int) -> Tensor:
     """Features of each box on a size x size grid, (N, C, size, size).
 
-    Coordinates are shifted by half a cell, so that pixel centres and cell centres agree.
+    Coordinates are shifted by half a cell, so that the centres of pixels and cells coincide.
 
     Args:
         feature: (B, C, H, W).
         rois: (N, 5), index in the batch and box (x1, y1, x2, y2) in network pixels, x2 >= x1 and
-            y2 >= y1. Boxes may leave the image; one without width or height gives zeros.
+            y2 >= y1. Boxes may extend beyond the image; those without width or height give zeros.
         size: side of the grid.
-        stride: network pixels a cell of `feature`.
+        stride: network pixels per cell of `feature`.
     """
     height, width = feature.shape[-2:]
     x1, y1, x2, y2 = (rois[:, 1:] / stride - 0.5).unbind(dim=1)
@@ -67,7 +67,7 @@ def roi_align(feature: Tensor, rois: Tensor, size: int, stride: int) -> Tensor:
 
 
 def _support(weights: Tensor) -> list[list[int]]:
-    """First and past-the-last cell with a weight, for each of (N, bins, cells)."""
+    """For each box of (N, bins, cells), the first cell with a weight and the one after the last."""
     used = weights.amax(dim=1) > 0  # (N, cells)
     first = used.int().argmax(dim=1)
     end = used.shape[1] - used.flip(1).int().argmax(dim=1)

@@ -1,4 +1,4 @@
-"""The heads that look at one box at a time: which class and where exactly, and which pixels."""
+"""The box head (class and box deltas) and the mask head, which process one box at a time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lvt.panoptic.fpn import NamedConv
 from lvt.panoptic.roi_align import roi_align
 
 ROI_LEVELS = 4
-"""Boxes look at P2 to P5; P6 is for the RPN only."""
+"""The heads use P2 to P5; only the RPN uses P6."""
 
 
 def roi_level(boxes: Tensor, finest_scale: float) -> Tensor:
-    """The pyramid level of each box (N, 4), as int64 (N,): 0 for P2 ... 3 for P5.
+    """The pyramid level of each box (N, 4), int64 (N,): from 0 for P2 to 3 for P5.
 
-    A level is added with every doubling of sqrt(area) from `finest_scale` network pixels on.
+    The level grows by one with every doubling of sqrt(area) above `finest_scale` network pixels.
     """
     side = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
     level = (side / finest_scale + 1e-6).log2().floor()
@@ -27,7 +27,7 @@ def roi_level(boxes: Tensor, finest_scale: float) -> Tensor:
 
 
 def as_rois(boxes: Tensor, image: int = 0) -> Tensor:
-    """Boxes (N, 4) of one image of a batch as rois (N, 5)."""
+    """Boxes (N, 4) of one image of a batch as RoIs (N, 5): index in the batch, box."""
     return torch.cat([boxes.new_full((len(boxes), 1), image), boxes], dim=1)
 
 
@@ -38,13 +38,13 @@ def extract(
     strides: Sequence[int],
     finest_scale: float,
 ) -> Tensor:
-    """RoIAlign, each box on the pyramid level of its size. (N, C, size, size).
+    """RoIAlign of each box on the pyramid level for its size, (N, C, size, size).
 
     Args:
         levels: P2 to P5 or more, each (B, C, H, W).
         rois: (N, 5), index in the batch and box in network pixels.
         size: side of the output grid.
-        strides: of the levels.
+        strides: strides of the levels, in network pixels.
         finest_scale: see `roi_level`.
     """
     level_of = roi_level(rois[:, 1:], finest_scale)
@@ -59,7 +59,7 @@ def extract(
 class BoxHead(nn.Module):
     """(N, C, S, S) -> class logits (N, things+1) and deltas (N, things, 4) for `ROI_CODER`.
 
-    The last logit is the background's.
+    The last logit is background.
     """
 
     def __init__(self, channels: int, things: int, config: RoIConfig):
@@ -98,7 +98,7 @@ class MaskHead(nn.Module):
 
 
 class RoIHead(nn.Module):
-    """Both heads with their RoIAlign, on boxes of any origin: proposals, detections, labels."""
+    """Both heads with RoIAlign, for boxes of any origin: proposals, detections or ground truth."""
 
     def __init__(self, config: PanopticConfig):
         super().__init__()
@@ -117,7 +117,10 @@ class RoIHead(nn.Module):
         return self.bbox_head(self._extract(levels, rois, self.config.box_size))
 
     def masks(self, levels: Sequence[Tensor], rois: Tensor) -> Tensor:
-        """Mask logits of every class, (N, things, 2*mask_size, 2*mask_size); as `classify`."""
+        """Mask logits of every class, (N, things, 2*mask_size, 2*mask_size).
+
+        The arguments are those of `classify`.
+        """
         return self.mask_head(self._extract(levels, rois, self.config.mask_size))
 
     def _extract(self, levels: Sequence[Tensor], rois: Tensor, size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Region proposal network: where in the image something stands, whatever it is."""
+"""Region proposal network: boxes that may contain a thing of any class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lvt.panoptic.nms import grouped_nms
 
 @dataclass(frozen=True)
 class RPNMaps:
-    """What the RPN says of every anchor, one tensor a level (P2 to P6).
+    """Outputs of the RPN for every anchor, one tensor for each level (P2 to P6).
 
     Attributes:
         objectness: logits (B, ratios, H, W).
@@ -28,7 +28,7 @@ class RPNMaps:
     deltas: tuple[Tensor, ...]
 
     def flat(self, image: int) -> list[tuple[Tensor, Tensor]]:
-        """For each level, logits (A,) and deltas (A, 4) of one image, in `grid_anchors`' order."""
+        """Logits (A,) and deltas (A, 4) of one image, for each level; ordered as `grid_anchors`."""
         return [
             (
                 logits[image].permute(1, 2, 0).flatten(),
@@ -52,7 +52,7 @@ class Proposals:
 
 
 class RPNHead(nn.Module):
-    """The same three convolutions on every level (B, channels, H, W) -> `RPNMaps`."""
+    """Applies the same three convolutions to every level (B, channels, H, W)."""
 
     def __init__(self, channels: int, ratios: int):
         super().__init__()
@@ -76,18 +76,18 @@ def propose(
     *,
     image: int = 0,
 ) -> Proposals:
-    """Turns RPN maps into proposals: best anchors of each level, decoded, NMS within a level.
+    """Decodes the best anchors of each level and applies NMS within each level.
 
     Args:
-        maps: of a batch.
+        maps: outputs of the RPN for a batch.
         image_size: (height, width) of the unpadded network image; boxes are clipped to it.
-        anchors: those the RPN was trained with.
+        anchors: the anchors of the RPN.
         config: limits and threshold.
         image: index in the batch.
 
     Returns:
-        At most `config.count` proposals, of all levels, best first. Boxes without width or height
-        are left out.
+        At most `config.count` proposals of all levels, best first, without boxes of no width or
+        height.
     """
     boxes, scores, groups = [], [], []
     for index, (logits, deltas) in enumerate(maps.flat(image)):

@@ -1,4 +1,4 @@
-"""Semantic branch: a label for every pixel, stuff classes and "some thing"."""
+"""Semantic head: logits of the stuff classes and of "some thing" for every pixel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lvt.panoptic.config import PanopticConfig
 from lvt.semantic import resize_bilinear
 
 SEMANTIC_LEVELS = 4
-"""The branch looks at P2 to P5."""
+"""The head uses P2 to P5."""
 
 
 class ConvGNReLU(nn.Module):
@@ -28,9 +28,9 @@ class ConvGNReLU(nn.Module):
 
 
 class ConvUpsample(nn.Module):
-    """Brings a level to stride 4: convolution, then x2 bilinear, `doublings` times.
+    """Upsamples a level to stride 4: a convolution and a bilinear x2 resize, `doublings` times.
 
-    P2 is there already: it gets one convolution and no upsampling.
+    P2, which has stride 4, gets one convolution without upsampling.
     """
 
     def __init__(self, in_channels: int, out_channels: int, groups: int, doublings: int):
@@ -52,8 +52,8 @@ class ConvUpsample(nn.Module):
 class SemanticHead(nn.Module):
     """Levels P2 to P5 -> logits (B, stuff+1, H/4, W/4).
 
-    Channels are the stuff classes, then one for all things. The image's sides must be multiples of
-    32, or the upsampled levels do not meet.
+    The channels are the stuff classes, then one for all things. The sides of the image must be
+    multiples of 32, so that the upsampled levels have the same size.
     """
 
     def __init__(self, config: PanopticConfig):
@@ -67,7 +67,7 @@ class SemanticHead(nn.Module):
         self.conv_logits = nn.Conv2d(config.semantic_channels, config.stuff + 1, 1)
 
     def features(self, levels: Sequence[Tensor]) -> Tensor:
-        """The sum of the levels at stride 4, (B, semantic_channels, H/4, W/4)."""
+        """Sum of the upsampled levels, (B, semantic_channels, H/4, W/4)."""
         level_maps = [
             layers(level)
             for layers, level in zip(

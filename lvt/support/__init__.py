@@ -1,1 +1,1 @@
-"""What every command needs and no model does: console, signals, files, validation."""
+"""Code that all commands share and no model needs: options, terminal output, signals, files."""

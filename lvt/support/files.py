@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Writing of files and folders, so that each appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ except ImportError:  # Windows
 
 
 def file_sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
+    """SHA-256 of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
 def atomic_folder(parent: Path) -> Iterator[Path]:
-    """A scratch folder beside the final place of its files; gone afterwards, come what may.
+    """Yields a scratch folder in `parent` and removes it afterwards, also after an error.
 
-    Write into it, then `publish` each file: on the same file system a rename is atomic.
+    Write files into it, then `publish` each: a rename within one file system is atomic.
 
     Raises:
-        UserError: `parent` cannot be made or written to.
+        UserError: `parent` cannot be created or written to.
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -45,12 +45,12 @@ def atomic_folder(parent: Path) -> Iterator[Path]:
         where = f" ({error.filename})" if error.filename else ""
         raise UserError(f"cannot write to {parent}: {error.strerror or error}{where}") from error
     finally:
-        with signals.defer_interrupts():  # the second, from the impatient
+        with signals.defer_interrupts():  # of users who press Ctrl-C twice
             shutil.rmtree(scratch, ignore_errors=True)
 
 
 def publish(source: Path, destination: Path) -> None:
-    """Moves a finished file to its final name, replacing what is there.
+    """Moves a complete file to its final name and replaces an existing file.
 
     Raises:
         UserError: the destination is a folder.
@@ -59,19 +59,19 @@ def publish(source: Path, destination: Path) -> None:
         raise UserError(f"{destination} is a folder; give a file name")
     umask = os.umask(0)
     os.umask(umask)
-    source.chmod(0o666 & ~umask)  # scratch files are private, results are ordinary files
+    source.chmod(0o666 & ~umask)  # scratch files are private; results have the usual permissions
     source.replace(destination)
 
 
 @contextmanager
 def directory_lock(folder: Path) -> Iterator[None]:
-    """Several renames in `folder` that belong together: no other process of ours comes between
-    them, and a Ctrl-C waits until they are done.
+    """Locks `folder` for several renames that belong together.
 
-    The lock is on the folder itself and leaves nothing behind. Windows has no such lock.
+    Other processes of lvt-mobile wait for the lock, and Ctrl-C waits for the end of the body. The
+    lock is on the folder itself and leaves no file behind. There is no lock on Windows.
 
     Raises:
-        KeyboardInterrupt: afterwards, if there was one.
+        KeyboardInterrupt: after the body, if Ctrl-C was pressed.
     """
     with signals.defer_interrupts():
         if fcntl is None:
@@ -79,7 +79,7 @@ def directory_lock(folder: Path) -> Iterator[None]:
             return
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            with suppress(OSError):  # some network file systems cannot
+            with suppress(OSError):  # some network file systems have no locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
@@ -87,18 +87,18 @@ def directory_lock(folder: Path) -> Iterator[None]:
 
 
 def publish_folder(source: Path, destination: Path) -> None:
-    """Moves a finished folder to its final name, replacing a folder of the same suffix.
+    """Moves a complete folder to its final name and replaces a folder with the same suffix.
 
-    What is replaced goes to the scratch folder that `source` stands in, and away with it.
+    The replaced folder moves to the scratch folder that contains `source`, and is removed with it.
 
     Raises:
-        UserError: the destination is a file, or a folder of another kind.
+        UserError: the destination is a file, or a folder with another suffix.
     """
     replaced = source.with_name(f"replaced-{source.name}")
     if destination.is_dir() and destination.suffix == source.suffix:
         destination.replace(replaced)
     elif destination.exists():
-        raise UserError(f"{destination} is in the way; give another name")
+        raise UserError(f"{destination} already exists; choose another name")
     try:
         source.replace(destination)
     except OSError:
@@ -108,25 +108,25 @@ def publish_folder(source: Path, destination: Path) -> None:
 
 
 def ensure_writable(file: Path, inputs: Iterable[Path] = ()) -> None:
-    """Refuses a place that cannot be written to, or that holds what is read, before any work.
+    """Checks, before any work is done, that a command can write `file`.
 
     Args:
-        file: to be written.
-        inputs: what the command reads.
+        file: the file to write.
+        inputs: the files that the command reads; it must not overwrite them.
 
     Raises:
-        UserError: it is a folder, in a folder where nothing can be written, or one of the inputs.
+        UserError: `file` is a folder, is in a folder that is not writable, or is one of the inputs.
     """
     if file.is_dir():
         raise UserError(f"{file} is a folder; give a file name")
     if file.resolve() in {path.resolve() for path in inputs}:
-        raise UserError(f"{file} is read by this command; give another name to write to")
+        raise UserError(f"{file} is read by this command; choose another name to write to")
     with atomic_folder(file.parent):
         pass
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 text file, whole or not at all.
+    """Writes a UTF-8 text file, complete or not at all.
 
     Raises:
         UserError: see `atomic_folder` and `publish`.

@@ -1,7 +1,8 @@
-"""Ctrl-C where Python's way with it is not enough; `kill` and `timeout` are treated alike.
+"""Handling of Ctrl-C (SIGINT) and SIGTERM, which `kill` and `timeout` send.
 
-Other libraries take it for an error of theirs, and some work must not be cut in two. Signals are
-the main thread's; in any other there is nothing to do.
+Python raises KeyboardInterrupt wherever the program is. Some libraries turn it into an error of
+their own, and some operations must not stop half-way. Only the main thread receives signals; in
+other threads these functions do nothing.
 """
 
 from __future__ import annotations
@@ -11,75 +12,78 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
-_seen: list[int] = []
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+_received: list[int] = []
 
 
 @contextmanager
 def convert_interrupts() -> Iterator[None]:
-    """Lets no error of the body stand that comes after a Ctrl-C: most often it comes of it.
+    """Raises KeyboardInterrupt in place of any error that follows a Ctrl-C.
 
-    A converter that is interrupted while it imports a native module tells of a broken module.
+    Such an error usually is a consequence of the Ctrl-C: a converter that is interrupted while it
+    imports a native module reports a broken module.
 
     Raises:
-        KeyboardInterrupt: there was a Ctrl-C, and the body failed with whatever it was.
+        KeyboardInterrupt: a signal arrived, and the body raised it or any other error.
     """
-    if not _raises():
+    if not _interrupts_raise():
         yield
         return
 
-    def note(number: int, frame: object) -> None:
-        _seen.append(number)
+    def interrupt(number: int, frame: object) -> None:
+        _received.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, note) for number in _STOPS}
+    previous = {number: signal.signal(number, interrupt) for number in _INTERRUPTS}
     try:
         yield
     except Exception:
         check()
         raise
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-        _seen.clear()
+        _received.clear()
 
 
 def check() -> None:
-    """For whoever turns every exception into one of their own.
+    """Raises a Ctrl-C again that the code since `convert_interrupts` may have swallowed.
+
+    Call it in code that catches every exception.
 
     Raises:
-        KeyboardInterrupt: there was a Ctrl-C since `convert_interrupts` began.
+        KeyboardInterrupt: a signal has arrived since `convert_interrupts` began.
     """
-    if _seen:
+    if _received:
         raise KeyboardInterrupt
 
 
 @contextmanager
 def defer_interrupts() -> Iterator[None]:
-    """A Ctrl-C waits until the body is done.
+    """Delays Ctrl-C until the body has finished.
 
     Raises:
-        KeyboardInterrupt: afterwards, if there was one.
+        KeyboardInterrupt: after the body, if a signal arrived.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    held: list[int] = []
+    deferred: list[int] = []
 
-    def hold(number: int, frame: object) -> None:
-        held.append(number)
+    def defer(number: int, frame: object) -> None:
+        deferred.append(number)
 
-    before = {number: signal.signal(number, hold) for number in _STOPS}
+    previous = {number: signal.signal(number, defer) for number in _INTERRUPTS}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-    if held:
-        signal.raise_signal(held[0])  # whoever ignores it or handles it otherwise still does
+    if deferred:
+        signal.raise_signal(deferred[0])  # for the previous handler, which may also ignore it
 
 
-def _raises() -> bool:
-    """Whether a Ctrl-C is a KeyboardInterrupt here: a shell's background jobs ignore it."""
+def _interrupts_raise() -> bool:
+    """Whether Ctrl-C raises KeyboardInterrupt here; background jobs of a shell ignore it."""
     main = threading.current_thread() is threading.main_thread()
     return main and signal.getsignal(signal.SIGINT) is signal.default_int_handler

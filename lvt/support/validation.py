@@ -1,4 +1,4 @@
-"""What stands in files, checked before anything is built, allocated or printed from it."""
+"""Checks of values that come from files, before anything is built or allocated from them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lvt.errors import UserError
 
 
 def whole_number(value: object, what: str, least: int, most: int) -> int:
-    """The value itself.
+    """Returns `value` if it is an integer from `least` to `most`.
 
     Raises:
-        UserError: not an integer in the range; `what` names it.
+        UserError: it is not; `what` names the value in the message.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise UserError(f"{what} is {_shown(value)}, not a whole number from {least} to {most}")
@@ -22,26 +22,27 @@ def whole_number(value: object, what: str, least: int, most: int) -> int:
 
 
 def number(value: object, what: str, least: float, most: float) -> float:
-    """The value itself.
+    """Returns `value` if it is a finite number from `least` to `most`.
 
     Raises:
-        UserError: not a finite number in the range; `what` names it.
+        UserError: it is not; `what` names the value in the message.
     """
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not plain or not math.isfinite(value) or not least <= value <= most:  # type: ignore[arg-type, operator]
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not least <= value <= most:  # type: ignore[arg-type, operator]
         raise UserError(f"{what} is {_shown(value)}, not a number from {least:g} to {most:g}")
     return value  # type: ignore[return-value]
 
 
 def _shown(value: object) -> str:
+    """A short text for a value of any type and size."""
     text = repr(value) if isinstance(value, (int, float, str)) else type(value).__name__
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def json_text(value: Any) -> str:
-    """Indented JSON that every parser reads; numbers that are none become null.
+    """Indented JSON that every parser reads: NaN and infinity, which JSON lacks, become null.
 
-    Such are the SQNR of equal outputs, and the error of one that had none to compare with.
+    The SQNR of equal outputs is infinite, for example.
     """
     return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -58,8 +59,8 @@ def parse_json(text: str) -> Any:
     """The content of a JSON text.
 
     Raises:
-        ValueError: it is none, is nested beyond all reason, or holds halves of characters, which
-            could be neither printed nor written.
+        ValueError: the text is not JSON, is nested too deeply, or contains lone surrogates, which
+            can be neither printed nor written.
     """
     try:
         content = json.loads(text)
@@ -71,5 +72,5 @@ def parse_json(text: str) -> Any:
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a string that can be printed and written: one without halves of characters."""
+    """Whether the value is a string without lone surrogates, which can be printed and written."""
     return isinstance(value, str) and value.encode(errors="replace").decode() == value

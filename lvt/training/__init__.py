@@ -1,1 +1,1 @@
-"""Training of the panoptic model: targets, losses, data, and a resumable loop."""
+"""Training of the panoptic model: target assignment, losses, data, and a resumable loop."""

@@ -1,6 +1,6 @@
-"""RoIAlign for training: the boxes of a batch in a few large matrix products.
+"""RoIAlign for training: all boxes of a batch in a few large matrix products.
 
-The same numbers as `lvt.panoptic.roi_heads.extract`, whose loop over boxes is made to be read.
+Computes the same values as `lvt.panoptic.roi_heads.extract`, which loops over boxes to be readable.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from lvt.panoptic.roi_align import sampling_matrices
 from lvt.panoptic.roi_heads import ROI_LEVELS, roi_level
 
 
-def align(feature: Tensor, boxes: Tensor, size: int, stride: float) -> Tensor:
+def align_boxes(feature: Tensor, boxes: Tensor, size: int, stride: float) -> Tensor:
     """Features of each box of one image, (N, C, size, size).
 
     Args:
         feature: (C, H, W).
         boxes: (N, 4), network pixels.
         size: side of the grid.
-        stride: network pixels a cell of `feature`.
+        stride: network pixels per cell of `feature`.
     """
     channels, height, width = feature.shape
     x1, y1, x2, y2 = (boxes / stride - 0.5).unbind(dim=1)
@@ -39,38 +39,38 @@ def extract_boxes(
     strides: Sequence[int],
     finest_scale: float,
 ) -> Tensor:
-    """RoIAlign of each image's boxes, each on the level of its size: (sum of N, C, size, size).
+    """RoIAlign of the boxes of all images, each on its pyramid level: (sum of N, C, size, size).
 
     Args:
         levels: P2 to P5 or more, each (B, C, H, W).
         boxes: (N, 4) for each image of the batch, network pixels.
         size: side of the output grid.
-        strides: of the levels.
+        strides: of the levels, in network pixels.
         finest_scale: see `roi_level`.
     """
-    pieces, order, start = [], [], 0
+    features, order, start = [], [], 0
     for image, image_boxes in enumerate(boxes):
         level_of = roi_level(image_boxes, finest_scale)
         for level in range(ROI_LEVELS):
             members = (level_of == level).nonzero()[:, 0]
             if len(members):
                 feature = levels[level][image]
-                pieces.append(align(feature, image_boxes[members], size, strides[level]))
+                features.append(align_boxes(feature, image_boxes[members], size, strides[level]))
                 order.append(members + start)
         start += len(image_boxes)
-    if not pieces:
+    if not features:
         return levels[0].new_zeros(0, levels[0].shape[1], size, size)
-    return torch.cat(pieces)[torch.cat(order).argsort()]
+    return torch.cat(features)[torch.cat(order).argsort()]
 
 
 def crop_masks(ids: Tensor, instances: Tensor, boxes: Tensor, size: int) -> Tensor:
-    """Each box's part of its instance's mask, as bool (N, size, size).
+    """The mask of each box's instance inside the box, bool (N, size, size).
 
-    A cell belongs to the mask if at least half of its area in the box does.
+    A cell belongs to the mask if the instance covers at least half of it.
 
     Args:
-        ids: int (H, W), the instance of each pixel.
-        instances: (N,), the id in the map that each box is about.
+        ids: int (H, W), id of the instance of each pixel.
+        instances: (N,), id of each box's instance.
         boxes: (N, 4), network pixels.
         size: side of the grid.
     """

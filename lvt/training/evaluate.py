@@ -1,4 +1,4 @@
-"""Panoptic quality of the reference model on a source of examples."""
+"""Panoptic quality of the reference model on samples."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ from collections.abc import Iterable
 
 import torch
 
+from lvt.data.datasets.samples import PanopticSample
 from lvt.panoptic.config import PADDING_MULTIPLE
 from lvt.panoptic.model import LVTPanoptic, PanopticResult
 from lvt.panoptic.quality import PanopticQuality, QualityReport
-from lvt.training.batch import Example, collate
+from lvt.training.batch import collate
 
 
-def predict(model: LVTPanoptic, example: Example) -> PanopticResult:
-    """The model's answer for one example, at the example's own size."""
-    height, width = example.image.shape[:2]
+def predict(model: LVTPanoptic, sample: PanopticSample) -> PanopticResult:
+    """The model's prediction for one sample, at the sample's own size."""
+    height, width = sample.image.shape[:2]
     multiple = PADDING_MULTIPLE
     padded = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
-    batch = collate([example], padded, (model.config.things, model.config.stuff))
+    batch = collate([sample], padded, (model.config.things, model.config.stuff))
     size = (height, width)
     return model.predict(batch.images, image_size=size, original_size=size, scale_factor=(1.0, 1.0))
 
 
-def evaluate(model: LVTPanoptic, examples: Iterable[Example]) -> QualityReport:
-    """Panoptic quality over examples, in evaluation mode; the mode is left as it was."""
+def evaluate(model: LVTPanoptic, samples: Iterable[PanopticSample]) -> QualityReport:
+    """Panoptic quality over the samples, in evaluation mode; the model's mode is restored."""
     quality = PanopticQuality(model.config.things, model.config.stuff)
     training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            for example in examples:
-                quality.add(predict(model, example).panoptic, example.truth)
+            for sample in samples:
+                quality.add(predict(model, sample).panoptic, sample.truth)
     finally:
         model.train(training)
     return quality.report()

@@ -1,4 +1,4 @@
-"""Weights to start training from: those of the transformer and of the detector family."""
+"""Initial weights of the panoptic model, as in transformers and in the official detectors."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ LINEAR_STD = 0.02
 
 
 def initialise(model: LVTPanoptic, generator: torch.Generator) -> None:
-    """Draws every weight anew, in place.
+    """Draws every weight of the model from its initial distribution.
 
     Backbone: truncated normal for linear layers, fan-out normal for convolutions. Pyramid and box
-    head: Xavier. RPN and outputs: narrow normals, so that training starts from indifference. Mask
+    head: Xavier. RPN and outputs: narrow normals, so that first predictions are near uniform. Mask
     and semantic convolutions: Kaiming. Biases 0, norms 1.
 
     Args:
         model: changed in place.
-        generator: of randomness.
+        generator: source of the random numbers.
     """
     for module in model.modules():
         if (

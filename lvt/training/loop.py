@@ -1,7 +1,7 @@
-"""The training loop: AdamW, warm-up and cosine, gradient clipping; stops and goes on exactly.
+"""The training loop: AdamW, warm-up, cosine decay, gradient clipping, resumable state.
 
-Everything random depends on the seed and the step, so a run that was interrupted ends with the
-same weights as one that was not.
+All random numbers depend only on the seed and the step, so that an interrupted and resumed run
+ends with the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -23,29 +23,34 @@ from lvt.panoptic.config import PADDING_MULTIPLE
 from lvt.panoptic.model import LVTPanoptic
 from lvt.support.files import atomic_folder, publish
 from lvt.training.batch import collate
-from lvt.training.data import LoadedModel, drawn_ahead, drawn_here
+from lvt.training.data import SampleSource
+from lvt.training.loader import draw_in_process, draw_in_worker
 from lvt.training.losses import LossConfig, panoptic_losses
 
 STATE_SCHEMA = 1
+"""Version of the content of training state files."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run.
+    """Hyperparameters of a training run.
 
     Attributes:
-        steps: of the optimiser.
-        batch: pictures a step.
-        seed: of everything random.
+        steps: optimiser steps.
+        batch: pictures in a step.
+        seed: seed of all random numbers.
         size: (height, width) of the pictures, multiples of 32.
-        crop: (height, width) that pictures are cropped to in the first part of the run.
-        crop_share: how long that part is, as a share of the steps.
-        learning_rate: the highest, after warm-up.
-        warmup: steps over which it rises.
-        final_share: the learning rate at the end, as a share of the highest.
-        weight_decay: of matrices and kernels; biases and norms have none.
+        crop: (height, width) of random crops in the first part of the run.
+        crop_share: length of that part, as a share of the steps.
+        learning_rate: the highest learning rate, after warm-up.
+        warmup: steps in which the learning rate rises.
+        final_share: learning rate at the end, as a share of the highest.
+        weight_decay: for matrices and kernels; biases and norms have none.
         clip: largest norm of all gradients together.
-        losses: numbers of samples and weights.
+        losses: numbers of samples, and weights of the losses.
+
+    Raises:
+        UserError: no steps or pictures, or a side that is not a multiple of 32.
     """
 
     steps: int
@@ -71,11 +76,11 @@ class TrainConfig:
                 )
 
     def size_at(self, step: int) -> tuple[int, int]:
-        """The size of the pictures of a step, counted from 0."""
+        """(height, width) of the pictures in a step, counted from 0."""
         return self.crop if step < self.crop_share * self.steps else self.size
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
+        """Learning rate of a step, counted from 0."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         progress = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -85,14 +90,14 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step did.
+    """Figures of a step.
 
     Attributes:
-        step: steps done.
-        losses: by name, and their sum as `total`.
-        rate: the learning rate.
-        gradient: the norm of all gradients, before clipping.
-        seconds: since this process began to train.
+        step: number of steps that are finished.
+        losses: losses by name, and their sum as `total`.
+        rate: learning rate.
+        gradient: norm of all gradients, before clipping.
+        seconds: time since this process began to train.
     """
 
     step: int
@@ -103,44 +108,51 @@ class StepReport:
 
 
 class Trainer:
-    """A model in training, with its optimiser and its place in the run.
+    """Trains a model and keeps the state of the run.
 
     Args:
         model: trained in place.
-        source: of examples.
-        config: of the run.
-        worker: draw examples in a process of their own, ahead of time.
+        source: samples to draw from.
+        config: hyperparameters.
+        worker: draw the samples ahead of time in a worker process.
+
+    Attributes:
+        step: number of steps that are finished.
     """
 
     def __init__(
-        self, model: LVTPanoptic, source: LoadedModel, config: TrainConfig, *, worker: bool = True
+        self, model: LVTPanoptic, source: SampleSource, config: TrainConfig, *, worker: bool = True
     ):
-        self._draw = drawn_ahead if worker else drawn_here
+        self._draw = draw_in_worker if worker else draw_in_process
         self.model = model
         self.source = source
         self.config = config
         self.step = 0
         self._optimiser = torch.optim.AdamW(
-            _groups(model, config.weight_decay), lr=config.learning_rate
+            _parameter_groups(model, config.weight_decay), lr=config.learning_rate
         )
 
     def run(self, report: Callable[[StepReport], None], *, until: int | None = None) -> None:
-        """Trains to the end of the run, or until so many steps are done.
+        """Trains to the end of the run, or until `until` steps are finished.
 
         Args:
             report: called after every step.
-            until: steps; None for all.
+            until: number of finished steps at which to stop; None for the end of the run.
+
+        Raises:
+            UserError: the loss is not finite.
         """
         config = self.config
         end = config.steps if until is None else min(until, config.steps)
         steps = range(self.step, end)
         begin = time.perf_counter()
         self.model.train()
-        ahead = self._draw(self.source, steps, config.size_at, seed=config.seed, count=config.batch)
-        with ahead as batches:
-            for examples in batches:
-                classes = (self.model.config.things, self.model.config.stuff)
-                batch = collate(examples, config.size_at(self.step), classes)
+        classes = (self.model.config.things, self.model.config.stuff)
+        with self._draw(
+            self.source, steps, config.size_at, seed=config.seed, count=config.batch
+        ) as samples_of_steps:
+            for samples in samples_of_steps:
+                batch = collate(samples, config.size_at(self.step), classes)
                 generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
                 losses = panoptic_losses(self.model, batch, config.losses, generator)
                 rate, gradient = self._update(torch.stack(list(losses.values())).sum())
@@ -152,6 +164,7 @@ class Trainer:
         self.model.eval()
 
     def _update(self, loss: Tensor) -> tuple[float, float]:
+        """One optimiser step; returns the learning rate and the norm of the gradients."""
         if not torch.isfinite(loss):
             raise UserError(
                 f"the loss is not finite at step {self.step}: give a lower learning rate"
@@ -166,10 +179,10 @@ class Trainer:
         return rate, float(norm)
 
     def save(self, path: Path) -> None:
-        """Writes everything that `resume` needs; the file appears whole or not at all."""
+        """Writes the state that `resume` needs; the file appears complete or not at all."""
         state = {
             "schema": STATE_SCHEMA,
-            "config": _described(self.config),
+            "config": _config_json(self.config),
             "step": self.step,
             "model": self.model.state_dict(),
             "optimiser": self._optimiser.state_dict(),
@@ -179,16 +192,16 @@ class Trainer:
             publish(scratch / path.name, path)
 
     def resume(self, path: Path) -> None:
-        """Goes on from a file that `save` wrote.
+        """Continues from a file that `save` wrote.
 
         Raises:
-            UserError: no such file, or it belongs to another run or model.
+            UserError: there is no such file, or it is of another run or model.
         """
         state = read_state(path)
-        ours, theirs = _described(self.config), state["config"]
-        if ours != theirs:
-            a, b = json.loads(ours), json.loads(theirs)
-            changed = ", ".join(sorted(k for k in a.keys() | b.keys() if a.get(k) != b.get(k)))
+        if state["config"] != _config_json(self.config):
+            ours, theirs = json.loads(_config_json(self.config)), json.loads(state["config"])
+            keys = sorted(ours.keys() | theirs.keys())
+            changed = ", ".join(key for key in keys if ours.get(key) != theirs.get(key))
             raise UserError(f"{path} is of a run with other settings ({changed}); start anew")
         try:
             self.model.load_state_dict(state["model"])
@@ -199,10 +212,10 @@ class Trainer:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """The content of a state file.
+    """The content of a training state file.
 
     Raises:
-        UserError: no such file, or not a training state.
+        UserError: there is no such file, or it is not a training state.
     """
     if not path.is_file():
         raise UserError(f"no training state at {path}; leave out --resume to start anew")
@@ -213,16 +226,17 @@ def read_state(path: Path) -> dict[str, Any]:
             raise UserError(f"{path} was written by another version; start anew")
     except UserError:
         raise
-    except Exception as error:  # torch.load raises whatever a damaged byte stream leads to
-        raise UserError(f"{path} is damaged or no training state") from error
+    except Exception as error:  # torch.load raises many kinds of errors for damaged data
+        raise UserError(f"{path} is damaged or not a training state") from error
     return dict(state)
 
 
-def _described(config: TrainConfig) -> str:
+def _config_json(config: TrainConfig) -> str:
     return json.dumps(asdict(config), sort_keys=True)
 
 
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters with and without weight decay, for the optimiser."""
     parameters = list(model.parameters())
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},

@@ -1,7 +1,6 @@
 """The losses of Panoptic FPN: region proposals, boxes, masks, and semantic labels.
 
-Those of the official family of configurations. Proposals are a constant to the box head: nothing
-flows back through their coordinates.
+They follow the official configurations. No gradient flows through the coordinates of proposals.
 """
 
 from __future__ import annotations
@@ -19,24 +18,24 @@ from lvt.panoptic.model import LVTPanoptic, PanopticMaps
 from lvt.panoptic.rpn import propose
 from lvt.training.batch import IGNORED_PIXEL, Batch
 from lvt.training.batched_roi_align import crop_masks, extract_boxes
-from lvt.training.matcher import ROI_ASSIGN, RPN_ASSIGN, assign, sample
+from lvt.training.matcher import ROI_MATCHER, RPN_MATCHER, match_boxes, sample_boxes
 
 TRAINING_PROPOSALS = ProposalConfig(per_level=2000, count=1000)
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """How many boxes are sampled of an image, and what each loss weighs.
+    """Number of boxes that are sampled from an image, and weights of the losses.
 
     Attributes:
-        rpn_samples: anchors; at most `rpn_positive` of them positive.
-        rpn_positive: a share, 0..1.
-        roi_samples: proposals; at most `roi_positive` of them positive.
-        roi_positive: a share, 0..1.
-        proposals: of the RPN, while training.
-        rpn_box_weight: of the anchors' regression.
-        box_weight: of the proposals' regression.
-        semantic_weight: of the semantic head.
+        rpn_samples: number of anchors.
+        rpn_positive: highest share of positive ones among them, 0..1.
+        roi_samples: number of proposals.
+        roi_positive: highest share of positive ones among them, 0..1.
+        proposals: how proposals are selected during training.
+        rpn_box_weight: weight of the regression of anchors.
+        box_weight: weight of the regression of proposals.
+        semantic_weight: weight of the semantic head's loss.
     """
 
     rpn_samples: int = 256
@@ -50,22 +49,22 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
-class _Sampled:
-    """The proposals of one image that learn: positives first."""
+class _SampledProposals:
+    """The sampled proposals of one image, positive ones first."""
 
     boxes: Tensor  # (N, 4)
-    truth: Tensor  # (P,), the true box of each positive
+    matches: Tensor  # (P,), index of the true box of each positive one
 
 
 def panoptic_losses(
     model: LVTPanoptic, batch: Batch, config: LossConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Every loss of one batch, weighted: scalars by name. Their sum is what is minimised.
+    """The weighted losses of one batch, scalars by name. Training minimises their sum.
 
     Args:
         model: in training mode.
-        batch: images and truth.
-        config: numbers of samples and weights.
+        batch: images and targets.
+        config: numbers of samples, and weights.
         generator: a CPU generator, for the choice of samples.
     """
     maps = model(batch.images)
@@ -89,7 +88,7 @@ def rpn_losses(
     config: LossConfig,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Objectness (cross-entropy) and regression (L1) of sampled anchors, a mean over both kinds."""
+    """Objectness (cross-entropy) and regression (L1), means over all sampled anchors."""
     references = torch.cat(
         [
             grid_anchors((logits.shape[-2], logits.shape[-1]), stride, anchors)
@@ -100,15 +99,17 @@ def rpn_losses(
     count = 0
     for image, truth in enumerate(batch.instances):
         logits, deltas = (torch.cat(part) for part in zip(*maps.rpn.flat(image), strict=True))
-        assigned = assign(references, truth.boxes, RPN_ASSIGN)
-        positive, negative = sample(assigned, config.rpn_samples, config.rpn_positive, generator)
-        chosen = logits[torch.cat([positive, negative])]
-        target = (torch.arange(len(chosen)) < len(positive)).to(chosen)
-        class_loss = class_loss + F.binary_cross_entropy_with_logits(
-            chosen, target, reduction="sum"
+        matches = match_boxes(references, truth.boxes, RPN_MATCHER)
+        positive, negative = sample_boxes(
+            matches, config.rpn_samples, config.rpn_positive, generator
         )
-        wanted = RPN_CODER.encode(references[positive], truth.boxes[assigned[positive]])
-        box_loss = box_loss + F.l1_loss(deltas[positive], wanted, reduction="sum")
+        chosen = logits[torch.cat([positive, negative])]
+        is_positive = (torch.arange(len(chosen)) < len(positive)).to(chosen)
+        class_loss = class_loss + F.binary_cross_entropy_with_logits(
+            chosen, is_positive, reduction="sum"
+        )
+        targets = RPN_CODER.encode(references[positive], truth.boxes[matches[positive]])
+        box_loss = box_loss + F.l1_loss(deltas[positive], targets, reduction="sum")
         count += len(chosen)
     return class_loss / count, config.rpn_box_weight * box_loss / count
 
@@ -119,21 +120,21 @@ def _sample_proposals(
     batch: Batch,
     config: LossConfig,
     generator: torch.Generator,
-) -> list[_Sampled]:
-    """Proposals and the true boxes themselves, assigned and sampled, for each image."""
+) -> list[_SampledProposals]:
+    """Samples of the proposals and true boxes of each image, matched to the true boxes."""
     sampled = []
     with torch.no_grad():
         for image, truth in enumerate(batch.instances):
-            found = propose(
+            proposals = propose(
                 maps.rpn, batch.sizes[image], model.config.anchors, config.proposals, image=image
             )
-            boxes = torch.cat([truth.boxes, found.boxes])
-            assigned = assign(boxes, truth.boxes, ROI_ASSIGN)
-            positive, negative = sample(
-                assigned, config.roi_samples, config.roi_positive, generator
+            boxes = torch.cat([truth.boxes, proposals.boxes])
+            matches = match_boxes(boxes, truth.boxes, ROI_MATCHER)
+            positive, negative = sample_boxes(
+                matches, config.roi_samples, config.roi_positive, generator
             )
             chosen = torch.cat([positive, negative])
-            sampled.append(_Sampled(boxes[chosen], assigned[positive]))
+            sampled.append(_SampledProposals(boxes[chosen], matches[positive]))
     return sampled
 
 
@@ -141,54 +142,56 @@ def box_losses(
     model: LVTPanoptic,
     maps: PanopticMaps,
     batch: Batch,
-    sampled: list[_Sampled],
+    sampled: list[_SampledProposals],
     config: LossConfig,
 ) -> tuple[Tensor, Tensor]:
-    """Class (cross-entropy) and regression (L1, on the own class), means over the samples."""
+    """Class (cross-entropy) and regression (L1, of the true class), means over the samples."""
     roi, things = model.roi_head.config, model.config.things
     boxes = [image.boxes for image in sampled]
     features = extract_boxes(
         maps.levels, boxes, roi.box_size, model.roi_head.strides, roi.finest_scale
     )
     logits, deltas = model.roi_head.bbox_head(features)
-    labels, wanted, positive, start = [], [], [], 0
+    labels, targets, positive, start = [], [], [], 0
     for truth, image in zip(batch.instances, sampled, strict=True):
-        count = len(image.truth)
+        count = len(image.matches)
         background = truth.labels.new_full((len(image.boxes) - count,), things)
-        labels += [truth.labels[image.truth], background]
-        wanted.append(ROI_CODER.encode(image.boxes[:count], truth.boxes[image.truth]))
+        labels += [truth.labels[image.matches], background]
+        targets.append(ROI_CODER.encode(image.boxes[:count], truth.boxes[image.matches]))
         positive.append(torch.arange(start, start + count))
         start += len(image.boxes)
     label, rows = torch.cat(labels), torch.cat(positive)
-    own = deltas[rows, label[rows]]  # (P, 4)
-    regression = F.l1_loss(own, torch.cat(wanted), reduction="sum") / start
+    true_class_deltas = deltas[rows, label[rows]]  # (P, 4)
+    regression = F.l1_loss(true_class_deltas, torch.cat(targets), reduction="sum") / start
     return F.cross_entropy(logits, label), config.box_weight * regression
 
 
 def mask_loss(
-    model: LVTPanoptic, maps: PanopticMaps, batch: Batch, sampled: list[_Sampled]
+    model: LVTPanoptic, maps: PanopticMaps, batch: Batch, sampled: list[_SampledProposals]
 ) -> Tensor:
-    """Binary cross-entropy of the positives' masks, on the channel of their own class."""
+    """Binary cross-entropy of the masks of positive proposals, on the channel of their class."""
     roi = model.roi_head.config
-    boxes = [image.boxes[: len(image.truth)] for image in sampled]
+    boxes = [image.boxes[: len(image.matches)] for image in sampled]
     features = extract_boxes(
         maps.levels, boxes, roi.mask_size, model.roi_head.strides, roi.finest_scale
     )
     logits = model.roi_head.mask_head(features)
     labels, targets = [], []
     for index, (truth, image) in enumerate(zip(batch.instances, sampled, strict=True)):
-        labels.append(truth.labels[image.truth])
-        ids = truth.ids[image.truth]
+        labels.append(truth.labels[image.matches])
+        ids = truth.ids[image.matches]
         targets.append(crop_masks(batch.ids[index], ids, boxes[index], logits.shape[-1]))
     label = torch.cat(labels)
     if not len(label):
-        return logits.sum()  # zero, and still connected
-    own = logits[torch.arange(len(label)), label]
-    return F.binary_cross_entropy_with_logits(own, torch.cat(targets).to(own))
+        return logits.sum()  # zero, but part of the graph of gradients
+    true_class_logits = logits[torch.arange(len(label)), label]
+    return F.binary_cross_entropy_with_logits(
+        true_class_logits, torch.cat(targets).to(true_class_logits)
+    )
 
 
 def semantic_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of stuff classes and "some thing"; void pixels are left out.
+    """Cross-entropy of stuff classes and "some thing", without void pixels.
 
     Args:
         logits: (B, stuff+1, h, w).

@@ -29,7 +29,10 @@ from export.cli.options import (
 )
 from lvt.config import TASKS
 from lvt.errors import UserError
-from lvt.support.console import AsJson, Terminal, Verbose, choice, command, new_app, parse_size
+from lvt.support.app import new_app
+from lvt.support.command import command
+from lvt.support.options import AsJson, Verbose, choice, parse_size
+from lvt.support.terminal import Terminal
 from quantization.methods import METHODS
 
 if TYPE_CHECKING:

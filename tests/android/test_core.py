@@ -20,7 +20,7 @@ from export.plan import ExportRequest
 from export.predict.prediction import ClassPrediction, PanopticPrediction, SemanticPrediction
 from export.predict.predictor import SessionPredictor, artifact_predictor
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.demo import HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.models import ModelSpec, build_random

@@ -23,7 +23,7 @@ from device_bench.report.html_page import render
 from device_bench.results.read import read_results
 from export.artifact.files import manifest_path
 from export.pipeline import ExportResult
-from lvt.support.console import INTERRUPTED
+from lvt.support.command import INTERRUPTED
 from tests.android.core import JAR, Core, build_core
 from tests.device_bench.adbd.daemon import FakeDevice
 from tests.device_bench.adbd.fixtures import PLUG, bench

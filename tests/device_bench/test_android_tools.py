@@ -23,7 +23,7 @@ from device_bench.devices.adb.tool_output import (
     parse_perf_test,
 )
 from export.pipeline import ExportResult
-from lvt.support.console import INTERRUPTED
+from lvt.support.command import INTERRUPTED
 from tests.device_bench.adbd.fixtures import PLUG, bench
 from tests.export.test_cli import one_line_error
 

@@ -24,7 +24,7 @@ from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from export.reference import reference_session
 from export.targets.onnx.target import OnnxSession
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.models import build_random
 from tests.artifact_fixtures import TINY_SEMANTIC

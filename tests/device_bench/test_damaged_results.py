@@ -13,7 +13,7 @@ from device_bench.report.html_page import render
 from device_bench.report.tables import print_results
 from device_bench.results.read import read_results
 from lvt.errors import UserError
-from lvt.support.console import Terminal
+from lvt.support.terminal import Terminal
 from tests.device_bench.result_files import (
     CONDITIONS,
     OVERLAY,

@@ -18,7 +18,7 @@ from export.plan import ExportRequest, resolve_model
 from export.reference import reference_session
 from export.session import Session
 from export.targets import load_target
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 

@@ -27,7 +27,7 @@ from device_bench.results.read import read_results
 from export.artifact.reader import open_artifact
 from export.pipeline import ExportResult
 from export.targets.onnx.target import open_session
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 from tests.device_bench.browsers import SHORT, serving
 from tests.device_bench.result_files import result, result_file, write

@@ -19,7 +19,7 @@ from device_bench.measure.backends import BACKENDS
 from device_bench.measure.preset import PRESETS as PROTOCOLS
 from export.capabilities import PRECISIONS
 from lvt.config import PRESETS, TASKS
-from lvt.support.console import parse_size
+from lvt.support.options import parse_size
 from quantization.cli.quantize import parse_budget
 from quantization.methods import METHODS
 from tests.docs.pages import ROOT

@@ -16,7 +16,7 @@ from PIL import Image
 
 from export.artifact.reader import open_artifact
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.models import build_random
 from tests.artifact_fixtures import TINY_SEMANTIC
 from tests.docs import command_lines

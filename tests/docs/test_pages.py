@@ -24,7 +24,8 @@ from export.artifact.files import manifest_path
 from export.capabilities import TARGETS, installed
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
-from lvt.data.preprocessing import _STEPS, packaged_photos
+from lvt.data.images import packaged_photos
+from lvt.data.preprocessing_steps import STEP_TYPES
 from lvt.demo import DEMO_SIZE
 from lvt.demo.scenes import make_scene
 from lvt.postprocessing import label_map
@@ -222,7 +223,7 @@ def test_the_manifest_page(artifacts: Path) -> None:
         for name in re.findall(r"`(\w+)`", row)
     }
     assert documented >= {*manifest, "quantization"}
-    assert documented >= set(_STEPS)
+    assert documented >= set(STEP_TYPES)
     names: dict[str, Any] = {}
     ((_, text),) = blocks(page, "python")
     exec(text, names)

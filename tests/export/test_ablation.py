@@ -14,7 +14,7 @@ from export.pipeline import rewrite_model
 from export.reference import reference_session
 from export.targets import ConversionInput, load_target
 from lvt.config import Task
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.models import ModelSpec
 from tests.conftest import TINY_ABLATION
 from tests.export.test_capabilities import job_of, need

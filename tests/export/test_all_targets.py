@@ -20,7 +20,7 @@ from export.cli import export as cli
 from export.cli import run as run_cli
 from export.predict.prediction import SemanticPrediction
 from export.targets import load_target
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 from tests.export.test_cli import one_line_error, run
 

@@ -12,7 +12,7 @@ from export.artifact.reader import open_artifact
 from export.cli import export as cli
 from export.cli.options import copy_to_app_assets
 from export.pipeline import ExportResult
-from lvt.support.console import Terminal
+from lvt.support.terminal import Terminal
 from tests.export.test_cli import one_line_error, run
 
 

@@ -28,7 +28,9 @@ from export.rewrite import rewrite
 from export.targets import ConversionInput, load_target
 from lvt.checkpoint import CheckpointMeta
 from lvt.config import Task
-from lvt.data.preprocessing import Normalise, fixed_size, packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
+from lvt.data.preprocessing import fixed_size
+from lvt.data.preprocessing_steps import Normalise
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
 from tests.conftest import tiny

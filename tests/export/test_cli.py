@@ -30,10 +30,10 @@ from export.predict.prediction import SemanticPrediction
 from export.predict.render import write_label_map
 from export.targets import load_target
 from lvt.config import LVT
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
-from lvt.support.console import command
+from lvt.support.command import command
 
 PHOTO = packaged_photos()[0]
 
@@ -120,8 +120,8 @@ def test_classification_lists_the_best_classes(
     assert run(run_cli.app, result.path, PHOTO, "--top", "3", "--json") == 0
     classes = json.loads(capfd.readouterr().out)["classes"]
     from export.artifact.reader import open_artifact
+    from lvt.data.images import read_image
     from lvt.data.labels import imagenet_names
-    from lvt.data.preprocessing import read_image
 
     image = open_artifact(result.path).preprocessing(read_image(PHOTO))
     with torch.inference_mode():
@@ -338,8 +338,8 @@ def test_camvid_overlay_is_sensible(
     """A really trained model must find the road below and most pixels right, through the CLI."""
     from export.artifact.reader import open_artifact
     from export.targets import load_target
+    from lvt.data.images import list_images, read_image
     from lvt.data.metrics import confusion_matrix, mean_iou
-    from lvt.data.preprocessing import list_images, read_image
     from lvt.postprocessing import label_map
 
     assert run(cli.app, "onnx", "--ckpt", camvid_checkpoint, "--out", tmp_path) == 0

@@ -19,7 +19,7 @@ from export.artifact.reader import open_artifact
 from export.cli import eval as eval_cli
 from export.cli import run as run_cli
 from export.pipeline import ExportResult
-from lvt.data.preprocessing import packaged_photos
+from lvt.data.images import packaged_photos
 from lvt.errors import UserError
 from tests.export.test_cli import one_line_error, run
 from tests.helpers.fuzz import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json

@@ -19,7 +19,8 @@ from export.pipeline import ExportResult
 from export.predict.prediction import ClassPrediction, SemanticPrediction
 from export.predict.predictor import Predictor, artifact_predictor, reference_predictor
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.datasets import CocoPanoptic, MaskFolder
+from lvt.data.datasets.coco_panoptic import CocoPanoptic
+from lvt.data.datasets.mask_folder import MaskFolder
 from lvt.data.metrics import confusion_matrix, mean_iou
 from lvt.demo import DEMO_SIZE
 from lvt.demo.scenes import CLASSES, make_scene

@@ -32,7 +32,8 @@ from export.targets import ConversionInput, load_target
 from export.targets.onnx import target as onnx_target
 from lvt.checkpoint import identify, load_model, read_checkpoint
 from lvt.config import LVT, Task
-from lvt.data.preprocessing import Preprocessing, fixed_size, packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
+from lvt.data.preprocessing import Preprocessing, fixed_size
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random, default_spec
 from lvt.support.files import file_sha256

@@ -13,7 +13,7 @@ from export.evaluation.labelled_data import HeldOutScenes
 from export.pipeline import export_artifact
 from export.plan import ExportRequest
 from export.predict.predictor import artifact_predictor, reference_predictor
-from lvt.data.preprocessing import packaged_photos
+from lvt.data.images import packaged_photos
 
 pytestmark = pytest.mark.slow
 

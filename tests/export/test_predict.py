@@ -13,7 +13,7 @@ from export import ExportRequest, export_artifact, open_artifact
 from export.pipeline import ExportResult
 from export.predict.prediction import ClassPrediction, PanopticPrediction, SemanticPrediction
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.demo import DEMO_SIZE
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from export.capabilities import TARGETS, installed
-from lvt.data.preprocessing import packaged_photos
+from lvt.data.images import packaged_photos
 
 PHOTO = packaged_photos()[0]
 _SOCKET = {"x86_64": 41, "aarch64": 198}

@@ -188,7 +188,7 @@ SMALL_SPECS = [
     for task in MAP_TASKS
     for config in (tiny(), *TINY_ABLATION.values())
 ]
-SMALL_IDS = [f"{spec.task}-{spec.config.frame}" for spec in SMALL_SPECS]
+SMALL_IDS = [f"{spec.task}-{spec.config.stem_layout}" for spec in SMALL_SPECS]
 
 
 @pytest.mark.parametrize("spec", SMALL_SPECS, ids=SMALL_IDS)

@@ -25,17 +25,10 @@ from export.artifact.manifest import TensorInfo
 from export.artifact.reader import SCHEMA
 from export.panoptic.session import PanopticReferenceSession
 from export.plan import ExportRequest, load_reference
+from lvt.data.images import packaged_photos, read_image
 from lvt.data.labels import Labels
-from lvt.data.preprocessing import (
-    AlignUp,
-    CenterCrop,
-    FitWithin,
-    PadUp,
-    Preprocessing,
-    fixed_size,
-    packaged_photos,
-    read_image,
-)
+from lvt.data.preprocessing import Preprocessing, fixed_size
+from lvt.data.preprocessing_steps import AlignUp, CenterCrop, FitWithin, PadUp
 from lvt.data.resize import FILTERS, resize_uint8
 from lvt.demo import DEMO_BACKBONE, DEMO_PANOPTIC, DEMO_SIZE
 from lvt.demo.scenes import CLASSES, PALETTE, make_scene

@@ -1,4 +1,4 @@
-"""Ways in which files go bad, for hypothesis; and what a reader owes whoever has such a file."""
+"""Hypothesis strategies for damaged files, and the check of a reader of such files."""
 
 from __future__ import annotations
 
@@ -20,40 +20,43 @@ fuzzing = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-"""The same examples everywhere: CI must not fail on a file that nobody else has seen."""
+"""The examples are the same on every machine, so that failures can be reproduced."""
 
-ODD: list[Any] = [
+UNUSUAL_VALUES: list[Any] = [
     None, True, -1, 0, 1, 1.5, 10**9, 10**400, float("inf"), float("nan"), "", "x", "\ud800",
     [], [[]], [None], {}, {"x": 1}, "../../etc/passwd", [10**9, 10**9],
 ]  # fmt: skip
 
 
 def reads_or_refuses(read: Callable[[], Any]) -> bool:
-    """Whether it was read; anything but a result or an explained refusal goes through."""
+    """Whether `read` returned; False if it raised a `UserError` with a message.
+
+    Other exceptions fail the test.
+    """
     try:
         read()
     except UserError as error:
-        refusal = str(error)
+        message = str(error)
     else:
         return True
-    assert refusal.strip()
+    assert message.strip()
     return False
 
 
 @st.composite
 def damaged_bytes(draw: st.DrawFn, whole: bytes, head: int = 400) -> bytes:
-    """Some bytes changed, more often near the beginning, where formats keep their structure."""
+    """Changes some bytes, more often in the first `head` bytes, and may cut the end off."""
     data = bytearray(whole)
     for _ in range(draw(st.integers(0, 6))):
-        reach = min(len(data), head) if draw(st.booleans()) else len(data)
-        data[draw(st.integers(0, reach - 1))] = draw(st.integers(0, 255))
+        end = min(len(data), head) if draw(st.booleans()) else len(data)
+        data[draw(st.integers(0, end - 1))] = draw(st.integers(0, 255))
     keep = draw(st.one_of(st.just(len(data)), st.integers(0, len(data))))
     return bytes(data[:keep])
 
 
 @st.composite
 def damaged_json(draw: st.DrawFn, whole: Any) -> Any:
-    """One or two values at any depth are replaced by odd ones, or missing."""
+    """Replaces one or two values at any depth by unusual ones, or removes them."""
     data = copy.deepcopy(whole)
     for _ in range(draw(st.integers(1, 2))):
         node = data
@@ -68,11 +71,11 @@ def damaged_json(draw: st.DrawFn, whole: Any) -> Any:
             if isinstance(node, dict) and draw(st.integers(0, 4)) == 0:
                 del node[key]
             else:
-                node[key] = copy.deepcopy(draw(st.sampled_from(ODD)))
+                node[key] = copy.deepcopy(draw(st.sampled_from(UNUSUAL_VALUES)))
             break
     return data
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Also what no JSON library of ours would write: infinities, lone surrogates."""
+    """Writes any content as JSON, also infinities and lone surrogates."""
     path.write_text(json.dumps(content), "utf-8")

@@ -1,4 +1,4 @@
-"""Every official container loads strictly; everything else is one clear line, and never runs."""
+"""Official checkpoints load strictly; other files give one error line and run no code."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_truncated_safetensors(tmp_path: Path) -> None:
     [
         (b"not a checkpoint at all", "not a PyTorch or safetensors checkpoint"),
         ([1, 2, 3], "holds a list"),
-        ({"model": "yes"}, "no tensors: model"),
+        ({"model": "yes"}, "not tensors: model"),
         ({}, "no tensors"),
         ({"state_dict": [1]}, "its state_dict is a list"),
         ({"weight": torch.tensor([float("nan")])}, "weight holds NaN"),

@@ -1,4 +1,4 @@
-"""Checkpoints as people have them: the same weights, strictly, out of every container."""
+"""Containers of training tools: every one gives the same weights, loaded strictly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from lvt.checkpoint import identify, load_model, read_checkpoint
-from lvt.checkpoint.containers import CONTAINERS, LEFTOVERS
+from lvt.checkpoint.containers import CONTAINERS
+from lvt.checkpoint.normalize import LEFTOVERS
 from lvt.config import LVT
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
@@ -121,7 +122,7 @@ def assert_loads(path: Path, expected: State, *, averaged: bool = False) -> tupl
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_the_same_weights_out_of_every_container(name: str, tmp_path: Path) -> None:
+def test_every_container_gives_the_same_weights(name: str, tmp_path: Path) -> None:
     notes = " ".join(assert_loads(save(CONTENTS[name](), tmp_path), state()))
     told = {
         "Lightning with a loss": "losses and metrics of training (criterion.weight)",
@@ -161,26 +162,26 @@ def test_averaged_weights_are_found_in_every_container(name: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_none_are_made_up(name: str, tmp_path: Path) -> None:
+def test_ema_without_averaged_weights_is_an_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no EMA weights"):
         read_checkpoint(save(CONTENTS[name](), tmp_path), ema=True)
 
 
 @pytest.mark.parametrize("meta", [META, DATASET_META])
 def test_names_and_colours_of_both_generations(meta: dict[str, Any], tmp_path: Path) -> None:
-    found = read_checkpoint(save({"meta": meta, "state_dict": state()}, tmp_path)).meta
-    assert (found.class_names, found.palette) == (NAMES, COLOURS)
+    result = read_checkpoint(save({"meta": meta, "state_dict": state()}, tmp_path)).meta
+    assert (result.class_names, result.palette) == (NAMES, COLOURS)
 
 
 def test_normalisation_out_of_the_configurations_text(tmp_path: Path) -> None:
-    found = read_checkpoint(save({**ENGINE, "state_dict": state()}, tmp_path)).meta
-    assert (found.mean, found.std, found.notes) == (MEAN, STD, ())
+    result = read_checkpoint(save({**ENGINE, "state_dict": state()}, tmp_path)).meta
+    assert (result.mean, result.std, result.notes) == (MEAN, STD, ())
     old = {
         **META,
         "config": "img_norm_cfg = dict(\n    mean=[1, 2, 3], std=[4, 5, 6], to_rgb=True)",
     }
-    found = read_checkpoint(save({"meta": old, "state_dict": state()}, tmp_path)).meta
-    assert (found.mean, found.std) == ((1, 2, 3), (4, 5, 6))
+    result = read_checkpoint(save({"meta": old, "state_dict": state()}, tmp_path)).meta
+    assert (result.mean, result.std) == ((1, 2, 3), (4, 5, 6))
 
 
 @pytest.mark.parametrize(
@@ -190,10 +191,10 @@ def test_normalisation_out_of_the_configurations_text(tmp_path: Path) -> None:
         (CFG + "other = dict(mean=[1, 2, 3], std=[1, 1, 1])", "several normalisations"),
     ],
 )
-def test_what_a_configuration_says_against_us_is_told(text: str, note: str, tmp_path: Path) -> None:
+def test_notes_on_unusual_normalisations(text: str, note: str, tmp_path: Path) -> None:
     meta = {**META, "cfg": text}
-    found = read_checkpoint(save({"meta": meta, "state_dict": state()}, tmp_path)).meta
-    assert note in found.notes[0]
+    result = read_checkpoint(save({"meta": meta, "state_dict": state()}, tmp_path)).meta
+    assert note in result.notes[0]
 
 
 class HistoryBuffer:
@@ -208,7 +209,7 @@ class HistoryBuffer:
         return float(self._log_history.mean())
 
 
-def test_mmengines_log_is_neither_needed_nor_run(
+def test_log_objects_of_mmengine_are_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "work_folder.pth"
@@ -231,7 +232,7 @@ def test_weights_that_are_not_known_are_refused(tmp_path: Path) -> None:
         load_model(read_checkpoint(path), SPEC)
 
 
-def test_which_of_two_models_cannot_be_guessed(tmp_path: Path) -> None:
+def test_two_models_in_one_file_are_an_error(tmp_path: Path) -> None:
     path = save({"student": state(), "teacher": state()}, tmp_path)
     with pytest.raises(UserError, match=r"several sets of weights \(student, teacher\)"):
         read_checkpoint(path)
@@ -269,14 +270,14 @@ def _archives(folder: Path) -> dict[str, Path]:
         ("g", "a 7z archive: unpack it"),
     ],
 )
-def test_what_is_no_checkpoint_is_named(name: str, message: str, tmp_path: Path) -> None:
+def test_other_formats_are_named(name: str, message: str, tmp_path: Path) -> None:
     path = _archives(tmp_path)[name]
     with pytest.raises(UserError, match=rf"^{path.name} is {message}"):
         read_checkpoint(path)
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_the_official_suffix_is_no_archive(legacy: bool, tmp_path: Path) -> None:
+def test_pth_tar_is_read_as_a_checkpoint(legacy: bool, tmp_path: Path) -> None:
     path = tmp_path / "lvt.pth.tar"
     torch.save({"state_dict": state()}, path, _use_new_zipfile_serialization=not legacy)
     assert_loads(path, state())

@@ -116,7 +116,7 @@ def test_damaged_descriptions(spec: ModelSpec, tmp_path: Path) -> None:
     check()
 
 
-def test_meta_with_numbers_that_are_none_is_ignored(tmp_path: Path) -> None:
+def test_damaged_metadata_is_ignored(tmp_path: Path) -> None:
     meta = {
         "PALETTE": [[float("inf")] * 3],
         "input_size": [10**12, 64],
@@ -142,7 +142,7 @@ def test_meta_with_numbers_that_are_none_is_ignored(tmp_path: Path) -> None:
     ],
     ids=["400 TB", "sparse", "complex", "meta", "beyond float32", "half infinity"],
 )
-def test_tensors_that_are_no_weights(tensor: torch.Tensor, message: str, tmp_path: Path) -> None:
+def test_unusable_tensors_are_an_error(tensor: torch.Tensor, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     torch.save({"weight": tensor}, path)
     with pytest.raises(UserError, match=message):
@@ -184,7 +184,7 @@ def test_a_model_larger_than_its_file_is_not_allocated(tmp_path: Path) -> None:
         load_model(checkpoint, ModelSpec("backbone", wide))
 
 
-def test_links_and_files_that_are_none(tmp_path: Path) -> None:
+def test_links_and_special_files(tmp_path: Path) -> None:
     real, link, loop = tmp_path / "real.pth", tmp_path / "link.pth", tmp_path / "loop.pth"
     torch.save({"a": torch.zeros(1)}, real)
     link.symlink_to(real)

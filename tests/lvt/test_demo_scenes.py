@@ -167,6 +167,6 @@ def test_coco_files_hold_the_scenes(tmp_path: Path) -> None:
         assert np.array_equal(picture, scene.image)
         coded = np.asarray(Image.open(tmp_path / "panoptic" / entry["file_name"])).astype(np.int64)
         assert np.array_equal(coded @ [1, 256, 65536], scene.ids)
-        told = [(s["id"], s["category_id"], s["area"], tuple(s["bbox"]))
-                for s in entry["segments_info"]]  # fmt: skip
-        assert told == [(s.id, s.category, s.area, s.bbox) for s in scene.segments]
+        written = [(s["id"], s["category_id"], s["area"], tuple(s["bbox"]))
+                   for s in entry["segments_info"]]  # fmt: skip
+        assert written == [(s.id, s.category, s.area, s.bbox) for s in scene.segments]

@@ -12,7 +12,8 @@ import torch
 
 from lvt.checkpoint import DEAD_KEYS
 from lvt.config import LVT
-from lvt.data.preprocessing import FitWithin, Preprocessing, official
+from lvt.data.preprocessing import Preprocessing, official
+from lvt.data.preprocessing_steps import FitWithin
 from lvt.postprocessing import label_map
 from lvt.semantic import LVTSegFormer, resize_bilinear
 from tests.oracles import Oracle, load_oracle, run_with_taps, sha256

@@ -186,8 +186,8 @@ def test_proposals_with_a_limit_on_every_level(oracle: Oracle) -> None:
         objectness=tuple(stored(oracle, f"rpn/cls{level}") for level in range(5)),
         deltas=tuple(stored(oracle, f"rpn/reg{level}") for level in range(5)),
     )
-    found = propose(maps, (38, 53), AnchorConfig(), ProposalConfig(per_level=40, count=45))
-    proposals = torch.cat([found.boxes, found.scores[:, None]], dim=1)
+    result = propose(maps, (38, 53), AnchorConfig(), ProposalConfig(per_level=40, count=45))
+    proposals = torch.cat([result.boxes, result.scores[:, None]], dim=1)
     assert oracle.difference("unit/rpn/proposals", proposals) < 1e-4
 
 
@@ -198,8 +198,8 @@ def test_boxes_without_width_or_height_are_not_proposed() -> None:
         objectness=tuple(torch.zeros(1, 1, 3, 3) for _ in range(5)),
         deltas=tuple(torch.zeros(1, 4, 3, 3) for _ in range(5)),
     )
-    found = propose(maps, (6, 6), anchors, ProposalConfig())
-    assert len(found.boxes) > 0
-    assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
-    assert found.boxes.max() <= 6
-    assert np.all(np.diff(found.scores.numpy()) <= 0)
+    result = propose(maps, (6, 6), anchors, ProposalConfig())
+    assert len(result.boxes) > 0
+    assert (result.boxes[:, 2:] > result.boxes[:, :2]).all()
+    assert result.boxes.max() <= 6
+    assert np.all(np.diff(result.scores.numpy()) <= 0)

@@ -1,4 +1,4 @@
-"""Pasting, fusion and the COCO format, which the Android app mirrors."""
+"""Pasting, fusion and the COCO format; the Android app has the same steps."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""From fixed-size outputs to the picture: scale, padding and empty slots."""
+"""Panoptic maps from fixed-size outputs: scale, padding and empty slots."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lvt.data.preprocessing import FitInto, FitWithin, PadTo, Preprocessing, fixed_size, official
+from lvt.data.preprocessing import Preprocessing, fixed_size, official
+from lvt.data.preprocessing_steps import FitInto, FitWithin, PadTo
 from lvt.panoptic.config import FusionConfig, PanopticConfig
 from lvt.panoptic.postprocess import panoptic_map
 from tests.oracles import load_oracle
@@ -28,17 +29,17 @@ def slots(boxes: list[list[float]], scores: list[float]) -> dict[str, np.ndarray
 def test_boxes_are_scaled_to_the_picture() -> None:
     """Network 64x64, picture 32x128 shown in its upper quarter: y doubles, x doubles."""
     outputs = slots([[10, 4, 20, 8], [0, 0, 0, 0]], [0.9, 0.0])
-    found = panoptic_map(outputs, CONFIG, (64, 64), (16, 64), (32, 128))
-    rows, columns = np.nonzero(found.ids == 1001)
+    result = panoptic_map(outputs, CONFIG, (64, 64), (16, 64), (32, 128))
+    rows, columns = np.nonzero(result.ids == 1001)
     assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (8, 16, 20, 40)
-    assert [segment.id for segment in found.segments] == [1001, 2]
+    assert [segment.id for segment in result.segments] == [1001, 2]
 
 
 def test_padding_is_cut_off_before_the_semantics_are_enlarged() -> None:
     outputs = slots([[0, 0, 0, 0]], [0.0])
     outputs["semantic"][:, 1, 8:] = 5.0  # the lower half of the network image is padding
-    found = panoptic_map(outputs, CONFIG, (64, 64), (28, 64), (56, 128))
-    assert (found.ids == 2).mean() > 0.9
+    result = panoptic_map(outputs, CONFIG, (64, 64), (28, 64), (56, 128))
+    assert (result.ids == 2).mean() > 0.9
 
 
 def test_content_size() -> None:

@@ -1,4 +1,4 @@
-"""Panoptic quality against cases worked by hand; each is a way in which such counts go wrong."""
+"""Panoptic quality of cases computed by hand; each is a common error of such counts."""
 
 from __future__ import annotations
 
@@ -34,52 +34,52 @@ def measure(
 
 
 def test_perfect_map_scores_one() -> None:
-    found = measure([[1000, 1000, 2, 2]], [[7, 7, 9, 9]], TrueSegment(7, 0), TrueSegment(9, 2))
-    assert found == {0: Quality(1.0, 1.0, 1.0, 1), 2: Quality(1.0, 1.0, 1.0, 1)}
+    result = measure([[1000, 1000, 2, 2]], [[7, 7, 9, 9]], TrueSegment(7, 0), TrueSegment(9, 2))
+    assert result == {0: Quality(1.0, 1.0, 1.0, 1), 2: Quality(1.0, 1.0, 1.0, 1)}
 
 
 def test_overlap_of_exactly_one_half_is_no_match() -> None:
-    """True 4 pixels, found 2 of them: IoU 0.5, so one missed and one spurious."""
-    found = measure([[1000, 1000, 4, 4]], [[1, 1, 1, 1]], TrueSegment(1, 0))
-    assert found[0] == Quality(0.0, 0.0, 0.0, 1)
+    """True 4 pixels, predicted 2 of them: IoU 0.5, so one false negative and one false positive."""
+    result = measure([[1000, 1000, 4, 4]], [[1, 1, 1, 1]], TrueSegment(1, 0))
+    assert result[0] == Quality(0.0, 0.0, 0.0, 1)
 
 
 def test_partial_match() -> None:
     """IoU 3/4 and one missed instance: SQ 3/4, RQ 1/(1 + 1/2), PQ their product."""
-    found = measure(
+    result = measure(
         [[1000, 1000, 1000, 4, 4, 4]],
         [[1, 1, 1, 1, 2, 2]],
         TrueSegment(1, 0),
         TrueSegment(2, 0),
     )
-    assert found[0].sq == pytest.approx(0.75)
-    assert found[0].rq == pytest.approx(2 / 3)
-    assert found[0].pq == pytest.approx(0.5)
+    assert result[0].sq == pytest.approx(0.75)
+    assert result[0].rq == pytest.approx(2 / 3)
+    assert result[0].pq == pytest.approx(0.5)
 
 
 def test_right_pixels_of_the_wrong_class() -> None:
     """Counts against both classes: missed in one, spurious in the other."""
-    found = measure([[1001, 1001]], [[1, 1]], TrueSegment(1, 0))
-    assert found == {0: Quality(0.0, 0.0, 0.0, 1), 1: Quality(0.0, 0.0, 0.0, 1)}
+    result = measure([[1001, 1001]], [[1, 1]], TrueSegment(1, 0))
+    assert result == {0: Quality(0.0, 0.0, 0.0, 1), 1: Quality(0.0, 0.0, 0.0, 1)}
 
 
 def test_true_void_is_not_part_of_the_union() -> None:
-    """Two of four found pixels lie on void: without them the match is perfect."""
-    found = measure([[1000, 1000, 1000, 1000]], [[1, 1, 0, 0]], TrueSegment(1, 0))
-    assert found[0] == Quality(1.0, 1.0, 1.0, 1)
+    """Two of four predicted pixels are void: without them the match is perfect."""
+    result = measure([[1000, 1000, 1000, 1000]], [[1, 1, 0, 0]], TrueSegment(1, 0))
+    assert result[0] == Quality(1.0, 1.0, 1.0, 1)
 
 
 def test_predicted_void_is_part_of_the_union() -> None:
-    found = measure([[1000, 1000, 1000, VOID]], [[1, 1, 1, 1]], TrueSegment(1, 0))
-    assert found[0].pq == pytest.approx(0.75)
+    result = measure([[1000, 1000, 1000, VOID]], [[1, 1, 1, 1]], TrueSegment(1, 0))
+    assert result[0].pq == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(("void", "spurious"), [(3, False), (2, True)])
 def test_prediction_mostly_on_void_is_ignored(void: int, spurious: bool) -> None:
     """Exactly half on void is still spurious; more is not."""
     ids = [[0] * void + [9] * (4 - void) + [9] * 12]
-    found = measure([[1001] * 4 + [3] * 12], ids, TrueSegment(9, 3))
-    assert (1 in found) == spurious
+    result = measure([[1001] * 4 + [3] * 12], ids, TrueSegment(9, 3))
+    assert (1 in result) == spurious
 
 
 def test_crowd_is_neither_missed_nor_matched() -> None:
@@ -89,20 +89,20 @@ def test_crowd_is_neither_missed_nor_matched() -> None:
 
 
 def test_crowd_excuses_only_its_own_class() -> None:
-    found = measure([[1001, 1001, 1001]], [[1, 1, 1]], TrueSegment(1, 0, crowd=True))
-    assert found == {1: Quality(0.0, 0.0, 0.0, 1)}
+    result = measure([[1001, 1001, 1001]], [[1, 1, 1]], TrueSegment(1, 0, crowd=True))
+    assert result == {1: Quality(0.0, 0.0, 0.0, 1)}
 
 
 def test_crowd_and_void_excuse_together() -> None:
     """Two pixels on crowd, one on void, one on another thing: three quarters are excused."""
-    found = measure(
+    result = measure(
         [[1000, 1000, 1000, 1000]],
         [[1, 1, 0, 2]],
         TrueSegment(1, 0, crowd=True),
         TrueSegment(2, 1),
     )
-    assert 0 not in found
-    assert found[1].pq == 0
+    assert 0 not in result
+    assert result[1].pq == 0
 
 
 def test_means_are_over_classes_that_occur_and_over_all_images() -> None:
@@ -119,17 +119,17 @@ def test_means_are_over_classes_that_occur_and_over_all_images() -> None:
 
 def test_things_by_size() -> None:
     """Matched and missed by the area of the truth, spurious by their own."""
-    ids, said = np.zeros((100, 200), np.int64), np.full((100, 200), VOID)
-    ids[:20, :20], said[:20, :20] = 1, 1000  # small, found
+    ids, map_ids = np.zeros((100, 200), np.int64), np.full((100, 200), VOID)
+    ids[:20, :20], map_ids[:20, :20] = 1, 1000  # small, found
     ids[30:50, :20] = 2  # small, missed
-    ids[:, 30:70], said[:60, 30:70] = 3, 2000  # medium, matched with an IoU of 0.6
-    said[:, 75:] = 3000  # large, on stuff: spurious
+    ids[:, 30:70], map_ids[:60, 30:70] = 3, 2000  # medium, matched with an IoU of 0.6
+    map_ids[:, 75:] = 3000  # large, on stuff: spurious
     ids[:, 75:] = 4
     truth = PanopticTruth(
         ids, tuple(TrueSegment(i, label) for i, label in enumerate((0, 0, 0, 2), 1))
     )
     quality = PanopticQuality(2, 2)
-    quality.add(predicted(said.tolist()), truth)
+    quality.add(predicted(map_ids.tolist()), truth)
     by_size = quality.report().things_by_size
     assert by_size["small"].pq == pytest.approx(1 / 1.5)
     assert by_size["medium"].pq == pytest.approx(0.6)

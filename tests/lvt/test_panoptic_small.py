@@ -119,7 +119,7 @@ def test_config_survives_json() -> None:
     assert PanopticConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict()))) == CONFIG
 
 
-def test_config_refuses_what_is_no_configuration() -> None:
+def test_damaged_configurations_are_an_error() -> None:
     """A damaged checkpoint that fails far away with a message about tensors."""
     data = CONFIG.to_dict()
     for key in data:
@@ -154,7 +154,7 @@ def test_config_refuses_a_model_that_cannot_be_built(
         ((1, 3, 64, 96), (96, 64), "exceeds the image"),
     ],
 )
-def test_predict_refuses_input_it_would_misread(
+def test_predict_checks_its_input(
     shape: tuple[int, ...], image_size: tuple[int, int], message: str
 ) -> None:
     """Unpadded images, batches, and height and width exchanged."""

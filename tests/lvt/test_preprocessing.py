@@ -1,4 +1,4 @@
-"""One preprocessing, the same everywhere: bytes, order, geometry, and refusal of the unreadable."""
+"""Preprocessing: values, order of steps, geometry, golden tensor, errors."""
 
 from __future__ import annotations
 
@@ -11,20 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lvt.data.preprocessing import (
-    AlignUp,
-    CenterCrop,
-    FitWithin,
-    Preprocessing,
-    ShorterSide,
-    Stretch,
-    fixed_size,
-    golden_picture,
-    list_images,
-    official,
-    packaged_photos,
-    read_image,
-)
+from lvt.data.images import list_images, packaged_photos, read_image
+from lvt.data.preprocessing import Preprocessing, fixed_size, golden_picture, official
+from lvt.data.preprocessing_steps import AlignUp, CenterCrop, FitWithin, ShorterSide, Stretch
 from lvt.data.resize import resize_uint8
 from lvt.errors import UserError
 

@@ -1,4 +1,4 @@
-"""What the phone's fixed-size preprocessing costs against the official transform, on real photos.
+"""Accuracy of fixed-size preprocessing relative to the official preprocessing, on real photos.
 
 `pytest tests/lvt/test_preprocessing_cost.py -s` prints the table.
 """
@@ -13,15 +13,10 @@ import torch
 from PIL import Image
 
 from lvt.checkpoint import identify, load_model, read_checkpoint
+from lvt.data.images import list_images, read_image
 from lvt.data.metrics import confusion_matrix, mean_iou
-from lvt.data.preprocessing import (
-    FitWithin,
-    Preprocessing,
-    fixed_size,
-    list_images,
-    official,
-    read_image,
-)
+from lvt.data.preprocessing import Preprocessing, fixed_size, official
+from lvt.data.preprocessing_steps import FitWithin
 from lvt.postprocessing import label_map
 
 MAX_COST = 0.005

@@ -1,4 +1,4 @@
-"""A Ctrl-C ends a command as one, whatever the libraries below make of it."""
+"""Ctrl-C and SIGTERM: conversion of errors, deferral, cleanup."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ import typer
 
 from lvt.errors import UserError
 from lvt.support import signals
-from lvt.support.console import INTERRUPTED, Terminal, command
+from lvt.support.command import INTERRUPTED, command
 from lvt.support.files import atomic_folder
+from lvt.support.terminal import Terminal
 
 
 @pytest.fixture(autouse=True)
 def _ctrl_c_raises() -> Iterator[None]:
-    """Also where a shell started the tests in the background."""
+    """Restores the handler if a shell started the tests in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     after = signal.signal(signal.SIGINT, before)
@@ -31,16 +32,16 @@ def _ctrl_c_raises() -> Iterator[None]:
 
 
 def swallowed() -> None:
-    """What a bare `except` in a library does."""
+    """Ctrl-C in a library that swallows it in a bare `except`."""
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("error", [ImportError("half a module"), UserError("does not run")])
-def test_an_error_that_comes_of_it_is_none(
+def test_an_error_after_a_ctrl_c_is_an_interrupt(
     error: Exception, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """`conversion failed` would send the user looking for a fault."""
+    """The user must not see `conversion failed` after a Ctrl-C."""
 
     def work() -> None:
         with command(verbose=False):
@@ -52,13 +53,13 @@ def test_an_error_that_comes_of_it_is_none(
     assert caught.value.exit_code == INTERRUPTED
     assert capfd.readouterr().err == "interrupted\n"
     with pytest.raises(type(error)), signals.convert_interrupts():
-        raise error  # the one before is forgotten
+        raise error  # the Ctrl-C before is forgotten
 
 
 TERMINATED = """
 import sys, time
 from pathlib import Path
-from lvt.support.console import command
+from lvt.support.command import command
 from lvt.support.files import atomic_folder
 
 with command(verbose=False), atomic_folder(Path(sys.argv[1])):
@@ -84,7 +85,7 @@ def test_kill_and_timeout_leave_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_kill_waits_for_what_must_not_be_cut_in_two() -> None:
+def test_kill_waits_for_the_deferred_part() -> None:
     done = []
 
     def work() -> None:
@@ -98,7 +99,7 @@ def test_kill_waits_for_what_must_not_be_cut_in_two() -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_a_swallowed_one_ends_the_work_at_the_next_step() -> None:
+def test_a_swallowed_ctrl_c_interrupts_the_next_step() -> None:
     with signals.convert_interrupts(), Terminal(io.StringIO()).steps() as progress:
         progress("converting")
         swallowed()
@@ -106,7 +107,7 @@ def test_a_swallowed_one_ends_the_work_at_the_next_step() -> None:
             progress("comparing")
 
 
-def test_whoever_ignores_it_goes_on() -> None:
+def test_ignored_signals_stay_ignored() -> None:
     """`nohup` and background jobs of shells."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with signals.convert_interrupts(), signals.defer_interrupts():
@@ -114,7 +115,7 @@ def test_whoever_ignores_it_goes_on() -> None:
     assert signal.signal(signal.SIGINT, signal.default_int_handler) is signal.SIG_IGN
 
 
-def test_held_back_until_the_work_is_done() -> None:
+def test_ctrl_c_is_deferred_to_the_end() -> None:
     done = []
 
     def work() -> None:
@@ -127,8 +128,8 @@ def test_held_back_until_the_work_is_done() -> None:
     assert done
 
 
-def test_other_threads_have_no_signals() -> None:
-    """`signal.signal` raises there; whoever publishes from a worker must not notice."""
+def test_other_threads_are_unaffected() -> None:
+    """`signal.signal` raises there, and worker threads publish files too."""
     done = []
 
     def work() -> None:
@@ -141,8 +142,8 @@ def test_other_threads_have_no_signals() -> None:
     assert done
 
 
-def test_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The impatient press it again while the scratch folder is being removed."""
+def test_a_second_ctrl_c_during_cleanup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scratch folder is removed even if Ctrl-C is pressed again."""
     remove = shutil.rmtree
 
     def again(*arguments: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`lvt-train`: one line and exit code 2 for what the user can put right."""
+"""`lvt-train`: one error line and exit code 2 for errors that the user can correct."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_one_line_and_exit_code(arguments: list[str], message: str, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_checkpoint_to_start_from_stays(tmp_path: Path) -> None:
+def test_the_input_checkpoint_is_not_overwritten(tmp_path: Path) -> None:
     start = tmp_path / "start.safetensors"
     start.write_bytes(b"weights")
     given = ["--ckpt", str(start), "--data", "x", "--out", str(start), "--verbose"]
@@ -66,7 +66,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(tmp_path: Pat
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """A help text that takes seconds is not read."""
+    """`--help` must not take seconds."""
     code = (
         "import sys; from lvt.training.cli import app\n"
         "try: app(['--help'])\n"
@@ -81,7 +81,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_demonstration_model_can_be_named(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As everywhere else; the folder is what is missing here."""
+    """`--ckpt demo` works here too; only the folder is missing."""
     out, data = tmp_path / "o.safetensors", tmp_path / "absent"
     assert run(app, "--ckpt", "demo", "--data", data, "--out", out) == 2
     assert "absent is not a folder" in one_line_error(capfd)

@@ -1,4 +1,4 @@
-"""The loop learns with every head, stops and goes on exactly, and reads a user's folder."""
+"""Training: losses of every head, exact resumption, fine-tuning on a folder."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ import torch
 from PIL import Image
 
 from lvt.checkpoint import identify, load_model, read_checkpoint, write_checkpoint
+from lvt.data.datasets.samples import PanopticSample
 from lvt.demo import (
     DEMO_CHECKPOINT,
     DEMO_PANOPTIC,
     HELD_OUT_SEEDS,
     TRAINING_SEEDS,
 )
+from lvt.demo.dataset import DemoScenes
 from lvt.demo.scenes import CLASSES, THING_CLASSES, write_coco_panoptic
 from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
 from lvt.panoptic.config import AnchorConfig, PanopticConfig, ProposalConfig, RoIConfig
 from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.quality import PanopticTruth, TrueSegment
-from lvt.training.batch import Example, collate
-from lvt.training.data import CocoFolder, DemoScenes, drawn_ahead, drawn_here
+from lvt.training.batch import collate
+from lvt.training.data import ResizedCocoPanoptic
 from lvt.training.evaluate import evaluate
 from lvt.training.initialise import initialise
+from lvt.training.loader import draw_in_process, draw_in_worker
 from lvt.training.loop import TrainConfig, Trainer
 from lvt.training.losses import LossConfig, panoptic_losses
-from lvt.training.run import TrainRequest, train
+from lvt.training.request import TrainRequest
+from lvt.training.run import train
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -57,7 +61,7 @@ class Squares:
     def __len__(self) -> int:
         return 1000
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> PanopticSample:
         rng = np.random.default_rng(index)
         image = rng.integers(0, 40, (*SIZE, 3)).astype(np.uint8)
         ids = np.ones(SIZE, np.int32)
@@ -68,7 +72,7 @@ class Squares:
         image[top : top + side, left : left + side, label] = 220
         ids[top : top + side, left : left + side] = 3
         segments = (TrueSegment(1, 2), TrueSegment(2, 3), TrueSegment(3, label))
-        return Example(image, PanopticTruth(ids, segments))
+        return PanopticSample(image, PanopticTruth(ids, segments))
 
 
 def model() -> LVTPanoptic:
@@ -93,9 +97,9 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
 def test_gradients_reach_every_parameter() -> None:
     """A head that is left out of the loss would silently stay random."""
     made = model().train()
-    examples = [Squares()[index] for index in range(2)]
+    samples = [Squares()[index] for index in range(2)]
     losses = panoptic_losses(
-        made, collate(examples, SIZE, (2, 2)), LOSSES, torch.Generator().manual_seed(0)
+        made, collate(samples, SIZE, (2, 2)), LOSSES, torch.Generator().manual_seed(0)
     )
     assert all(torch.isfinite(loss) for loss in losses.values())
     torch.stack(list(losses.values())).sum().backward()
@@ -108,7 +112,7 @@ def test_gradients_reach_every_parameter() -> None:
 
 
 def test_picture_without_things_trains_the_rest() -> None:
-    empty = Example(
+    empty = PanopticSample(
         np.zeros((*SIZE, 3), np.uint8), PanopticTruth(np.ones(SIZE, np.int32), (TrueSegment(1, 2),))
     )
     losses = panoptic_losses(
@@ -169,9 +173,9 @@ def test_worker_draws_what_this_process_would() -> None:
     """So that a run does not depend on where its pictures were drawn."""
     steps, source = range(3, 5), DemoScenes(size=(128, 160))
     sizes = {3: (96, 96), 4: (128, 160)}
-    with drawn_ahead(source, steps, sizes.get, seed=1, count=1) as ahead:
+    with draw_in_worker(source, steps, sizes.get, seed=1, count=1) as ahead:
         drawn = list(ahead)
-    with drawn_here(source, steps, sizes.get, seed=1, count=1) as here:
+    with draw_in_process(source, steps, sizes.get, seed=1, count=1) as here:
         for ours, theirs in zip(here, drawn, strict=True):
             assert np.array_equal(ours[0].image, theirs[0].image)
             assert np.array_equal(ours[0].truth.ids, theirs[0].truth.ids)
@@ -189,7 +193,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_folder_in_coco_format_gives_the_scenes_back(folder: Path) -> None:
-    source = CocoFolder(folder, (128, 160))
+    source = ResizedCocoPanoptic(folder, (128, 160))
     scene = DemoScenes(size=(128, 160))[0]
     assert (source.things, source.stuff) == (len(THING_CLASSES), len(CLASSES) - len(THING_CLASSES))
     assert source.names == CLASSES
@@ -200,10 +204,10 @@ def test_folder_in_coco_format_gives_the_scenes_back(folder: Path) -> None:
 
 
 def test_folder_pictures_are_shrunk_with_their_truth(folder: Path) -> None:
-    example = CocoFolder(folder, (64, 96))[0]
-    assert example.image.shape == (64, 80, 3)
-    assert example.truth.ids.shape == (64, 80)
-    assert set(np.unique(example.truth.ids)) <= {segment.id for segment in example.truth.segments}
+    sample = ResizedCocoPanoptic(folder, (64, 96))[0]
+    assert sample.image.shape == (64, 80, 3)
+    assert sample.truth.ids.shape == (64, 80)
+    assert set(np.unique(sample.truth.ids)) <= {segment.id for segment in sample.truth.segments}
 
 
 def test_categories_in_any_order_become_things_then_stuff(folder: Path) -> None:
@@ -211,29 +215,29 @@ def test_categories_in_any_order_become_things_then_stuff(folder: Path) -> None:
     data = json.loads(path.read_text())
     data["categories"].reverse()
     path.write_text(json.dumps(data))
-    source = CocoFolder(folder, (128, 160))
+    source = ResizedCocoPanoptic(folder, (128, 160))
     assert source.names[: source.things] == tuple(reversed(THING_CLASSES))
     label = {s.id: source.names[s.label] for s in source[0].truth.segments}
     scene = DemoScenes(size=(128, 160))[0]
     assert label == {s.id: CLASSES[s.label] for s in scene.truth.segments}
 
 
-def test_folders_that_are_none(tmp_path: Path, folder: Path) -> None:
+def test_damaged_folders(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no COCO panoptic JSON"):
-        CocoFolder(tmp_path / "empty", SIZE)
+        ResizedCocoPanoptic(tmp_path / "empty", SIZE)
     (folder / "panoptic.json").write_text("{}")
     with pytest.raises(UserError, match="no COCO panoptic JSON"):
-        CocoFolder(folder, SIZE)
+        ResizedCocoPanoptic(folder, SIZE)
     (folder / "panoptic.json").write_text("no JSON")
     with pytest.raises(UserError, match="cannot read"):
-        CocoFolder(folder, SIZE)
+        ResizedCocoPanoptic(folder, SIZE)
 
 
 def test_truth_of_another_size_than_its_picture_is_refused(folder: Path) -> None:
     path = next((folder / "panoptic").iterdir())
     Image.new("RGB", (10, 10)).save(path)
-    source = CocoFolder(folder, SIZE)
+    source = ResizedCocoPanoptic(folder, SIZE)
     with pytest.raises(UserError, match="differ in size"):
         list(map(source.__getitem__, range(2)))
 
@@ -251,7 +255,7 @@ def test_fine_tuning_takes_over_what_fits(tmp_path: Path, folder: Path) -> None:
         steps=2,
         batch=1,
         learning_rate=1e-9,
-        measure=1,
+        evaluated=1,
         log=tmp_path / "log.jsonl",
     )
     result = train(request, lambda _report, _total: None)

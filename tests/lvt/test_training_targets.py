@@ -1,4 +1,4 @@
-"""Assignment, sampling and RoIAlign for training, on cases worked by hand."""
+"""Matching, sampling, batches and RoIAlign for training, on cases computed by hand."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from lvt.data.datasets.samples import PanopticSample
 from lvt.panoptic.quality import PanopticTruth, TrueSegment
 from lvt.panoptic.roi_heads import as_rois, extract
-from lvt.training.batch import IGNORED_PIXEL, Example, collate, crop, flip
-from lvt.training.batched_roi_align import align, crop_masks, extract_boxes
+from lvt.training.augment import crop, flip
+from lvt.training.batch import IGNORED_PIXEL, collate
+from lvt.training.batched_roi_align import align_boxes, crop_masks, extract_boxes
 from lvt.training.matcher import (
     IGNORED,
     NEGATIVE,
-    ROI_ASSIGN,
-    RPN_ASSIGN,
-    assign,
-    sample,
+    ROI_MATCHER,
+    RPN_MATCHER,
+    match_boxes,
+    sample_boxes,
 )
 
 TRUTH = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0]])
@@ -25,42 +27,42 @@ TRUTH = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0]])
 def test_thresholds() -> None:
     """Overlaps with the first box: 1, 0.7, 0.5 and 0.1."""
     boxes = torch.tensor([[0, 0, 10, 10], [0, 0, 10, 7], [0, 0, 10, 5], [0, 0, 10, 1]]).float()
-    assert assign(boxes, TRUTH, ROI_ASSIGN).tolist() == [0, 0, 0, NEGATIVE]
-    assert assign(boxes, TRUTH[:1], RPN_ASSIGN).tolist() == [0, 0, IGNORED, NEGATIVE]
+    assert match_boxes(boxes, TRUTH, ROI_MATCHER).tolist() == [0, 0, 0, NEGATIVE]
+    assert match_boxes(boxes, TRUTH[:1], RPN_MATCHER).tolist() == [0, 0, IGNORED, NEGATIVE]
 
 
 def test_every_truth_keeps_its_closest_anchors() -> None:
     """No anchor reaches 0.7, so the best ones, here two alike, are positive all the same."""
     boxes = torch.tensor([[0, 0, 10, 5], [0, 5, 10, 10], [0, 0, 10, 4]]).float()
-    assert assign(boxes, TRUTH, RPN_ASSIGN).tolist() == [0, 0, IGNORED]
+    assert match_boxes(boxes, TRUTH, RPN_MATCHER).tolist() == [0, 0, IGNORED]
 
 
 def test_a_truth_too_far_from_any_anchor_gets_none() -> None:
     boxes = torch.tensor([[0, 0, 10, 2.9]])
-    assert assign(boxes, TRUTH, RPN_ASSIGN).tolist() == [NEGATIVE]
+    assert match_boxes(boxes, TRUTH, RPN_MATCHER).tolist() == [NEGATIVE]
 
 
 def test_picture_without_things_is_all_background() -> None:
-    assert assign(TRUTH, TRUTH[:0], RPN_ASSIGN).tolist() == [NEGATIVE, NEGATIVE]
+    assert match_boxes(TRUTH, TRUTH[:0], RPN_MATCHER).tolist() == [NEGATIVE, NEGATIVE]
 
 
 def test_sampler_fills_up_with_negatives() -> None:
-    assigned = torch.tensor([0, NEGATIVE, IGNORED, 1, NEGATIVE, NEGATIVE, 0, 1])
+    matches = torch.tensor([0, NEGATIVE, IGNORED, 1, NEGATIVE, NEGATIVE, 0, 1])
     generator = torch.Generator().manual_seed(0)
-    positive, negative = sample(assigned, 4, 0.25, generator)
+    positive, negative = sample_boxes(matches, 4, 0.25, generator)
     assert len(positive) == 1
-    assert assigned[positive] >= 0
+    assert matches[positive] >= 0
     assert negative.tolist() == [1, 4, 5]
-    positive, negative = sample(assigned, 100, 0.5, generator)
+    positive, negative = sample_boxes(matches, 100, 0.5, generator)
     assert positive.tolist() == [0, 3, 6, 7]
     assert negative.tolist() == [1, 4, 5]
 
 
 def test_sampler_depends_on_the_generator_alone() -> None:
-    assigned = torch.zeros(1000, dtype=torch.int64)
-    first = sample(assigned, 32, 1.0, torch.Generator().manual_seed(3))[0]
+    matches = torch.zeros(1000, dtype=torch.int64)
+    first = sample_boxes(matches, 32, 1.0, torch.Generator().manual_seed(3))[0]
     torch.manual_seed(99)
-    assert torch.equal(first, sample(assigned, 32, 1.0, torch.Generator().manual_seed(3))[0])
+    assert torch.equal(first, sample_boxes(matches, 32, 1.0, torch.Generator().manual_seed(3))[0])
 
 
 def test_fast_roi_align_is_the_reference_one() -> None:
@@ -80,7 +82,7 @@ def test_fast_roi_align_is_the_reference_one() -> None:
 def test_fast_roi_align_without_boxes() -> None:
     levels = [torch.zeros(1, 6, 8, 8)] * 4
     assert extract_boxes(levels, [torch.zeros(0, 4)], 7, (4, 8, 16, 32), 14.0).shape == (0, 6, 7, 7)
-    assert align(levels[0][0], torch.zeros(0, 4), 7, 4).shape == (0, 6, 7, 7)
+    assert align_boxes(levels[0][0], torch.zeros(0, 4), 7, 4).shape == (0, 6, 7, 7)
 
 
 def test_mask_target_is_the_part_in_the_box() -> None:
@@ -93,7 +95,7 @@ def test_mask_target_is_the_part_in_the_box() -> None:
     assert masks[1].all()
 
 
-def example() -> Example:
+def sample() -> PanopticSample:
     """32x32: sky (stuff label 2) above, road (3) below, a thing of class 1, a crowd, a void row."""
     ids = np.full((32, 32), 1, np.int32)
     ids[16:] = 2
@@ -107,11 +109,11 @@ def example() -> Example:
         TrueSegment(4, 0, crowd=True),
     )
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
-    return Example(image, PanopticTruth(ids, segments))
+    return PanopticSample(image, PanopticTruth(ids, segments))
 
 
 def test_batch_holds_boxes_and_labels() -> None:
-    batch = collate([example()], (32, 64), (2, 2))
+    batch = collate([sample()], (32, 64), (2, 2))
     assert batch.sizes == ((32, 32),)
     assert batch.images.shape == (1, 3, 32, 64)
     assert not batch.images[..., 32:].any()  # padding is zero after normalising
@@ -128,15 +130,15 @@ def test_batch_holds_boxes_and_labels() -> None:
 
 
 def test_flip_moves_picture_and_truth_alike() -> None:
-    flipped = flip(example())
+    flipped = flip(sample())
     batch = collate([flipped], (32, 32), (2, 2))
     assert batch.instances[0].boxes.tolist() == [[22, 8, 28, 20]]
-    assert np.array_equal(flipped.image[:, 0], example().image[:, 31])
+    assert np.array_equal(flipped.image[:, 0], sample().image[:, 31])
 
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 64)])
 def test_crop_cuts_boxes(size: tuple[int, int]) -> None:
-    part = crop(example(), size, np.random.default_rng(1))
+    part = crop(sample(), size, np.random.default_rng(1))
     height, width = min(size[0], 32), min(size[1], 32)
     assert part.image.shape == (height, width, 3)
     for box in collate([part], (64, 64), (2, 2)).instances[0].boxes.tolist():

@@ -1,4 +1,4 @@
-"""VOLO's frame: sizes, positions, and what its configuration refuses."""
+"""VOLO's stem layout: sizes, positions, and errors of its configuration."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def test_older_descriptions_are_lvt_s() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"frame": "swin"}, "a swin frame"), ({"stages": [{}]}, "not a backbone configuration")],
+    [({"frame": "swin"}, "stem layout swin"), ({"stages": [{}]}, "not a backbone configuration")],
 )
-def test_unknown_frames(change: dict[str, object], message: str) -> None:
+def test_unknown_stem_layouts(change: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         LVTConfig.from_dict(LVT.to_dict() | change)
 
@@ -97,9 +97,10 @@ def test_panoptic_takes_a_pyramid_only() -> None:
 def test_ablation_swaps_attentions_only() -> None:
     """Table 6: apart from the attentions, the three models have the same keys and shapes."""
 
-    def frame(name: str) -> set[tuple[str, torch.Size]]:
+    def other_weights(name: str) -> set[tuple[str, torch.Size]]:
         with torch.device("meta"):
             state = build(ModelSpec("backbone", preset(name))).state_dict()
         return {(key, value.shape) for key, value in state.items() if ".attn." not in key}
 
-    assert frame("volo_d0") == frame("volo_d0_csa") == frame("volo_d0_csa_rasa")
+    names = ("volo_d0", "volo_d0_csa", "volo_d0_csa_rasa")
+    assert len({frozenset(other_weights(name)) for name in names}) == 1

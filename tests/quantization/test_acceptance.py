@@ -14,8 +14,9 @@ from export.capabilities import TARGETS, installed
 from export.plan import ExportRequest
 from export.session import Outputs
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
+from lvt.data.images import packaged_photos
 from lvt.data.metrics import ChannelNoise, sqnr_db
-from lvt.data.preprocessing import fixed_size, packaged_photos
+from lvt.data.preprocessing import fixed_size
 from lvt.errors import UserError
 from lvt.models import build_random
 from quantization.accuracy import LEAST_AGREEMENT, Budget, OutputJudge, _least_of_few

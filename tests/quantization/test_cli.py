@@ -28,7 +28,7 @@ from export.plan import ExportRequest, resolve_model
 from export.session import TorchSession
 from export.targets import load_target
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
 from lvt.models import ModelSpec, build_random
 from quantization.accuracy import Budget, LabelledJudge
 from quantization.backend_config import BACKEND_CONFIGS, RECIPES

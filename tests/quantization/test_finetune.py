@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import fx
 
 from export.rewrite import rewrite
+from lvt.data.images import packaged_photos, read_image
 from lvt.data.metrics import sqnr_db
-from lvt.data.preprocessing import fixed_size, packaged_photos, read_image
+from lvt.data.preprocessing import fixed_size
 from lvt.models import ModelSpec, build_random
 from quantization.backend_config import BACKEND_CONFIGS, RECIPES
 from quantization.calibrated_model import CalibratedModel, calibrate

@@ -21,7 +21,7 @@ from device_bench.report.tables import print_results
 from device_bench.results.read import ResultFile
 
 if TYPE_CHECKING:
-    from lvt.support.console import Terminal
+    from lvt.support.terminal import Terminal
 
 
 @dataclass(frozen=True)

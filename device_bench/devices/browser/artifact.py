@@ -24,8 +24,8 @@ from export.parity.compare import TOLERANCES, ParityReport, Tolerance, compare
 from export.predict.prediction import ClassPrediction
 from export.session import Outputs, RecordedSession, Session
 from export.targets import load_target
-from lvt.data.images import PictureError, decode
-from lvt.data.preprocessing import packaged_photos, read_image
+from lvt.data.decoding import PictureError, decode
+from lvt.data.images import packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError

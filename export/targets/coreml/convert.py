@@ -16,7 +16,7 @@ from export.targets import ConversionInput
 from export.targets.coreml.session import INPUT, PIXELS_KEY
 from export.targets.coreml.suppress_warnings import import_coremltools, quiet
 from export.targets.coreml.torch_export import exported, rounds_activations, unchecked_passes
-from lvt.data.preprocessing import Normalise
+from lvt.data.preprocessing_steps import Normalise
 
 INTEGER_OUTPUTS = frozenset({"labels"})
 HEAD_LAYERS = frozenset({"conv", "conv_transpose", "relu", "quantize", "dequantize"})

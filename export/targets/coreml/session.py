@@ -14,7 +14,7 @@ from export.session import Outputs
 from export.targets.coreml.evaluator import Evaluator
 from export.targets.coreml.loader import read_metadata
 from export.targets.coreml.suppress_warnings import import_coremltools, quiet
-from lvt.data.preprocessing import Normalise
+from lvt.data.preprocessing_steps import Normalise
 
 INPUT = "image"
 PIXELS_KEY = "lvt.pixels"

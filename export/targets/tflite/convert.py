@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from export.targets.tflite import flatbuffer, int8
-from lvt.data.preprocessing import Size
+from lvt.config import Size
 from lvt.models import ModelSpec, named_outputs
 
 INPUT = "image"

@@ -21,7 +21,8 @@ from export.session import Outputs, TorchSession
 from export.targets import ConversionInput
 from export.targets.onnx import target as onnx_target
 from lvt.config import LVT
-from lvt.data.preprocessing import fixed_size, packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
+from lvt.data.preprocessing import fixed_size
 from lvt.demo import DEMO_SIZE
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError

@@ -26,8 +26,8 @@ from export.session import Outputs, TorchSession
 from export.targets import ConversionInput, load_target
 from export.targets.onnx.saturation import PAIR_LIMIT, find_pair_sums, kernel_order, pair_sums
 from export.targets.onnx.target import OnnxSession
+from lvt.data.images import packaged_photos
 from lvt.data.metrics import sqnr_db
-from lvt.data.preprocessing import packaged_photos
 from tests.export.test_cli import run
 from tests.helpers.int8_model import SMALL_SPEC, in_int8, loud
 from tests.processors import emulated_features, run_without_vnni, x86_emulator

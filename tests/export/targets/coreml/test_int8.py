@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from export.rewrite import rewrite
 from export.session import TorchSession
 from lvt.checkpoint import identify, read_checkpoint
+from lvt.data.images import packaged_photos, read_image
 from lvt.data.metrics import sqnr_db
-from lvt.data.preprocessing import Normalise, fixed_size, packaged_photos, read_image
+from lvt.data.preprocessing import fixed_size
+from lvt.data.preprocessing_steps import Normalise
 from lvt.demo import DEMO_CHECKPOINT
 from lvt.models import ModelSpec, build_random
 from tests.conftest import tiny

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from export.capabilities import Precision
 from export.rewrite import rewrite
 from export.targets import ConversionInput
-from lvt.data.preprocessing import fixed_size, packaged_photos, read_image
+from lvt.data.images import packaged_photos, read_image
+from lvt.data.preprocessing import fixed_size
 from lvt.models import ModelSpec, build_random
 from tests.conftest import TINY, tiny
 from tests.old_environments import call, old_python

@@ -13,8 +13,9 @@ from torch import fx
 
 from export.rewrite import rewrite
 from export.session import Outputs, TorchSession
+from lvt.data.images import packaged_photos, read_image
 from lvt.data.metrics import sqnr_db
-from lvt.data.preprocessing import fixed_size, packaged_photos, read_image
+from lvt.data.preprocessing import fixed_size
 from lvt.models import ModelSpec, build_random
 from tests.conftest import tiny
 from tests.export.targets.tflite.conftest import METADATA, SIZE, RunOld

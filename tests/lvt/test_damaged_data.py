@@ -1,4 +1,4 @@
-"""Whatever a picture file holds: upright 8-bit RGB, or one line; and other programs stay out."""
+"""Damaged pictures, masks and JSON files: a result or one error line; no other programs start."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from lvt.data.datasets import CocoPanoptic, ImageFolder, MaskFolder
-from lvt.data.images import FORMATS
-from lvt.data.preprocessing import fixed_size, read_image
+from lvt.data.datasets.coco_panoptic import CocoPanoptic
+from lvt.data.datasets.image_folder import ImageFolder
+from lvt.data.datasets.mask_folder import MaskFolder
+from lvt.data.decoding import BASE_FORMATS
+from lvt.data.images import read_image
+from lvt.data.preprocessing import fixed_size
 from lvt.demo.scenes import write_coco_panoptic
 from lvt.errors import UserError
 from tests.helpers.fuzz import damaged_bytes, damaged_json, fuzzing, reads_or_refuses, write_json
@@ -33,7 +36,7 @@ def encoded(form: str, picture: Image.Image | None = None, **options: Any) -> by
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", BASE_FORMATS)
 def test_damaged_pictures(form: str, tmp_path: Path) -> None:
     path = tmp_path / "a picture ü.jpg"
     whole = encoded(form)
@@ -76,14 +79,14 @@ def test_other_kinds_of_pixels(
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
-def test_pixels_without_a_known_white_are_refused(mode: str, tmp_path: Path) -> None:
+def test_32_bit_pixels_are_an_error(mode: str, tmp_path: Path) -> None:
     Image.new(mode, (5, 4), 1).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match="32 bits"):
         read_image(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP"])
-def test_of_an_animation_the_first_picture(form: str, tmp_path: Path) -> None:
+def test_the_first_picture_of_an_animation_is_decoded(form: str, tmp_path: Path) -> None:
     red, blue = (Image.new("RGB", (6, 4), colour) for colour in ("red", "blue"))
     content = encoded(form, red, save_all=True, append_images=[blue], exif=Image.Exif())
     path = tmp_path / "moving"
@@ -92,7 +95,7 @@ def test_of_an_animation_the_first_picture(form: str, tmp_path: Path) -> None:
     assert (np.abs(image - (255, 0, 0)) < 8).all()
 
 
-def test_no_other_program_is_asked(tmp_path: Path) -> None:
+def test_no_other_program_is_started(tmp_path: Path) -> None:
     """Pillow gives PostScript to Ghostscript, whatever the file is called."""
     path = tmp_path / "innocent.jpg"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n")
@@ -113,7 +116,7 @@ def test_empty_huge_and_missing_files(tmp_path: Path) -> None:
             read_image(path)
 
 
-def test_a_thread_of_pixels_is_not_blown_up() -> None:
+def test_elongated_pictures_are_not_enlarged_without_limit() -> None:
     """The shorter side becomes 233: of 1 x 60000 pixels 14 million columns, 10 GB."""
     with pytest.raises(UserError, match="elongated"):
         fixed_size("classification", (224, 224))(np.zeros((1, 60_000, 3), np.uint8))
@@ -151,7 +154,7 @@ def test_damaged_panoptic_json(coco: Path) -> None:
     read_all(coco)
 
 
-def test_names_that_are_patterns_too(coco: Path, tmp_path: Path) -> None:
+def test_file_names_with_glob_characters(coco: Path, tmp_path: Path) -> None:
     """`[1]` in a file's name is no character class."""
     folder = tmp_path / "with spaces"
     shutil.copytree(coco, folder)

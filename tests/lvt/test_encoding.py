@@ -1,4 +1,4 @@
-"""What people see: names as they are, in whatever encoding their terminal or pipe has."""
+"""Names with any characters are printed in every encoding of terminals and pipes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from export.pipeline import export_artifact
 from export.plan import ExportRequest
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.preprocessing import packaged_photos
+from lvt.data.images import packaged_photos
 from lvt.models import build_random
 from tests.artifact_fixtures import TINY_SEMANTIC
 
@@ -61,8 +61,8 @@ def test_json_stays_json(encoding: str, artifact: Path) -> None:
     overlay = artifact.parent / f"{encoding}.png"
     photo = packaged_photos()[0]
     done = run("export.cli.run", encoding, artifact, photo, "-o", overlay, "--json")
-    found = json.loads(done.stdout.decode(encoding))
-    assert found["artifact"] == str(artifact)
+    result = json.loads(done.stdout.decode(encoding))
+    assert result["artifact"] == str(artifact)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
