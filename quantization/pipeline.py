@@ -35,27 +35,37 @@ from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.support.files import atomic_folder
 from quantization.accuracy import (
+    AccuracyDrop,
     Budget,
-    LabelledJudge,
-    Loss,
-    OutputJudge,
-    plain_sqnr,
+    BudgetCheck,
+    LabelledBudgetCheck,
+    OutputBudgetCheck,
     side_by_side,
 )
-from quantization.backend_config import BACKEND_CONFIGS, RECIPES, for_weights_only
+from quantization.backend_config import (
+    BACKEND_CONFIGS,
+    RECIPES,
+    BackendConfig,
+    for_weights_only,
+)
 from quantization.calibrated_model import CHECKED_IMAGES, CalibratedModel, calibrate
 from quantization.calibration import (
-    UNSEEN,
-    WANTED,
+    HELD_OUT_IMAGES,
+    RANGE_IMAGES,
     Calibration,
-    keep_some_out,
+    hold_out,
     read_calibration,
 )
 from quantization.finetune import finetune
-from quantization.graph import BackendConfig
 from quantization.graph_report import GraphReport, graph_report
 from quantization.methods import Method
-from quantization.search import BlockSensitivity, by_sensitivity, measure, minimize_float_blocks
+from quantization.output_sqnr import overall_sqnr
+from quantization.search import (
+    BlockSensitivity,
+    by_sensitivity,
+    measure_sensitivities,
+    minimize_float_blocks,
+)
 
 _FEW = 2
 """Blocks that go back to float at a time, where the file loses more than was simulated."""
@@ -112,7 +122,7 @@ class _Written:
     session: Session
     faithful_db: float
     evaluation: Evaluation | None
-    loss: Loss
+    loss: AccuracyDrop
     pair_sums: PairSums | None
 
 
@@ -124,7 +134,7 @@ class QuantizeResult:
     manifest: dict[str, Any]
     parity: ParityReport
     placement: Placement
-    loss: Loss
+    loss: AccuracyDrop
     report: GraphReport
     study: CalibratedModel
     sensitivities: tuple[BlockSensitivity, ...]
@@ -132,7 +142,6 @@ class QuantizeResult:
 
 
 Progress = Callable[[str], None]
-Judge = LabelledJudge | OutputJudge
 
 
 class Quantizer:
@@ -148,16 +157,18 @@ class Quantizer:
         progress("reading the checkpoint")
         self.job: Job = prepare(request.export)
         progress("reading calibration pictures")
-        read = read_calibration(request.calib, self.job.preprocessing, WANTED + UNSEEN)
-        self.calibration: Calibration = keep_some_out(read)
+        read = read_calibration(
+            request.calib, self.job.preprocessing, RANGE_IMAGES + HELD_OUT_IMAGES
+        )
+        self.calibration: Calibration = hold_out(read)
         self._samples: Samples | None = None
         if request.data is not None:
             labels = self.job.labels
             if labels is None:
                 raise UserError("a bare backbone answers nothing: leave --data out")
             self._samples = request.data.open(self.job.spec.task, labels.names)
-        self._judge: Judge | None = None
-        self._output_judge: OutputJudge | None = None
+        self._judge: BudgetCheck | None = None
+        self._output_judge: OutputBudgetCheck | None = None
         self._studies: dict[
             tuple[Recipe, BackendConfig], tuple[CalibratedModel, tuple[BlockSensitivity, ...]]
         ] = {}
@@ -181,7 +192,7 @@ class Quantizer:
     def _precision(self) -> StoredPrecision:
         return "int8-weights" if self.request.weights_only else "int8"
 
-    def judge(self, float_session: Session) -> Judge:
+    def judge(self, float_session: Session) -> BudgetCheck:
         """What tells whether the budget is met."""
         if self._judge is None:
             self._progress("evaluating the float model")
@@ -189,16 +200,16 @@ class Quantizer:
             if self._samples is None:
                 self._judge = self.output_judge(float_session)
             else:
-                self._judge = LabelledJudge(job, self._samples, float_session, budget)
+                self._judge = LabelledBudgetCheck(job, self._samples, float_session, budget)
         return self._judge
 
-    def output_judge(self, float_session: Session) -> OutputJudge:
+    def output_judge(self, float_session: Session) -> OutputBudgetCheck:
         """What tells how a file agrees with float on pictures without labels."""
         if self._output_judge is None:
             job = self.job
             sanity = [job.preprocessing(read_image(path)) for path in packaged_photos()]
-            self._output_judge = OutputJudge(
-                self.calibration.unseen, sanity, float_session, self.request.budget, job.spec
+            self._output_judge = OutputBudgetCheck(
+                self.calibration.held_out, sanity, float_session, self.request.budget, job.spec
             )
         return self._output_judge
 
@@ -217,7 +228,9 @@ class Quantizer:
                 self._progress(f"{info.name}: {step}")
 
             study = calibrate(module, size, abilities, images, self.request.method, progress)
-            found = () if self.request.weights_only else tuple(measure(study, progress))
+            found = (
+                () if self.request.weights_only else tuple(measure_sensitivities(study, progress))
+            )
             self._studies[key] = study, found
         return self._studies[key]
 
@@ -267,7 +280,7 @@ class Quantizer:
             if (
                 not agreements
             ):  # labels decided; how it agrees on other pictures is told all the same
-                agreements = self.output_judge(float_session).judge(result.session).agreements
+                agreements = self.output_judge(float_session).measure(result.session).agreements
             placement = target.placement(file)
             report = graph_report(study.module, study.plan(kept))
             # Multiply-accumulates are counted on modules, which the program has no more.
@@ -280,7 +293,7 @@ class Quantizer:
                 "acceptance": [found.to_dict() for found in agreements],
                 "qat_steps": trained,
             }
-            if isinstance(judge, LabelledJudge) and result.evaluation is not None:
+            if isinstance(judge, LabelledBudgetCheck) and result.evaluation is not None:
                 manifest["accuracy"] = side_by_side(judge.float_evaluation, result.evaluation)
             write_manifest(manifest_path(file), manifest)
             publish_artifact(file, out)
@@ -301,14 +314,14 @@ class Quantizer:
         info: TargetInfo,
         study: CalibratedModel,
         sensitivities: tuple[BlockSensitivity, ...],
-        judge: Judge,
+        judge: BudgetCheck,
     ) -> tuple[CalibratedModel, list[str]]:
         """A study with fine-tuned weights, and the blocks to keep in float with them."""
         request, progress = self.request, self._progress
         progress(f"{info.name}: reading pictures to fine-tune on")
-        wanted = min(max(request.qat_steps, WANTED), MOST_TRAINED_ON)
+        wanted = min(max(request.qat_steps, RANGE_IMAGES), MOST_TRAINED_ON)
         pictures = read_calibration(
-            request.calib, self.job.preprocessing, wanted, without=self.calibration.unseen_names
+            request.calib, self.job.preprocessing, wanted, exclude=self.calibration.held_out_names
         )
         images = pictures.images
 
@@ -320,7 +333,10 @@ class Quantizer:
         return tuned, self._search(tuned, sensitivities, judge)
 
     def _search(
-        self, study: CalibratedModel, sensitivities: tuple[BlockSensitivity, ...], judge: Judge
+        self,
+        study: CalibratedModel,
+        sensitivities: tuple[BlockSensitivity, ...],
+        judge: BudgetCheck,
     ) -> list[str]:
         """The blocks to keep in float, by the simulated model's loss."""
         if self.request.weights_only:
@@ -330,7 +346,7 @@ class Quantizer:
         def within(blocks: list[str]) -> bool:
             self._progress(f"trying with {len(always) + len(blocks)} blocks in float")
             simulated = study.simulated([*always, *blocks])
-            return judge.judge(TorchSession(simulated, self.job.spec)).within
+            return judge.measure(TorchSession(simulated, self.job.spec)).meets_budget
 
         others = [s for s in sensitivities if s.block not in always]
         return [*always, *minimize_float_blocks(others, within)]
@@ -354,12 +370,12 @@ class Quantizer:
             AccuracyError: the budget cannot be met.
         """
         result = write(kept)
-        while not result.loss.within and len(kept) < len(order):
+        while not result.loss.meets_budget and len(kept) < len(order):
             # The simulation was a little too hopeful: a few more, and measured again.
             kept = [*kept, *[block for block in order if block not in kept][:_FEW]]
             self._progress(f"{info.name}: {result.loss}; {len(kept)} blocks in float now")
             result = write(kept)
-        if not result.loss.within:
+        if not result.loss.meets_budget:
             raise AccuracyError(
                 f"{info.name}: {result.loss} is not within the budget of "
                 f"{result.loss.allowed:.2f}; more or other calibration pictures, a larger "
@@ -373,7 +389,7 @@ class Quantizer:
         info: TargetInfo,
         study: CalibratedModel,
         file: Path,
-        judge: Judge,
+        judge: BudgetCheck,
         kept: list[str],
     ) -> _Written:
         """Writes the file and measures what it does in its runtime.
@@ -391,7 +407,7 @@ class Quantizer:
         progress(f"{info.name}: converting")
         with failing_as_conversion(f"{info.name}: conversion failed"):
             target.write(conversion, file)
-        sums = find_pair_sums(file) if study.abilities.pairs_in_16_bits else None
+        sums = find_pair_sums(file) if study.backend_config.pairs_in_16_bits else None
         if sums is not None and sums.saturating:
             raise AccuracyError(
                 f"{info.name}: {len(sums.saturating)} layers saturate on x86 processors without "
@@ -409,17 +425,17 @@ class Quantizer:
                 f"SQNR {faithful:.1f} dB (limit {MIN_SIMULATION_SQNR_DB:.0f})"
             )
         progress(f"{info.name}: measuring accuracy in {target.runtime_name()}")
-        if isinstance(judge, LabelledJudge):
+        if isinstance(judge, LabelledBudgetCheck):
             evaluation = judge.evaluate(session)
-            loss = judge.loss(evaluation)
+            loss = judge.drop(evaluation)
         else:
-            evaluation, loss = None, judge.judge(session)
+            evaluation, loss = None, judge.measure(session)
         return _Written(conversion, session, faithful, evaluation, loss, sums)
 
     def _compared_images(self) -> Iterator[NDArray[np.float32]]:
         """The labelled pictures, or where there are none those that the ranges did not see."""
         if self._samples is None:
-            yield from self.calibration.unseen
+            yield from self.calibration.held_out
         else:
             for sample in islice(self._samples, _MOST_COMPARED):
                 yield self.job.preprocessing(sample.image)
@@ -429,7 +445,7 @@ class Quantizer:
         images = self.calibration.images[:CHECKED_IMAGES]
         pairs = [(session.run(image), program.run(image)) for image in images]
         # Of all values: where a constant carries a channel, float16 alone loses the rest of it.
-        return min(plain_sqnr(pairs, self.job.spec).values())
+        return overall_sqnr(pairs, self.job.spec)
 
     def _described(
         self,
@@ -447,12 +463,12 @@ class Quantizer:
             "activations": "float" if self.request.weights_only else "int8, a scale for each map",
             "calibration": {
                 "images": len(self.calibration.images),
-                "kept_out": len(self.calibration.unseen),
+                "kept_out": len(self.calibration.held_out),
                 "method": study.method,
                 "sqnr_db_of_methods": study.methods,
             },
             "budget": {
-                "measure": result.loss.measure,
+                "measure": result.loss.metric,
                 "float": result.loss.float_value,
                 "value": result.loss.value,
                 "allowed": result.loss.allowed,

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,26 +15,16 @@ import pytest
 from PIL import Image
 
 from export.artifact.reader import manifest_path, open_artifact
-from export.capabilities import TARGETS, installed, target_info
+from export.capabilities import TARGETS, installed
 from export.cli import eval as eval_cli
 from export.cli import export as export_cli
 from export.cli import run as run_cli
 from export.cli.options import ALL
-from export.panoptic.roi_align import separable_roi_align
-from export.pipeline import exported_module
-from export.plan import ExportRequest, prepare
-from export.predict.evaluation import DemoScenes
-from export.session import TorchSession
 from export.targets import load_target
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.data.preprocessing import packaged_photos, read_image
 from lvt.models import ModelSpec, build_random
-from quantization.accuracy import Budget, LabelledJudge
-from quantization.backend_config import BACKEND_CONFIGS, RECIPES
-from quantization.calibrated_model import calibrate
-from quantization.calibration import read_calibration
 from quantization.cli.quantize import app, parse_budget
-from quantization.graph import blocks, plan_quantization, trace
 from quantization.pipeline import MIN_SIMULATION_SQNR_DB
 from tests.conftest import TINY_ABLATION
 from tests.export.test_cli import one_line_error, run
@@ -260,30 +249,3 @@ def test_budgets() -> None:
     assert parse_budget(None) == (None, None)
     assert parse_budget("0.5") == (0.5, None)
     assert parse_budget("25 dB") == (None, 25.0)
-
-
-def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
-    """Boxes in int8 lose half of the panoptic quality; features lose next to nothing."""
-    job = prepare(ExportRequest("onnx", checkpoint=Path("demo")))
-    info = replace(target_info("onnx"), recipe=RECIPES["onnx"])
-    model = exported_module(job, info, separable_roi_align, rewritten=True)
-    module = trace(model, job.size)
-    plan = plan_quantization(module.graph, BACKEND_CONFIGS["onnx"])
-    names = set(blocks(module.graph, plan.nodes))
-    assert {"neck.fpn_convs", "rpn_head.rpn_conv", "roi_head.bbox_head"} <= names
-    assert {"roi_head.mask_head", "model"} <= names, "what lies between the heads has a name too"
-    assert not [name for name in names if "nms" in name]
-    heads = {layer for layer, reason in plan.floats.items() if reason.startswith("output head")}
-    assert heads == {
-        "rpn_head.rpn_cls",
-        "rpn_head.rpn_reg",
-        "roi_head.bbox_head.fc_cls",
-        "roi_head.bbox_head.fc_reg",
-        "roi_head.mask_head.upsample",
-    }
-    calibration = read_calibration(Path("demo"), job.preprocessing)
-    study = calibrate(model, job.size, BACKEND_CONFIGS["onnx"], calibration.images[:4], "mse")
-    samples = DemoScenes(4, job.labels.names) if job.labels else None
-    assert samples is not None
-    judge = LabelledJudge(job, samples, TorchSession(model, job.spec), Budget(points=1.0))
-    assert judge.judge(TorchSession(study.simulated(), job.spec)).within

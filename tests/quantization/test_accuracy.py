@@ -8,22 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from export.capabilities import TARGETS, installed
 from export.plan import ExportRequest
 from export.session import Outputs
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.data.metrics import ChannelNoise, sqnr_db
-from lvt.data.preprocessing import fixed_size, packaged_photos
-from lvt.errors import UserError
+from lvt.data.preprocessing import packaged_photos
 from lvt.models import build_random
-from quantization.accuracy import LEAST_AGREEMENT, Budget, OutputJudge, _least_of_few
-from quantization.calibration import FEWEST, UNSEEN, WANTED, keep_some_out, read_calibration
+from quantization.accuracy import MIN_AGREEMENT, Budget, OutputBudgetCheck, _confidence_limit
 from quantization.pipeline import Quantizer, QuantizeRequest
 from tests.artifact_fixtures import TINY_SEMANTIC
 
-PREPROCESSING = fixed_size("semantic", (32, 48))
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(size=(1, 3, 16, 24)).astype(np.float32)
 NOISE = RANDOM.normal(size=LOGITS.shape).astype(np.float32)
@@ -72,64 +68,6 @@ def test_values_of_several_pictures_are_spread_over_pictures() -> None:
     assert ratio.db == pytest.approx(20, abs=2)
 
 
-def photos(folder: Path, count: int) -> Path:
-    """Different pictures."""
-    for index in range(count):
-        pixels = np.random.default_rng(index).integers(0, 255, (6, 8, 3)).astype(np.uint8)
-        picture = Image.fromarray(pixels).resize((64, 48), Image.Resampling.BILINEAR)
-        picture.save(folder / f"{index:03}.png")
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("count", "seen", "unseen"),
-    [(100, WANTED, UNSEEN), (40, WANTED, UNSEEN), (20, 16, 4), (4, 3, 1), (FEWEST, 2, 1)],
-)
-def test_pictures_that_judge_are_none_that_gave_ranges(
-    count: int, seen: int, unseen: int, tmp_path: Path
-) -> None:
-    read = read_calibration(photos(tmp_path, count), PREPROCESSING, WANTED + UNSEEN)
-    found = keep_some_out(read)
-    assert (len(found.images), len(found.unseen)) == (seen, unseen)
-    assert not set(found.names) & set(found.unseen_names)
-    assert set(found.names) | set(found.unseen_names) == set(read.names)
-    for image in found.unseen:
-        assert not any(np.array_equal(image, other) for other in found.images)
-
-
-def test_fine_tuning_does_not_see_them_either(tmp_path: Path) -> None:
-    found = keep_some_out(read_calibration(photos(tmp_path, 50), PREPROCESSING, WANTED + UNSEEN))
-    trained = read_calibration(tmp_path, PREPROCESSING, 50, without=found.unseen_names)
-    assert len(trained.images) == 50 - UNSEEN
-    scenes = keep_some_out(read_calibration(Path("demo"), PREPROCESSING, 10))
-    others = read_calibration(Path("demo"), PREPROCESSING, 10, without=scenes.unseen_names)
-    assert len(others.images) == 10
-    assert not set(others.names) & set(scenes.unseen_names)
-
-
-def test_blank_and_equal_pictures_are_named_and_left_out(tmp_path: Path) -> None:
-    photos(tmp_path, 6)
-    Image.new("RGB", (64, 48)).save(tmp_path / "black.png")
-    twin = np.asarray(Image.open(tmp_path / "002.png")).astype(int)
-    Image.fromarray(np.clip(twin + 1, 0, 255).astype(np.uint8)).save(tmp_path / "twin.png")
-    found = keep_some_out(read_calibration(tmp_path, PREPROCESSING, WANTED + UNSEEN))
-    assert len(found.images) + len(found.unseen) == 6
-    assert found.alike == (
-        "1 calibration pictures are blank: black.png",
-        "1 calibration pictures are as another: twin.png",
-    )
-    assert set(found.alike) < set(found.warnings)
-
-
-def test_too_few_that_differ_are_an_error(tmp_path: Path) -> None:
-    for index in range(40):
-        Image.new("RGB", (64, 48), (index * 6,) * 3).save(tmp_path / f"{index}.png")
-    photos(tmp_path, 2)
-    read = read_calibration(tmp_path, PREPROCESSING, WANTED + UNSEEN + 2)
-    with pytest.raises(UserError, match=r"only 2 of 42 pictures differ.*blank: 0\.png, 1\.png"):
-        keep_some_out(read)
-
-
 class _Fixed:
     def __init__(self, outputs: Outputs):
         self.outputs = outputs
@@ -138,34 +76,34 @@ class _Fixed:
         return self.outputs
 
 
-def judge(actual: np.ndarray) -> list[str]:
+def problems_of(actual: np.ndarray) -> list[str]:
     images = [np.zeros((1, 3, 64, 96), np.float32)] * 2
     sessions = _Fixed({"logits": LOGITS}), _Fixed({"logits": actual.astype(np.float32)})
-    judged = OutputJudge(images, images, sessions[0], Budget(), TINY_SEMANTIC)
-    loss = judged.judge(sessions[1])
-    problems = [phrase for found in loss.agreements for phrase in found.problems]
-    assert loss.within == (not problems)
-    assert all(phrase in str(loss) for phrase in problems)
+    check = OutputBudgetCheck(images, images, sessions[0], Budget(), TINY_SEMANTIC)
+    drop = check.measure(sessions[1])
+    problems = [phrase for found in drop.agreements for phrase in found.problems]
+    assert drop.meets_budget == (not problems)
+    assert all(phrase in str(drop) for phrase in problems)
     return problems
 
 
 def test_what_is_accepted() -> None:
-    assert judge(LOGITS + NOISE / 50) == []
-    sqnr, *_ = judge(LOGITS + NOISE / 5)
-    assert "dB (least 20.0) on pictures that the ranges did not see" in sqnr
+    assert problems_of(LOGITS + NOISE / 50) == []
+    sqnr, *_ = problems_of(LOGITS + NOISE / 5)
+    assert "dB (minimum 20.0) on pictures that the ranges did not see" in sqnr
     # Good by SQNR, and yet other labels: all classes nearly tied.
     tied = _Fixed({"logits": LOGITS[:, :1].repeat(3, 1) + NOISE / 1000})
     other = _Fixed({"logits": LOGITS[:, :1].repeat(3, 1) - NOISE / 1000})
     images = [np.zeros((1, 3, 64, 96), np.float32)]
-    loss = OutputJudge(images, images, tied, Budget(), TINY_SEMANTIC).judge(other)
-    assert not loss.within
-    assert f"(least {LEAST_AGREEMENT:.1%})" in str(loss)
+    drop = OutputBudgetCheck(images, images, tied, Budget(), TINY_SEMANTIC).measure(other)
+    assert not drop.meets_budget
+    assert f"(minimum {MIN_AGREEMENT:.1%})" in str(drop)
 
 
 def test_few_answers_are_no_proof() -> None:
-    assert _least_of_few(0.9, 1) == 0
-    assert 5 / 8 < _least_of_few(0.9, 8) < 6 / 8
-    assert _least_of_few(0.9, 100_000) == pytest.approx(0.9, abs=0.003)
+    assert _confidence_limit(0.9, 1) == 0
+    assert 5 / 8 < _confidence_limit(0.9, 8) < 6 / 8
+    assert _confidence_limit(0.9, 100_000) == pytest.approx(0.9, abs=0.003)
 
 
 @pytest.mark.parametrize("target", [name for name in TARGETS if TARGETS[name].in_all])
