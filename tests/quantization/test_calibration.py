@@ -153,11 +153,10 @@ def test_fine_tuning_does_not_use_held_out_pictures(tmp_path: Path) -> None:
     trained = read_calibration(tmp_path, DEFAULT_PREPROCESSING, 50, exclude=found.held_out_names)
     assert len(trained.images) == 50 - HELD_OUT_IMAGES
     scenes = hold_out(read_calibration(Path("demo"), DEFAULT_PREPROCESSING, 10))
-    others = read_calibration(
-        Path("demo"), DEFAULT_PREPROCESSING, 10, exclude=scenes.held_out_names
-    )
+    excluded = scenes.held_out_names
+    others = read_calibration(Path("demo"), DEFAULT_PREPROCESSING, 10, exclude=excluded)
     assert len(others.images) == 10
-    assert not set(others.names) & set(names)
+    assert not set(others.names) & set(excluded)
 
 
 def test_blank_pictures_and_duplicates_are_named_and_left_out(tmp_path: Path) -> None:

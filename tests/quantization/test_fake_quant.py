@@ -20,9 +20,8 @@ PARAMS = [
 @pytest.mark.parametrize("params", PARAMS)
 def test_the_same_to_the_bit(params: tuple[float, int, int, int]) -> None:
     scale, _, quant_min, quant_max = params
-    on_edges = torch.arange(quant_min - 300, quant_max + 300) * (
-        scale / 2
-    )  # ties, and beyond both ends
+    steps = torch.arange(quant_min - 300, quant_max + 300)
+    on_edges = steps * (scale / 2)  # ties, and values beyond both ends
     random = torch.randn(20_000, generator=torch.Generator().manual_seed(0)) * scale * 90
     for values in (on_edges, random, torch.tensor([0.0, -0.0, 1e30, -1e30])):
         kept = values.clone()
