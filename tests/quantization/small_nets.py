@@ -84,7 +84,7 @@ def outputs(module: nn.Module) -> np.ndarray:
         return np.stack([module(torch.from_numpy(image)).numpy() for image in images()])
 
 
-def moves(x: Tensor) -> Tensor:
+def data_movement(x: Tensor) -> Tensor:
     """Every kind of rearrangement that the rewritten models have; zeros at a border among them."""
     pixels = to_nhwc(F.pad(x, [1, 1, 0, 2], value=0.0))[:, :8, 1:13]
     even, odd = pixels[:, ::2].reshape(4, 1, -1), pixels[:, 1::2].reshape(4, 1, -1)
@@ -99,7 +99,7 @@ def attention(x: Tensor) -> Tensor:
 
 
 MIDDLES = {
-    "moves": moves,
+    "data_movement": data_movement,
     "gelu": F.gelu,
     "silu": F.silu,
     "relu": lambda x: F.relu(x + x.flip(1)),

@@ -1,4 +1,4 @@
-"""int8 is accepted for agreeing with float on unseen pictures, and not for one loud number."""
+"""int8 is accepted by agreement with float on held-out pictures, not by one loud channel."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def channels_db(actual: np.ndarray, expected: np.ndarray) -> float:
     return ratio.db
 
 
-def test_equal_channels_are_as_one_ratio() -> None:
+def test_equal_channels_have_the_overall_sqnr() -> None:
     noisy = LOGITS + NOISE / 100
     assert channels_db(noisy, LOGITS) == pytest.approx(sqnr_db(noisy, LOGITS), abs=0.3)
     assert channels_db(LOGITS, LOGITS) == math.inf
     assert channels_db(np.full_like(LOGITS, np.nan), LOGITS) == -math.inf
 
 
-def test_a_constant_cannot_carry_the_others() -> None:
+def test_a_constant_channel_does_not_hide_noise_in_the_others() -> None:
     silenced = LOGITS - np.array([0, 1000, 0], np.float32)[:, None, None]
     noisy = silenced + 4 * NOISE  # what one scale for all of them leaves
     assert sqnr_db(noisy, silenced) > 40
     assert channels_db(noisy, silenced) < 1
 
 
-def test_one_loud_channel_cannot_either() -> None:
+def test_a_loud_channel_does_not_hide_noise_in_the_others() -> None:
     loud = LOGITS * np.array([1, 1e6, 1], np.float32)[:, None, None]
     noisy = loud + 1e4 * NOISE
     assert sqnr_db(noisy, loud) > 30
@@ -59,11 +59,11 @@ def test_one_lost_channel_of_many_counts_as_one() -> None:
     assert channels_db(lost, expected) == pytest.approx(20)
 
 
-def test_values_of_several_pictures_are_spread_over_pictures() -> None:
+def test_vectors_accumulate_over_pictures() -> None:
     ratio = ChannelNoise()
     for picture in range(50):
-        wanted = RANDOM.normal(size=(1, 5)) + np.array([0, 0, 100, 0, 0])
-        ratio.add(wanted + RANDOM.normal(size=(1, 5)) / 10, wanted)
+        expected = RANDOM.normal(size=(1, 5)) + np.array([0, 0, 100, 0, 0])
+        ratio.add(expected + RANDOM.normal(size=(1, 5)) / 10, expected)
         assert picture == 0 or 5 < ratio.db < 30
     assert ratio.db == pytest.approx(20, abs=2)
 
@@ -81,17 +81,17 @@ def problems_of(actual: np.ndarray) -> list[str]:
     sessions = _Fixed({"logits": LOGITS}), _Fixed({"logits": actual.astype(np.float32)})
     check = OutputBudgetCheck(images, images, sessions[0], Budget(), TINY_SEMANTIC)
     drop = check.measure(sessions[1])
-    problems = [phrase for found in drop.agreements for phrase in found.problems]
+    problems = [problem for agreement in drop.agreements for problem in agreement.problems]
     assert drop.meets_budget == (not problems)
-    assert all(phrase in str(drop) for phrase in problems)
+    assert all(problem in str(drop) for problem in problems)
     return problems
 
 
-def test_what_is_accepted() -> None:
+def test_limits_on_agreement_and_sqnr() -> None:
     assert problems_of(LOGITS + NOISE / 50) == []
     sqnr, *_ = problems_of(LOGITS + NOISE / 5)
     assert "dB (minimum 20.0) on pictures that the ranges did not see" in sqnr
-    # Good by SQNR, and yet other labels: all classes nearly tied.
+    # Good by SQNR, but the labels differ: all classes are nearly tied.
     tied = _Fixed({"logits": LOGITS[:, :1].repeat(3, 1) + NOISE / 1000})
     other = _Fixed({"logits": LOGITS[:, :1].repeat(3, 1) - NOISE / 1000})
     images = [np.zeros((1, 3, 64, 96), np.float32)]
@@ -100,7 +100,7 @@ def test_what_is_accepted() -> None:
     assert f"(minimum {MIN_AGREEMENT:.1%})" in str(drop)
 
 
-def test_few_answers_are_no_proof() -> None:
+def test_few_predictions_lower_the_limit() -> None:
     assert _confidence_limit(0.9, 1) == 0
     assert 5 / 8 < _confidence_limit(0.9, 8) < 6 / 8
     assert _confidence_limit(0.9, 100_000) == pytest.approx(0.9, abs=0.003)
@@ -127,11 +127,11 @@ def test_a_silenced_class_does_not_silence_the_others(target: str, tmp_path: Pat
     assert [(int(c[1]), int(c[2])) for c in counted if c] == [(1, 3), (2, 3), (3, 3)] * 2
     assert "decode_head.linear_pred" in result.kept_float
     # Sensitivities see the rounding of the outputs themselves: before it the block looks harmless.
-    worst = min(result.sensitivities, key=lambda found: found.sqnr_db)
+    worst = min(result.sensitivities, key=lambda sensitivity: sensitivity.sqnr_db)
     assert worst.block == "decode_head.linear_pred"
     assert worst.sqnr_db < 15
-    unseen, sanity = result.manifest["quantization"]["acceptance"]
-    assert (unseen["count"], sanity["count"]) == (1, 4)
-    for found in (unseen, sanity):
-        assert found["agreement"] >= found["least_agreement"] > 0.8
-        assert found["sqnr_db"] >= found["least_sqnr_db"]
+    held_out, photos = result.manifest["quantization"]["acceptance"]
+    assert (held_out["count"], photos["count"]) == (1, 4)
+    for agreement in (held_out, photos):
+        assert agreement["agreement"] >= agreement["least_agreement"] > 0.8
+        assert agreement["sqnr_db"] >= agreement["least_sqnr_db"]

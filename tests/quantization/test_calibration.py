@@ -32,11 +32,11 @@ def picture(path: Path, value: int) -> None:
 def test_pictures_go_through_the_preprocessing(tmp_path: Path) -> None:
     for index in range(RANGE_IMAGES):
         picture(tmp_path / f"{index:03}.png", index)
-    found = read_calibration(tmp_path, PREPROCESSING)
-    assert found.warnings == ()
-    assert [image.shape for image in found.images] == [(1, 3, 32, 48)] * RANGE_IMAGES
+    calibration = read_calibration(tmp_path, PREPROCESSING)
+    assert calibration.warnings == ()
+    assert [image.shape for image in calibration.images] == [(1, 3, 32, 48)] * RANGE_IMAGES
     expected = [float(PREPROCESSING(np.full((40, 60, 3), i, np.uint8))[0, 0, 0, 0]) for i in (0, 7)]
-    assert [float(found.images[i].max()) for i in (0, 7)] == expected
+    assert [float(calibration.images[i].max()) for i in (0, 7)] == expected
 
 
 def test_many_pictures_are_taken_evenly(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_bad_pictures_are_named_and_replaced(tmp_path: Path) -> None:
         picture(tmp_path / f"{index:03}.png", index)
     (tmp_path / "000.png").write_bytes(b"no picture")
     (tmp_path / "005.png").write_bytes(b"")
-    found = read_calibration(tmp_path, PREPROCESSING)
-    assert len(found.images) == RANGE_IMAGES
-    assert ["000.png" in line or "005.png" in line for line in found.skipped] == [True, True]
-    assert len(found.warnings) == 2
+    calibration = read_calibration(tmp_path, PREPROCESSING)
+    assert len(calibration.images) == RANGE_IMAGES
+    assert ["000.png" in line or "005.png" in line for line in calibration.skipped] == [True, True]
+    assert len(calibration.warnings) == 2
 
 
 def test_too_few_pictures_are_a_warning_with_the_number_needed(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 def test_generated_scenes_are_not_those_of_the_evaluation() -> None:
-    found = read_calibration(Path("demo"), PREPROCESSING)
-    assert len(found.images) == RANGE_IMAGES
-    assert not found.warnings
+    calibration = read_calibration(Path("demo"), PREPROCESSING)
+    assert len(calibration.images) == RANGE_IMAGES
+    assert not calibration.warnings
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -104,9 +104,9 @@ def test_damaged_pictures_are_named_or_used(tmp_path: Path) -> None:
     @given(damaged_bytes(whole))
     def check(content: bytes) -> None:
         (tmp_path / "empty.png").write_bytes(content)
-        found = read_calibration(tmp_path, PREPROCESSING)
-        assert len(found.images) + len(found.skipped) == 4
-        assert all(np.isfinite(image).all() for image in found.images)
+        calibration = read_calibration(tmp_path, PREPROCESSING)
+        assert len(calibration.images) + len(calibration.skipped) == 4
+        assert all(np.isfinite(image).all() for image in calibration.images)
 
     check()
 
@@ -133,24 +133,20 @@ def photos(folder: Path, count: int) -> Path:
 def test_held_out_pictures_give_no_ranges(
     count: int, used: int, held_out: int, tmp_path: Path
 ) -> None:
-    read = read_calibration(
-        photos(tmp_path, count), DEFAULT_PREPROCESSING, RANGE_IMAGES + HELD_OUT_IMAGES
-    )
-    found = hold_out(read)
-    assert (len(found.images), len(found.held_out)) == (used, held_out)
-    assert not set(found.names) & set(found.held_out_names)
-    assert set(found.names) | set(found.held_out_names) == set(read.names)
-    for image in found.held_out:
-        assert not any(np.array_equal(image, other) for other in found.images)
+    read = read_calibration(photos(tmp_path, count), DEFAULT_PREPROCESSING, COUNT)
+    calibration = hold_out(read)
+    assert (len(calibration.images), len(calibration.held_out)) == (used, held_out)
+    assert not set(calibration.names) & set(calibration.held_out_names)
+    assert set(calibration.names) | set(calibration.held_out_names) == set(read.names)
+    for image in calibration.held_out:
+        assert not any(np.array_equal(image, other) for other in calibration.images)
 
 
 def test_fine_tuning_does_not_use_held_out_pictures(tmp_path: Path) -> None:
-    found = hold_out(
-        read_calibration(
-            photos(tmp_path, 50), DEFAULT_PREPROCESSING, RANGE_IMAGES + HELD_OUT_IMAGES
-        )
+    calibration = hold_out(read_calibration(photos(tmp_path, 50), DEFAULT_PREPROCESSING, COUNT))
+    trained = read_calibration(
+        tmp_path, DEFAULT_PREPROCESSING, 50, exclude=calibration.held_out_names
     )
-    trained = read_calibration(tmp_path, DEFAULT_PREPROCESSING, 50, exclude=found.held_out_names)
     assert len(trained.images) == 50 - HELD_OUT_IMAGES
     scenes = hold_out(read_calibration(Path("demo"), DEFAULT_PREPROCESSING, 10))
     excluded = scenes.held_out_names
@@ -164,13 +160,13 @@ def test_blank_pictures_and_duplicates_are_named_and_left_out(tmp_path: Path) ->
     Image.new("RGB", (64, 48)).save(tmp_path / "black.png")
     twin = np.asarray(Image.open(tmp_path / "002.png")).astype(int)
     Image.fromarray(np.clip(twin + 1, 0, 255).astype(np.uint8)).save(tmp_path / "twin.png")
-    found = hold_out(read_calibration(tmp_path, DEFAULT_PREPROCESSING, COUNT))
-    assert len(found.images) + len(found.held_out) == 6
-    assert found.rejected == (
+    calibration = hold_out(read_calibration(tmp_path, DEFAULT_PREPROCESSING, COUNT))
+    assert len(calibration.images) + len(calibration.held_out) == 6
+    assert calibration.rejected == (
         "1 calibration pictures are blank: black.png",
         "1 calibration pictures are duplicates of others: twin.png",
     )
-    assert set(found.rejected) < set(found.warnings)
+    assert set(calibration.rejected) < set(calibration.warnings)
 
 
 def test_too_few_distinct_pictures_are_an_error(tmp_path: Path) -> None:

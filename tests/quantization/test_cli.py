@@ -75,7 +75,7 @@ def test_an_int8_artifact_is_an_ordinary_one(
     data = ("--data", labelled, "--budget", "5", "--plot", tmp_path / "blocks.png")
     assert run(app, target, *options, "--calib", photos, "--method", "mse", *data) == 0
     captured = capfd.readouterr()
-    assert "only" in captured.err  # fewer pictures than wanted
+    assert "only" in captured.err  # fewer pictures than needed
     manifest = json.loads(captured.out)
     path = tmp_path / f"tiny_semantic_64x96_int8{suffix}"
     artifact = open_artifact(path)
@@ -87,7 +87,7 @@ def test_an_int8_artifact_is_an_ordinary_one(
     assert report["int8_share_of_macs"] > 0.5
     assert report["budget"]["value"] >= report["budget"]["allowed"]
     assert report["sensitivity_db"].keys() >= set(report["kept_float_by_sensitivity"])
-    if target in ("executorch", "tflite"):  # elsewhere it has no layers of its own
+    if target in ("executorch", "tflite"):  # other targets compute it without layers
         assert any("normalisation" in reason for reason in report["float_layers"].values())
     assert set(manifest["accuracy"]["float"]["per_class"]) == {"red", "green", "blue"}
     sizes = manifest["accuracy"]["quantized"]["per_size"]
@@ -144,7 +144,7 @@ def test_outlook_and_plain_attention(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_is_one_line_and_no_file(
+def test_invalid_options_are_one_line_and_leave_no_file(
     arguments: tuple[str, ...],
     says: str,
     tiny_checkpoint: Path,
@@ -155,13 +155,13 @@ def test_what_cannot_be_is_one_line_and_no_file(
     empty, out = tmp_path / "empty", tmp_path / "out"
     empty.mkdir()
     out.mkdir()
-    given = [a.format(photos=photos, empty=empty) for a in arguments]
-    assert run(app, "onnx", "--ckpt", tiny_checkpoint, "--out", out, *given) == 2
+    options = [a.format(photos=photos, empty=empty) for a in arguments]
+    assert run(app, "onnx", "--ckpt", tiny_checkpoint, "--out", out, *options) == 2
     assert says in one_line_error(capfd)
     assert list(out.iterdir()) == []
 
 
-def test_an_unknown_block_is_told_with_those_that_are_known(
+def test_an_unknown_block_is_reported_with_the_known_blocks(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--out", tmp_path)
@@ -213,12 +213,12 @@ def test_an_interrupted_run_leaves_no_file(
 def test_fine_tuning_where_the_budget_is_missed(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A little more is asked than the ranges give; entropy's leave the most to learn (1.7 dB)."""
+    """The budget is slightly higher than the ranges reach; entropy leaves most to learn (1.7 dB)."""
     options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--method", "entropy", "--json")
     budget, reached = 18.0, 0.0
     for steps in (0, 30):
-        given = ("--budget", f"{budget:.2f}dB", "--qat-steps", "30", "--out", tmp_path)
-        assert run(app, "onnx", *options, *given) == 0
+        budget_options = ("--budget", f"{budget:.2f}dB", "--qat-steps", "30", "--out", tmp_path)
+        assert run(app, "onnx", *options, *budget_options) == 0
         report = json.loads(capfd.readouterr().out)["quantization"]
         assert report["qat_steps"] == steps
         assert report["budget"]["value"] >= report["budget"]["allowed"] > reached

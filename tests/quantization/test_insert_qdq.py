@@ -16,12 +16,20 @@ from lvt.data.metrics import sqnr_db
 from quantization.fake_quant import fake_quantize
 from quantization.graph import aten
 from quantization.insert_qdq import decomposed
-from tests.quantization.small_nets import MIDDLES, Net, images, moves, nodes, outputs, quantized
+from tests.quantization.small_nets import (
+    MIDDLES,
+    Net,
+    data_movement,
+    images,
+    nodes,
+    outputs,
+    quantized,
+)
 
 
 @pytest.mark.parametrize("target", ["onnx", "executorch"])
 @pytest.mark.parametrize("simulate", [False, True])
-def test_relu_is_what_rounding_does(target: str, simulate: bool) -> None:
+def test_quantizing_replaces_relu(target: str, simulate: bool) -> None:
     """Quantized are the image, the ReLU's result and the output; not the convolution's."""
     module = quantized(Net(F.relu), simulate=simulate, target=target)
     assert not nodes(module, aten.relu.default)
@@ -49,8 +57,8 @@ def test_relu_that_shares_the_scale_of_negative_values_stays() -> None:
     assert len(nodes(module, aten.relu.default)) == 1
 
 
-def test_moves_are_done_on_integers() -> None:
-    module = quantized(Net(moves), simulate=False)
+def test_data_movement_runs_on_integers() -> None:
+    module = quantized(Net(data_movement), simulate=False)
     assert len(nodes(module, decomposed.quantize_per_tensor.default)) == 3
     (pad,) = nodes(module, aten.pad.default)
     assert isinstance(pad.args[0], fx.Node)
@@ -83,5 +91,5 @@ def test_onnx_runtime_computes_the_same(name: str, tmp_path: Path) -> None:
     written.save(path)
     onnx.checker.check_model(str(path), full_check=True)
     session = OnnxSession(path)
-    found = np.stack([next(iter(session.run(image).values())) for image in images()])
-    assert sqnr_db(found, outputs(program)) > 38
+    actual = np.stack([next(iter(session.run(image).values())) for image in images()])
+    assert sqnr_db(actual, outputs(program)) > 38

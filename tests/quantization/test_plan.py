@@ -46,7 +46,7 @@ def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
     plan = plan_quantization(module.graph, BACKEND_CONFIGS["onnx"])
     names = set(block_names(module.graph, plan.int8_nodes))
     assert {"neck.fpn_convs", "rpn_head.rpn_conv", "roi_head.bbox_head"} <= names
-    assert {"roi_head.mask_head", "model"} <= names, "what lies between the heads has a name too"
+    assert {"roi_head.mask_head", "model"} <= names, "nodes between the heads belong to a block too"
     assert not [name for name in names if "nms" in name]
     heads = {
         layer for layer, reason in plan.float_reasons.items() if reason.startswith("output head")
