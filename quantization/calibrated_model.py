@@ -43,7 +43,7 @@ class CalibratedModel:
         statistics: of the calibration images.
         method: the method that chose the ranges.
         ranges: of every value that can be int8.
-        methods: SQNR in dB with all of the model in int8, by method that was compared.
+        method_sqnrs: SQNR in dB with all of the model in int8, by method that was compared.
         images: those on which methods and blocks are compared, (1, 3, H, W) each.
     """
 
@@ -52,7 +52,7 @@ class CalibratedModel:
     statistics: CalibrationStats
     method: Method
     ranges: dict[fx.Node, Range]
-    methods: dict[Method, float]
+    method_sqnrs: dict[Method, float]
     images: list[NDArray[np.float32]]
 
     def plan(self, keep_float: Collection[str] = ()) -> QuantizationPlan:
@@ -175,7 +175,7 @@ def calibrate(
     best = max(sqnrs, key=lambda name: sqnrs[name])
     # These passes rely on the extremes, which contain the ranges of every method.
     post_calibration_passes(module, statistics, backend_config)
-    return replace(draft, method=best, ranges=ranges[best], methods=sqnrs)
+    return replace(draft, method=best, ranges=ranges[best], method_sqnrs=sqnrs)
 
 
 def _collect_stats(

@@ -18,23 +18,23 @@ class GraphReport:
     """Figures of a planned model.
 
     Attributes:
-        int8_macs: share of the multiply-accumulates that are computed on integers, 0 to 1.
-        quantize: float maps that become int8 for a reader.
-        dequantize: int8 maps that a float operator reads.
+        int8_mac_share: share of the multiply-accumulates that are computed on integers, 0 to 1.
+        quantize_count: float maps that become int8 for a reader.
+        dequantize_count: int8 maps that a float operator reads.
         float_reasons: layer to the reason why it stays float.
     """
 
-    int8_macs: float
-    quantize: int
-    dequantize: int
+    int8_mac_share: float
+    quantize_count: int
+    dequantize_count: int
     float_reasons: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """The entries of the manifest."""
         return {
-            "int8_share_of_macs": round(self.int8_macs, 4),
-            "float_to_int8": self.quantize,
-            "int8_to_float": self.dequantize,
+            "int8_share_of_macs": round(self.int8_mac_share, 4),
+            "float_to_int8": self.quantize_count,
+            "int8_to_float": self.dequantize_count,
             "float_layers": dict(self.float_reasons),
         }
 
@@ -42,16 +42,17 @@ class GraphReport:
 def graph_report(module: fx.GraphModule, plan: QuantizationPlan) -> GraphReport:
     """The figures of a traced float model and a plan."""
     total_macs = int8_macs = 0
-    quantize = dequantize = 0
+    quantize_count = dequantize_count = 0
     for node in module.graph.nodes:
         macs = _macs(module, node)
         is_int8 = node in plan.int8_nodes
         total_macs += macs
         int8_macs += macs if is_int8 else 0
         int8_readers = [user in plan.int8_nodes for user in node.users if _is_operator(user)]
-        quantize += not is_int8 and any(int8_readers)
-        dequantize += is_int8 and not all(int8_readers)
-    return GraphReport(int8_macs / max(1, total_macs), quantize, dequantize, plan.float_reasons)
+        quantize_count += not is_int8 and any(int8_readers)
+        dequantize_count += is_int8 and not all(int8_readers)
+    share = int8_macs / max(1, total_macs)
+    return GraphReport(share, quantize_count, dequantize_count, plan.float_reasons)
 
 
 def _is_operator(node: fx.Node) -> bool:

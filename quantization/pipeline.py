@@ -465,7 +465,7 @@ class Quantizer:
                 "images": len(self.calibration.images),
                 "kept_out": len(self.calibration.held_out),
                 "method": study.method,
-                "sqnr_db_of_methods": study.methods,
+                "sqnr_db_of_methods": study.method_sqnrs,
             },
             "budget": {
                 "measure": result.loss.metric,

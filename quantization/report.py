@@ -75,8 +75,8 @@ def summary_table(results: list[QuantizeResult]) -> Table:
             f"{drop.value:.2f}",
             "" if parity.agreement is None else f"{parity.agreement:.2%}",
             str(len(result.kept_float)),
-            f"{result.report.int8_macs:.0%}",
-            f"{result.report.quantize} / {result.report.dequantize}",
+            f"{result.report.int8_mac_share:.0%}",
+            f"{result.report.quantize_count} / {result.report.dequantize_count}",
             str(result.manifest["quantization"]["calibration"]["method"]),
             str(sum(result.placement.outside.values())),
         )

@@ -213,7 +213,7 @@ def test_an_interrupted_run_leaves_no_file(
 def test_fine_tuning_where_the_budget_is_missed(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The budget is slightly higher than the ranges reach; entropy leaves most to learn (1.7 dB)."""
+    """The budget is a little above what the ranges reach; entropy leaves 1.7 dB to learn."""
     options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--method", "entropy", "--json")
     budget, reached = 18.0, 0.0
     for steps in (0, 30):
