@@ -1,233 +1,198 @@
-"""One model for one recipe, traced and calibrated: whatever plans are tried start from here."""
+"""A traced and calibrated model, from which the int8 forms of different plans are made."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import fx, nn
 
 from export.session import Outputs
 from lvt.config import Size
 from lvt.data.metrics import ChannelNoise
-from quantization.fake_quant import fake_quantize
-from quantization.graph import (
-    WEIGHTED,
-    BackendConfig,
-    QuantizationPlan,
-    behind_boxes,
-    block_name,
-    blocks,
-    is_head,
-    plan_quantization,
-    trace,
-)
-from quantization.insert_qdq import Range, insert
+from quantization.backend_config import BackendConfig
+from quantization.graph import block_name, block_names, box_dependent_nodes, trace
+from quantization.graph_passes import post_calibration_passes, pre_calibration_passes
+from quantization.insert_qdq import insert_qdq
 from quantization.methods import METHODS, Method
-from quantization.observer import CalibrationStats, observe
-from quantization.passes import prepare, refine
+from quantization.observer import CalibrationStats, collect_stats
+from quantization.plan import QuantizationPlan, plan_quantization
+from quantization.probes import ProbeNodes, find_probe_nodes, probe_values
+from quantization.ranges import Range
 
 CHECKED_IMAGES = 4
-"""Pictures that methods are compared on."""
+"""Images on which range methods are compared."""
+
 _BLOCK_IMAGES = 2
-"""Pictures that blocks are compared on: there are many blocks, and their order is what counts."""
+"""Images on which blocks are compared: there are many blocks, and only their order matters."""
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class CalibratedModel:
-    """A calibrated model.
+    """A model whose ranges are known.
 
     Attributes:
-        module: the traced float model, in the form that is quantized.
-        abilities: of the runtime it is for.
+        module: the traced float model, after the graph passes.
+        backend_config: of the runtime that it is for.
         statistics: of the calibration images.
-        method: how ranges are chosen.
+        method: the method that chose the ranges.
         ranges: of every value that can be int8.
-        methods: SQNR in dB of each method that was compared; all of the model in int8.
-        images: those on which methods and blocks are compared.
+        method_sqnrs: SQNR in dB with all of the model in int8, by method that was compared.
+        images: those on which methods and blocks are compared, (1, 3, H, W) each.
     """
 
     module: fx.GraphModule
-    abilities: BackendConfig
+    backend_config: BackendConfig
     statistics: CalibrationStats
     method: Method
     ranges: dict[fx.Node, Range]
-    methods: dict[Method, float]
+    method_sqnrs: dict[Method, float]
     images: list[NDArray[np.float32]]
 
     def plan(self, keep_float: Collection[str] = ()) -> QuantizationPlan:
-        """Everything in int8 that can be, but for some blocks."""
-        return plan_quantization(self.module.graph, self.abilities, keep_float=keep_float)
+        """The plan with everything in int8 that can be, except some blocks."""
+        return plan_quantization(self.module.graph, self.backend_config, keep_float=keep_float)
 
     @cached_property
     def full_plan(self) -> QuantizationPlan:
-        """Everything in int8 that can be."""
+        """The plan with everything in int8 that can be."""
         return self.plan()
 
     @cached_property
     def blocks(self) -> list[str]:
-        """All blocks of which something can be int8, in the order of execution."""
-        return blocks(self.module.graph, self.full_plan.nodes)
+        """All blocks of which something can be int8, in execution order."""
+        return block_names(self.module.graph, self.full_plan.int8_nodes)
 
-    @property
-    def taps(self) -> list[str]:
-        """Names of the nodes that are compared, as far as no box has been chosen before."""
-        return self._taps[False]
-
-    def copied(self) -> CalibratedModel:
-        """The same with a module, and weights, of its own."""
-        module = copy.deepcopy(self.module)
-        own = dict(zip(self.module.graph.nodes, module.graph.nodes, strict=True))
-        statistics = replace(
-            self.statistics,
-            means={own[node]: mean for node, mean in self.statistics.means.items()},
-        )
-        ranges = {own[node]: limits for node, limits in self.ranges.items() if node in own}
-        return replace(self, module=module, statistics=statistics, ranges=ranges)
+    @cached_property
+    def probe_nodes(self) -> ProbeNodes:
+        """The nodes in which int8 is compared with float."""
+        return find_probe_nodes(self.module.graph)
 
     def simulated(self, keep_float: Collection[str] = ()) -> fx.GraphModule:
-        """The model with int8's roundings, computed in float."""
-        return self._insert(keep_float, simulate=True)
+        """The model with fake quantization, except in some blocks."""
+        return self._insert_qdq(keep_float, simulate=True)
 
     def program(self, keep_float: Collection[str] = ()) -> fx.GraphModule:
-        """The model with its integers, for a converter."""
-        return self._insert(keep_float, simulate=False)
+        """The model with quantize and dequantize operators, for a converter."""
+        return self._insert_qdq(keep_float, simulate=False)
 
     def weights_only(self) -> fx.GraphModule:
-        """The float model with int8 weights."""
-        abilities = replace(self.abilities, integer_bias=False)
+        """The model with int8 weights and float activations, for a converter."""
+        float_biases = replace(self.backend_config, integer_bias=False)
         means = self.statistics.means
-        return insert(self.module, self.full_plan, {}, abilities, means=means)
+        return insert_qdq(self.module, self.full_plan, {}, float_biases, means=means)
 
-    def _insert(self, keep_float: Collection[str], *, simulate: bool) -> fx.GraphModule:
-        return insert(
+    def _insert_qdq(self, keep_float: Collection[str], *, simulate: bool) -> fx.GraphModule:
+        return insert_qdq(
             self.module,
             self.plan(keep_float),
             self.ranges,
-            self.abilities,
+            self.backend_config,
             means=self.statistics.means,
             simulate=simulate,
         )
 
-    def sqnr(self, keep_float: Collection[str] = (), *, of: str | None = None) -> float:
-        """Least SQNR in dB, over what is compared, with some blocks in float.
+    def clone(self) -> CalibratedModel:
+        """A copy with a module of its own, and so with weights of its own."""
+        module = copy.deepcopy(self.module)
+        copies = dict(zip(self.module.graph.nodes, module.graph.nodes, strict=True))
+        statistics = replace(
+            self.statistics,
+            means={copies[node]: mean for node, mean in self.statistics.means.items()},
+        )
+        # Graph passes removed some of the nodes that have a range.
+        ranges = {copies[node]: r for node, r in self.ranges.items() if node in copies}
+        return replace(self, module=module, statistics=statistics, ranges=ranges)
 
-        Boxes and what follows them are not compared: one that is won or lost moves all after it.
-        For panoptic models it is the last layers before the arithmetic of boxes, and the semantic
-        logits; for a block that comes after boxes, which are then those of the float model, it is
-        the last layers after them.
+    def sqnr(self) -> float:
+        """SQNR in dB with everything in int8 that can be; that of the worst probe node."""
+        return self._sqnr(self.simulated(), self.probe_nodes.before_boxes, len(self.images))
 
-        Args:
-            keep_float: the blocks.
-            of: the only block in int8, where that is so.
-        """
-        count = len(self.images) if of is None else _BLOCK_IMAGES
-        names = self._taps[of in self._blocks_after_boxes]
-        candidate = self.simulated(keep_float)
+    def block_sqnr(self, block: str) -> float:
+        """SQNR in dB with a single block in int8; that of the worst probe node."""
+        others = [name for name in self.blocks if name != block]
+        probes = self.probe_nodes
+        names = probes.after_boxes if block in self._blocks_after_boxes else probes.before_boxes
+        return self._sqnr(self.simulated(others), names, _BLOCK_IMAGES)
+
+    def _sqnr(self, candidate: fx.GraphModule, names: Sequence[str], count: int) -> float:
+        """Least SQNR in dB of some nodes over the first `count` images."""
         ratios = {name: ChannelNoise() for name in names}
-        for image, expected in list(zip(self.images, self._expected, strict=True))[:count]:
-            actual = _tap_values(candidate, image, names)
+        for image, expected in zip(self.images[:count], self._float_values[:count], strict=True):
+            actual = probe_values(candidate, image, names)
             for name, ratio in ratios.items():
                 ratio.add(actual[name], expected[name])
         return min(ratio.db for ratio in ratios.values())
 
     @cached_property
-    def _taps(self) -> dict[bool, list[str]]:
-        """Names of the nodes that are compared, before and after boxes."""
-        graph = self.module.graph
-        after = behind_boxes(graph)
-        (output,) = (node for node in graph.nodes if node.op == "output")
-        outputs = [node for node in output.all_input_nodes if node not in after]
-        heads = [n for n in graph.nodes if n.target in WEIGHTED and is_head(n)]
-        return {
-            False: [node.name for node in [*outputs, *heads] if node not in after],
-            True: [node.name for node in heads if node in after],
-        }
+    def _float_values(self) -> list[Outputs]:
+        """The float model's values of all probe nodes, by image."""
+        names = [*self.probe_nodes.before_boxes, *self.probe_nodes.after_boxes]
+        return [probe_values(self.module, image, names) for image in self.images]
 
     @cached_property
-    def _expected(self) -> list[Outputs]:
-        names = [name for taps in self._taps.values() for name in taps]
-        return [_tap_values(self.module, image, names) for image in self.images]
-
-    @cached_property
-    def _blocks_after_boxes(self) -> set[str | None]:
-        return {block_name(node) for node in behind_boxes(self.module.graph) & self.full_plan.nodes}
-
-
-class _Taps(fx.Interpreter):
-    """Computes the graph, and keeps some nodes' values as their readers get them: rounded."""
-
-    def __init__(self, module: fx.GraphModule, names: Collection[str]):
-        super().__init__(module)
-        self.found = dict[str, NDArray[np.float32]]()
-        nodes = {node.name: node for node in module.graph.nodes if node.name in names}
-        self._names = {_rounded(node): name for name, node in nodes.items()}
-
-    def run_node(self, n: fx.Node) -> object:
-        result = super().run_node(n)
-        if n in self._names:
-            self.found[self._names[n]] = result.numpy()
-        return result
-
-
-def _rounded(node: fx.Node) -> fx.Node:
-    """The node that rounds another one's value, where int8 is simulated; else that itself."""
-    return next((user for user in node.users if user.target is fake_quantize), node)
-
-
-def _tap_values(module: fx.GraphModule, image: NDArray[np.float32], names: list[str]) -> Outputs:
-    interpreter = _Taps(module, names)
-    with torch.inference_mode():
-        interpreter.run(torch.from_numpy(image))
-    return interpreter.found
+    def _blocks_after_boxes(self) -> set[str]:
+        box_nodes = box_dependent_nodes(self.module.graph)
+        return {block_name(node) for node in box_nodes & self.full_plan.int8_nodes}
 
 
 def calibrate(
     model: nn.Module,
     size: Size,
-    abilities: BackendConfig,
+    backend_config: BackendConfig,
     images: list[NDArray[np.float32]],
     method: Method | None,
     progress: Progress = lambda _step: None,
 ) -> CalibratedModel:
-    """Traces and calibrates a model.
+    """Traces a model and chooses the ranges of its values.
 
     Args:
         model: rewritten; a panoptic one as its static graph.
         size: of the images.
-        abilities: of the runtime.
+        backend_config: of the runtime.
         images: to calibrate on, (1, 3, *size) each.
-        method: how ranges are chosen; None for whatever method does best on a few of the images.
-        progress: told each step.
+        method: how ranges are chosen; None for the method with the best SQNR.
+        progress: called with a description of each step.
     """
     module = trace(model, size)
-    prepare(module, abilities)
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        whole, number = divmod(done - 1, len(images))
-        progress(f"calibrating: pass {whole + 1} of 2, picture {number + 1} of {len(images)}")
-
-    statistics = observe(module, plan_quantization(module.graph, abilities), lambda: images, tick)
-    study = CalibratedModel(
-        module, abilities, statistics, method or "minmax", {}, {}, images[:CHECKED_IMAGES]
+    pre_calibration_passes(module, backend_config)
+    statistics = _collect_stats(module, backend_config, images, progress)
+    draft = CalibratedModel(
+        module, backend_config, statistics, method or "minmax", {}, {}, images[:CHECKED_IMAGES]
     )
-    found: dict[Method, tuple[float, dict[fx.Node, Range]]] = {}
+    ranges: dict[Method, dict[fx.Node, Range]] = {}
+    sqnrs: dict[Method, float] = {}
     for name in METHODS if method is None else (method,):
         progress(f"trying ranges by {name}")
-        ranges = statistics.ranges(name)
-        found[name] = replace(study, ranges=ranges).sqnr(), ranges
-    best = max(found, key=lambda name: found[name][0])
-    # The widest ranges hold whatever is chosen.
-    refine(module, statistics, abilities)
-    sqnrs = {name: sqnr for name, (sqnr, _) in found.items()}
-    return replace(study, method=best, ranges=found[best][1], methods=sqnrs)
+        ranges[name] = statistics.ranges(name)
+        sqnrs[name] = replace(draft, ranges=ranges[name]).sqnr()
+    best = max(sqnrs, key=lambda name: sqnrs[name])
+    # These passes rely on the extremes, which contain the ranges of every method.
+    post_calibration_passes(module, statistics, backend_config)
+    return replace(draft, method=best, ranges=ranges[best], method_sqnrs=sqnrs)
+
+
+def _collect_stats(
+    module: fx.GraphModule,
+    backend_config: BackendConfig,
+    images: list[NDArray[np.float32]],
+    progress: Progress,
+) -> CalibrationStats:
+    done = 0
+
+    def on_image() -> None:
+        nonlocal done
+        finished_passes, index = divmod(done, len(images))
+        done += 1
+        progress(
+            f"calibrating: pass {finished_passes + 1} of 2, picture {index + 1} of {len(images)}"
+        )
+
+    plan = plan_quantization(module.graph, backend_config)
+    return collect_stats(module, plan, images, on_image)

@@ -1,4 +1,8 @@
-"""The pictures that int8 ranges are taken from, and those that are kept out to judge the result."""
+"""Reads calibration pictures, and holds some of them out to accept or refuse the result.
+
+Ranges are taken from most of the pictures. The others are not seen by the ranges or by
+fine-tuning, so they show how the int8 model does on new pictures.
+"""
 
 from __future__ import annotations
 
@@ -15,51 +19,51 @@ from lvt.demo import DEMO_ALIAS, DEMO_SIZE, TRAINING_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 
-WANTED = 32
+RANGE_IMAGES = 32
 """Pictures that ranges are taken from; on the CamVid photos more change the SQNR by < 0.2 dB."""
 
-UNSEEN = 8
-"""Pictures that the result is judged on, if there are so many beside. Of fewer than
-`WANTED + UNSEEN` pictures a fifth is kept out."""
+HELD_OUT_IMAGES = 8
+"""Pictures that are held out; of fewer than `RANGE_IMAGES + HELD_OUT_IMAGES` pictures a fifth."""
 
-FEWEST = 3
-"""Different pictures without which nothing can be said: ranges of two and a judgement on one."""
+MIN_IMAGES = 3
+"""Least number of different pictures: two for the ranges, and one held out."""
 
 _GRID = 16
-_BLANK, _EQUAL = 0.02, 0.03
-"""In units of the network's input, on a grid of 16 x 16 means: a level of 255 is some 0.017. Less
-spread than that within a picture is none; less mean difference to another is the same picture."""
+_BLANK_STD, _DUPLICATE_DIFFERENCE = 0.02, 0.03
+"""Limits on a grid of 16 x 16 cell means, in units of the network's input (one of 255 levels is
+about 0.017). A picture with less spread is blank. Two pictures that differ less on average are
+duplicates."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Preprocessed pictures.
+    """Preprocessed calibration pictures.
 
     Attributes:
-        images: (1, 3, H, W) each; ranges are taken from them.
-        skipped: pictures that could not be read, a line each.
+        images: those that ranges are taken from, (1, 3, H, W) each.
+        skipped: a line for each picture that could not be read.
         names: of the images.
-        unseen: as `images`, kept out of the ranges.
-        unseen_names: of those.
-        alike: what is wrong with pictures that add nothing, a line each.
+        held_out: those that were held out, (1, 3, H, W) each.
+        held_out_names: of the pictures that were held out.
+        rejected: a line on the blank pictures and one on the duplicates, if there are any.
     """
 
     images: list[NDArray[np.float32]]
     skipped: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    unseen: tuple[NDArray[np.float32], ...] = ()
-    unseen_names: tuple[str, ...] = ()
-    alike: tuple[str, ...] = ()
+    held_out: tuple[NDArray[np.float32], ...] = ()
+    held_out_names: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the pictures."""
-        notes = tuple(f"skipped: {line}" for line in self.skipped) + self.alike
-        count = len(self.images) + len(self.unseen)
-        if count < WANTED:
+        """Lines for the user: pictures that were left out, and too few pictures."""
+        notes = tuple(f"skipped: {line}" for line in self.skipped) + self.rejected
+        count = len(self.images) + len(self.held_out)
+        if count < RANGE_IMAGES:
             notes += (
-                f"only {count} calibration pictures: ranges may be too narrow for "
-                f"others; give {WANTED} or more, of what the camera will see",
+                f"only {count} calibration pictures: ranges may be too narrow for other pictures; "
+                f"use {RANGE_IMAGES} or more that show what the camera will see",
             )
         return notes
 
@@ -67,106 +71,107 @@ class Calibration:
 def read_calibration(
     folder: Path,
     preprocessing: Preprocessing,
-    wanted: int = WANTED,
+    count: int = RANGE_IMAGES,
     *,
-    without: Collection[str] = (),
+    exclude: Collection[str] = (),
 ) -> Calibration:
-    """So many pictures of a folder, evenly spread over it, through a model's preprocessing.
+    """Reads pictures, spread evenly over a folder, through a model's preprocessing.
 
     Args:
-        folder: of pictures, or `demo`.
+        folder: of pictures, or `demo` for generated scenes.
         preprocessing: the model's.
-        wanted: how many.
-        without: names of pictures that are kept out.
+        count: largest number of pictures.
+        exclude: names of pictures to leave out.
 
     Raises:
-        UserError: no folder, or no picture in it that can be read.
+        UserError: there is no such folder, or no picture in it that can be read.
     """
-    images: list[NDArray[np.float32]] = []
-    names: list[str] = []
-    skipped: list[str] = []
     if folder == DEMO_ALIAS and not folder.exists():
-        seeds = TRAINING_SEEDS[: wanted + len(without)]
-        for seed in [seed for seed in seeds if f"scene {seed}" not in without][:wanted]:
-            images.append(preprocessing(make_scene(seed, DEMO_SIZE).image))
-            names.append(f"scene {seed}")
-        return Calibration(images, names=tuple(names))
-    paths = list_images(folder)
-    known = {path: str(path.relative_to(folder)) for path in paths}
-    for path in _spread([path for path in paths if known[path] not in without], wanted):
-        if len(images) == wanted:
+        return _demo_scenes(preprocessing, count, exclude)
+    names = {path: str(path.relative_to(folder)) for path in list_images(folder)}
+    images: dict[str, NDArray[np.float32]] = {}
+    skipped: list[str] = []
+    for path in _evenly_spread([path for path in names if names[path] not in exclude], count):
+        if len(images) == count:
             break
         try:
-            images.append(preprocessing(read_image(path)))
-            names.append(known[path])
+            images[names[path]] = preprocessing(read_image(path))
         except UserError as error:
             skipped.append(str(error))
     if not images:
         raise UserError(f"--calib {folder}: none of its pictures can be read: {skipped[0]}")
-    return Calibration(images, tuple(skipped), tuple(names))
+    return Calibration(list(images.values()), tuple(skipped), tuple(images))
 
 
-def _spread(paths: list[Path], wanted: int) -> Iterator[Path]:
-    """Evenly spread ones first, then the others, should some not be readable."""
-    step = max(1, len(paths) // wanted)
+def _demo_scenes(preprocessing: Preprocessing, count: int, exclude: Collection[str]) -> Calibration:
+    """Generated scenes that the demonstration model was trained on, so none of the evaluation."""
+    seeds = {f"scene {seed}": seed for seed in TRAINING_SEEDS[: count + len(exclude)]}
+    names = [name for name in seeds if name not in exclude][:count]
+    images = [preprocessing(make_scene(seeds[name], DEMO_SIZE).image) for name in names]
+    return Calibration(images, names=tuple(names))
+
+
+def _evenly_spread(paths: list[Path], count: int) -> Iterator[Path]:
+    """Evenly spread paths first; then the others, which replace those that cannot be read."""
+    step = max(1, len(paths) // count)
     yield from paths[::step]
     yield from (path for index, path in enumerate(paths) if index % step)
 
 
-def keep_some_out(calibration: Calibration) -> Calibration:
-    """The same pictures, of which the ranges will not see some; blank and equal ones left out.
+def hold_out(calibration: Calibration) -> Calibration:
+    """The same pictures without blank ones and duplicates, some of them held out.
 
     Raises:
-        UserError: too few differ.
+        UserError: too few pictures are left.
     """
-    kept, alike = _different(calibration)
-    if len(kept) < FEWEST:
+    kept, rejected = _distinct(calibration)
+    if len(kept) < MIN_IMAGES:
         raise UserError(
             f"--calib: only {len(kept)} of {len(calibration.images)} pictures differ and are not "
-            f"blank; at least {FEWEST} are needed, and {WANTED} wanted, of what the camera will see"
-            + "".join(f"; {line}" for line in alike)
+            f"blank; use at least {MIN_IMAGES}, better {RANGE_IMAGES + HELD_OUT_IMAGES}, that show "
+            "what the camera will see" + "".join(f"; {line}" for line in rejected)
         )
-    count = min(UNSEEN, max(1, len(kept) // 5))
+    count = min(HELD_OUT_IMAGES, max(1, len(kept) // 5))
     out = {kept[(2 * place + 1) * len(kept) // (2 * count)] for place in range(count)}
     return replace(
         calibration,
         images=[calibration.images[index] for index in kept if index not in out],
         names=tuple(calibration.names[index] for index in kept if index not in out),
-        unseen=tuple(calibration.images[index] for index in sorted(out)),
-        unseen_names=tuple(calibration.names[index] for index in sorted(out)),
-        alike=alike,
+        held_out=tuple(calibration.images[index] for index in sorted(out)),
+        held_out_names=tuple(calibration.names[index] for index in sorted(out)),
+        rejected=rejected,
     )
 
 
-def _different(calibration: Calibration) -> tuple[list[int], tuple[str, ...]]:
-    """Pictures that are neither blank nor as another, and a line on each kind of the others."""
+def _distinct(calibration: Calibration) -> tuple[list[int], tuple[str, ...]]:
+    """Indices of the pictures that are neither blank nor duplicates, and a line on each kind."""
     kept: list[int] = []
-    grids: list[NDArray[np.float64]] = []
+    kept_grids: list[NDArray[np.float64]] = []
     blank: list[str] = []
-    equal: list[str] = []
-    for index, image in enumerate(calibration.images):
-        grid, name = _means(image[0]), calibration.names[index]
-        if grid.std(axis=(1, 2)).max() < _BLANK:
+    duplicates: list[str] = []
+    for index, (name, image) in enumerate(zip(calibration.names, calibration.images, strict=True)):
+        grid = _cell_means(image[0])
+        if grid.std(axis=(1, 2)).max() < _BLANK_STD:
             blank.append(name)
-        elif any(np.abs(grid - other).mean() < _EQUAL for other in grids):
-            equal.append(name)
+        elif any(np.abs(grid - other).mean() < _DUPLICATE_DIFFERENCE for other in kept_grids):
+            duplicates.append(name)
         else:
             kept.append(index)
-            grids.append(grid)
-    found = (("blank", blank), ("as another", equal))
+            kept_grids.append(grid)
+    kinds = (("blank", blank), ("duplicates of others", duplicates))
     return kept, tuple(
-        f"{len(names)} calibration pictures are {what}: {', '.join(names[:3])}"
+        f"{len(names)} calibration pictures are {kind}: {', '.join(names[:3])}"
         + (", ..." if len(names) > 3 else "")
-        for what, names in found
+        for kind, names in kinds
         if names
     )
 
 
-def _means(image: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(3, H, W) as means of a grid of cells, at most 16 x 16."""
+def _cell_means(image: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(3, H, W) as the means of a grid of at most 16 x 16 cells."""
     _, height, width = image.shape
     rows = np.linspace(0, height, min(_GRID, height) + 1).astype(int)[:-1]
     columns = np.linspace(0, width, min(_GRID, width) + 1).astype(int)[:-1]
     sums = np.add.reduceat(np.add.reduceat(image.astype(np.float64), rows, 1), columns, 2)
-    cells = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
-    return sums / cells
+    areas = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
+    return sums / areas

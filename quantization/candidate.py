@@ -16,8 +16,9 @@ from export.plan import ExportPlan
 from export.session import Session, TorchSession
 from export.targets import Target
 from export.targets.onnx.saturation import PairSums, find_pair_sums
-from quantization.accuracy import LabelledJudge, Loss, OutputJudge, plain_sqnr
+from quantization.accuracy import AccuracyDrop, BudgetCheck, LabelledBudgetCheck
 from quantization.calibrated_model import CHECKED_IMAGES, CalibratedModel
+from quantization.output_sqnr import overall_sqnr
 
 MIN_SIMULATION_SQNR_DB = 20.0
 """Minimum SQNR of a file against the simulation of its program.
@@ -26,8 +27,6 @@ Both round at the same places, but runtimes sum in another order and some round 
 A value may therefore land one step apart, and later layers carry that on: 26 to 45 dB were measured
 on real weights. A wrong scale, zero point or layout gives less than 10 dB.
 """
-
-Judge = LabelledJudge | OutputJudge
 
 
 class AccuracyError(ExportError):
@@ -41,15 +40,17 @@ class Candidate:
     Attributes:
         session: runs the file.
         simulation_sqnr_db: the file against the simulation of its program.
-        loss: accuracy against the budget.
+        drop: accuracy against the budget.
         evaluation: on labelled pictures; None without.
+        weights_only: whether activations are float.
         pair_sums: whether sums of two products can saturate; None where runtimes are exact.
     """
 
     session: Session
     simulation_sqnr_db: float
-    loss: Loss
+    drop: AccuracyDrop
     evaluation: Evaluation | None
+    weights_only: bool
     pair_sums: PairSums | None
 
 
@@ -61,7 +62,7 @@ class CandidateWriter:
         plan: the artifact.
         target: its format.
         calibrated: the model with its activation ranges.
-        judge: measures accuracy against the budget.
+        budget_check: measures accuracy against the budget.
         images: preprocessed calibration pictures.
         progress: called with each step.
     """
@@ -69,7 +70,7 @@ class CandidateWriter:
     plan: ExportPlan
     target: Target
     calibrated: CalibratedModel
-    judge: Judge
+    budget_check: BudgetCheck
     images: Sequence[NDArray[np.float32]]
     progress: Progress
 
@@ -98,10 +99,13 @@ class CandidateWriter:
                 f"SQNR {sqnr:.1f} dB (limit {MIN_SIMULATION_SQNR_DB:.0f})"
             )
         self.progress(f"{name}: measuring accuracy in {self.target.runtime_name()}")
-        if isinstance(self.judge, OutputJudge):
-            return Candidate(session, sqnr, self.judge.judge(session), None, pair_sums)
-        evaluation = self.judge.evaluate(session)
-        return Candidate(session, sqnr, self.judge.loss(evaluation), evaluation, pair_sums)
+        if not isinstance(self.budget_check, LabelledBudgetCheck):
+            return Candidate(
+                session, sqnr, self.budget_check.measure(session), None, weights_only, pair_sums
+            )
+        evaluation = self.budget_check.evaluate(session)
+        drop = self.budget_check.drop(evaluation)
+        return Candidate(session, sqnr, drop, evaluation, weights_only, pair_sums)
 
     def _check_saturation(self, file: Path) -> PairSums | None:
         """The largest sums of two products, for runtimes that may add them in 16 bits.
@@ -109,7 +113,7 @@ class CandidateWriter:
         Raises:
             AccuracyError: a sum can saturate.
         """
-        if not self.calibrated.abilities.pairs_in_16_bits:
+        if not self.calibrated.backend_config.pairs_in_16_bits:
             return None
         sums = find_pair_sums(file)
         if sums.saturating:
@@ -127,4 +131,4 @@ class CandidateWriter:
         """
         images = self.images[:CHECKED_IMAGES]
         pairs = [(session.run(image), simulation.run(image)) for image in images]
-        return min(plain_sqnr(pairs, self.plan.model.spec).values())
+        return overall_sqnr(pairs, self.plan.model.spec)

@@ -1,4 +1,4 @@
-"""int8's rounding of a value, in float."""
+"""Fake quantization: the rounding of int8, computed in float."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from torch import Tensor
 aten = torch.ops.aten
 
 
-def fake_quantize(value: Tensor, step: float, zero_point: int, least: int, greatest: int) -> Tensor:
-    """What is left of a value that is quantized and dequantized again.
+def fake_quantize(
+    value: Tensor, scale: float, zero_point: int, quant_min: int, quant_max: int
+) -> Tensor:
+    """Quantizes a value and dequantizes it again.
 
-    The same to the bit as PyTorch's operator, which also notes what its gradient needs and takes
-    six times as long; that one is called where a gradient is asked for.
+    The result is equal to the bit to that of PyTorch's operator. That operator also records what
+    its gradient needs and takes six times as long, so it is called only where a gradient is needed.
 
     Args:
         value: any shape, float32.
-        step: the scale.
+        scale: distance of two levels.
         zero_point: the integer that stands for zero.
-        least: integer.
-        greatest: integer.
+        quant_min: least integer.
+        quant_max: greatest integer.
     """
     if value.requires_grad and torch.is_grad_enabled():
-        return aten.fake_quantize_per_tensor_affine(value, step, zero_point, least, greatest)
-    steps_of_one = (1 / torch.tensor(step)).item()  # in float32, as PyTorch divides
-    rounded = (value * steps_of_one).round_()
-    return rounded.clamp_(least - zero_point, greatest - zero_point).mul_(step)
+        return aten.fake_quantize_per_tensor_affine(value, scale, zero_point, quant_min, quant_max)
+    inverse_scale = (1 / torch.tensor(scale)).item()  # in float32, as PyTorch divides
+    rounded = (value * inverse_scale).round_()
+    return rounded.clamp_(quant_min - zero_point, quant_max - zero_point).mul_(scale)

@@ -1,14 +1,14 @@
-"""Quantization-aware fine-tuning: weights learn to make up for int8's roundings.
+"""Quantization-aware fine-tuning: the weights learn to compensate for the rounding of int8.
 
-The traced model is its own teacher: with int8's roundings simulated, it is to give what it gives
-in float. That needs pictures only, no labels, and is the same for every task; where the roundings
-are in the file, there they are here.
+The float model is the teacher. With int8 simulated, the student learns to give the same values in
+the probe nodes. That needs images only, no labels, and works for every task. The simulation rounds
+at the same places as the written file.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,137 +18,140 @@ from torch import Tensor, fx
 
 from lvt.data.metrics import power
 from quantization.calibrated_model import CalibratedModel
-from quantization.graph import WEIGHTED, aten, constant, held
+from quantization.graph import WEIGHTED_OPS, aten, attr_tensor, constant
 from quantization.weights import WEIGHT_LIMIT, adds_in_pairs, channel_axis, quantize_weight
 
 LEARNING_RATE = 1e-5
-"""At the start, of Adam; it falls to zero along a cosine. Ten times as much did harm."""
+"""Of Adam, at the start; it falls to zero along a cosine. Ten times as much did harm."""
 
 _SEED = 20220619
 
 
 def finetune(
-    study: CalibratedModel,
+    calibrated: CalibratedModel,
     images: list[NDArray[np.float32]],
     steps: int,
     keep_float: Collection[str] = (),
-    tick: Callable[[int, float], None] = lambda _step, _loss: None,
+    on_step: Callable[[int, float], None] = lambda _step, _loss: None,
 ) -> CalibratedModel:
-    """A study of the same model with other weights.
+    """A calibrated model with fine-tuned weights and the same ranges.
 
     Args:
-        study: calibrated; left as it is.
-        images: (1, 3, H, W) each; one is drawn for each step.
+        calibrated: left as it is.
+        images: (1, 3, H, W) each; each step draws one.
         steps: of the optimiser.
-        keep_float: blocks that are not going to be int8.
-        tick: told each step, counted from 1, and its loss: noise over signal of what is compared.
+        keep_float: blocks that will stay float.
+        on_step: called after each step with its number, from 1, and its loss: the mean ratio of
+            noise to signal in the probe nodes.
     """
-    tuned = study.copied()
+    tuned = calibrated.clone()
     _correct_biases(tuned, keep_float)
-    # From here on training makes up for the rounding of weights.
+    # Training now compensates for the rounding of the weights, so biases need no other correction.
     tuned = replace(tuned, statistics=replace(tuned.statistics, means={}))
-    names = tuned.taps
-    teacher = _up_to(study.module, names)
-    student = _up_to(_trainable(tuned, keep_float), names)
-    weights = [tensor.requires_grad_(True) for tensor in _weights(tuned)]
+    names = tuned.probe_nodes.before_boxes
+    teacher = _truncated(calibrated.module, names)
+    student = _truncated(_trainable(tuned, keep_float), names)
+    weights = [tensor.requires_grad_(True) for tensor in _layer_tensors(tuned)]
     optimiser = torch.optim.Adam(weights, lr=LEARNING_RATE)
-    generator = np.random.default_rng(_SEED)
-    drawn = np.concatenate([generator.permutation(len(images)) for _ in range(steps)])[:steps]
-    for step, index in enumerate(drawn, start=1):
-        image = torch.from_numpy(images[index])
+    for step, image in enumerate(_drawn(images, steps), start=1):
         with torch.no_grad():
-            wanted = teacher(image)
-        loss = _noise_to_signal(student(image), wanted)
-        optimiser.param_groups[0]["lr"] = _rate(step, steps)
+            expected = teacher(image)
+        loss = _noise_to_signal(student(image), expected)
+        optimiser.param_groups[0]["lr"] = _learning_rate(step, steps)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        tick(step, float(loss.detach()))
+        on_step(step, float(loss.detach()))
     for tensor in weights:
         tensor.requires_grad_(False)
     return tuned
 
 
-@torch.no_grad()
-def _correct_biases(study: CalibratedModel, keep_float: Collection[str]) -> None:
-    """Puts what makes up for the rounding of weights into the module itself, to start from.
-
-    Where recursion uses one bias several times, each with its own correction, there is none.
-    """
-    corrected = study.simulated(keep_float)
-    copies = {node.name: node for node in corrected.graph.nodes}
-    for node in study.plan(keep_float).nodes:
-        bias = node.args[2] if node.target in WEIGHTED and len(node.args) > 2 else None
-        if isinstance(bias, fx.Node) and len(bias.users) == 1:
-            held(study.module, bias).copy_(constant(corrected, copies[node.name].args[2]))
+def _drawn(images: list[NDArray[np.float32]], steps: int) -> Iterator[Tensor]:
+    """An image for each step; every image once before any comes again, in a fixed random order."""
+    generator = np.random.default_rng(_SEED)
+    indices = np.concatenate([generator.permutation(len(images)) for _ in range(steps)])
+    return (torch.from_numpy(images[index]) for index in indices[:steps])
 
 
-def _rate(step: int, steps: int) -> float:
+def _learning_rate(step: int, steps: int) -> float:
     return LEARNING_RATE * (1 + math.cos(math.pi * (step - 1) / steps)) / 2
 
 
-def _noise_to_signal(found: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> Tensor:
-    """Mean over the values that are compared; each counts the same, whatever its size."""
+def _noise_to_signal(actual: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> Tensor:
+    """The mean ratio over the probe nodes; each counts the same, whatever its magnitude."""
     ratios = [
-        (ours - theirs).square().sum() / max(power(theirs.numpy()), torch.finfo().tiny)
-        for ours, theirs in zip(found, wanted, strict=True)
+        (a - e).square().sum() / max(power(e.numpy()), torch.finfo().tiny)
+        for a, e in zip(actual, expected, strict=True)
     ]
     return torch.stack(ratios).mean()
 
 
-def _weights(study: CalibratedModel) -> list[Tensor]:
-    """Weights and biases of all layers in int8: those of the module, not copies."""
-    found = {}
-    for node in study.full_plan.nodes:
-        if node.target in WEIGHTED:
+@torch.no_grad()
+def _correct_biases(calibrated: CalibratedModel, keep_float: Collection[str]) -> None:
+    """Stores the bias corrections in the module itself, as the start of the training.
+
+    A bias that recursion uses several times, with a correction for each use, stays as it is.
+    """
+    corrected = calibrated.simulated(keep_float)
+    copies = {node.name: node for node in corrected.graph.nodes}
+    for node in calibrated.plan(keep_float).int8_nodes:
+        bias = node.args[2] if node.target in WEIGHTED_OPS and len(node.args) > 2 else None
+        if isinstance(bias, fx.Node) and len(bias.users) == 1:
+            corrected_bias = copies[node.name].args[2]
+            assert isinstance(corrected_bias, fx.Node)
+            attr_tensor(calibrated.module, bias).copy_(constant(corrected, corrected_bias))
+
+
+def _layer_tensors(calibrated: CalibratedModel) -> list[Tensor]:
+    """Weights and biases of all int8 layers: the module's own tensors, not copies."""
+    tensors = {}
+    for node in calibrated.full_plan.int8_nodes:
+        if node.target in WEIGHTED_OPS and node.target is not aten.matmul.default:
             for source in node.args[1:3]:
-                if isinstance(source, fx.Node) and node.target is not aten.matmul.default:
-                    found[str(source.target)] = held(study.module, source)
-    return [found[name] for name in sorted(found)]
+                if isinstance(source, fx.Node):
+                    tensors[str(source.target)] = attr_tensor(calibrated.module, source)
+    return [tensors[name] for name in sorted(tensors)]
 
 
-def _trainable(study: CalibratedModel, keep_float: Collection[str]) -> fx.GraphModule:
-    """The simulated model, computed from the module's own weights, with gradients to them."""
-    module = study.simulated(keep_float)
+def _trainable(calibrated: CalibratedModel, keep_float: Collection[str]) -> fx.GraphModule:
+    """The simulated model, which rounds the module's own weights and has gradients to them."""
+    module = calibrated.simulated(keep_float)
     copies = {node.name: node for node in module.graph.nodes}
-    for node in study.plan(keep_float).nodes:
-        if node.target not in WEIGHTED or node.target is aten.matmul.default:
+    for node in calibrated.plan(keep_float).int8_nodes:
+        if node.target not in WEIGHTED_OPS or node.target is aten.matmul.default:
             continue
-        own, axis = copies[node.name], channel_axis(node)
+        layer, axis = copies[node.name], channel_axis(node)
         weight = node.args[1]
         assert isinstance(weight, fx.Node)
-        value = constant(study.module, weight)
-        in_pairs = adds_in_pairs(node, value, study.abilities)
+        value = constant(calibrated.module, weight)
+        in_pairs = adds_in_pairs(node, value, calibrated.backend_config)
         _, scales = quantize_weight(value, axis, in_pairs=in_pairs)
-        with module.graph.inserting_before(own):
-            own_weight = module.graph.get_attr(str(weight.target))
-            module.register_buffer(f"{node.name}_scales", scales)
-            module.register_buffer(f"{node.name}_zeros", torch.zeros_like(scales))
+        module.register_buffer(f"{node.name}_scales", scales)
+        module.register_buffer(f"{node.name}_zeros", torch.zeros_like(scales))
+        with module.graph.inserting_before(layer):
+            names = (str(weight.target), f"{node.name}_scales", f"{node.name}_zeros")
+            tensors = [module.graph.get_attr(name) for name in names]
             rounded = module.graph.call_function(
                 aten.fake_quantize_per_channel_affine.default,
-                (
-                    own_weight,
-                    module.graph.get_attr(f"{node.name}_scales"),
-                    module.graph.get_attr(f"{node.name}_zeros"),
-                    axis,
-                    -WEIGHT_LIMIT,
-                    WEIGHT_LIMIT,
-                ),
+                (*tensors, axis, -WEIGHT_LIMIT, WEIGHT_LIMIT),
             )
-        own.update_arg(1, rounded)
+        layer.update_arg(1, rounded)
     return module
 
 
-def _up_to(module: fx.GraphModule, names: list[str]) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """What computes some of a graph's nodes, and nothing that they do not need."""
+def _truncated(
+    module: fx.GraphModule, names: Collection[str]
+) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """A function from an image to the values of some nodes; it computes nothing else."""
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in module.graph.nodes:
         if node.op != "output":
             copies[node] = graph.node_copy(node, lambda source: copies[source])
-    by_name = {node.name: copy for node, copy in copies.items()}
+    by_name = {node.name: node_copy for node, node_copy in copies.items()}
     graph.output(tuple(by_name[name] for name in names))
-    shortened = fx.GraphModule(module, graph)
-    shortened.graph.eliminate_dead_code()
-    shortened.recompile()
-    return shortened
+    truncated = fx.GraphModule(module, graph)
+    truncated.graph.eliminate_dead_code()
+    truncated.recompile()
+    return truncated

@@ -1,4 +1,4 @@
-"""What of a quantized program is int8, in figures and with reasons."""
+"""Counts what is int8 in a planned model, for the manifest and the summary table."""
 
 from __future__ import annotations
 
@@ -9,70 +9,80 @@ from typing import Any
 
 from torch import fx
 
-from quantization.graph import QuantizationPlan, aten, constant, is_layer, shape
+from quantization.graph import aten, constant, has_weight, shape
+from quantization.plan import QuantizationPlan
 
 
 @dataclass(frozen=True)
 class GraphReport:
-    """Figures of a program.
+    """Figures of a planned model.
 
     Attributes:
-        int8_macs: share of multiply-accumulates computed on integers, 0 to 1.
-        quantize: how often a float map becomes an int8 one.
-        dequantize: how often an int8 map is read as float by a float operator.
-        floats: layer to the reason why it stays float.
+        int8_mac_share: share of the multiply-accumulates that are computed on integers, 0 to 1.
+        quantize_count: float maps that become int8 for a reader.
+        dequantize_count: int8 maps that a float operator reads.
+        float_reasons: layer to the reason why it stays float.
     """
 
-    int8_macs: float
-    quantize: int
-    dequantize: int
-    floats: Mapping[str, str]
+    int8_mac_share: float
+    quantize_count: int
+    dequantize_count: int
+    float_reasons: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in manifests."""
+        """The entries of the manifest."""
         return {
-            "int8_share_of_macs": round(self.int8_macs, 4),
-            "float_to_int8": self.quantize,
-            "int8_to_float": self.dequantize,
-            "float_layers": dict(self.floats),
+            "int8_share_of_macs": round(self.int8_mac_share, 4),
+            "float_to_int8": self.quantize_count,
+            "int8_to_float": self.dequantize_count,
+            "float_layers": dict(self.float_reasons),
         }
 
 
 def graph_report(module: fx.GraphModule, plan: QuantizationPlan) -> GraphReport:
-    """Figures of a traced float model under a plan."""
-    total = int8 = 0
-    into = out_of = 0
+    """The figures of a traced float model and a plan."""
+    total_macs = int8_macs = 0
+    quantize_count = dequantize_count = 0
     for node in module.graph.nodes:
         macs = _macs(module, node)
-        total += macs
-        if node in plan.nodes:
-            int8 += macs
-        held = node in plan.nodes
-        readers = [user in plan.nodes for user in node.users if user.op == "call_function"]
-        into += not held and any(readers)
-        out_of += held and not all(readers)
-    return GraphReport(int8 / max(1, total), into, out_of, plan.floats)
+        is_int8 = node in plan.int8_nodes
+        total_macs += macs
+        int8_macs += macs if is_int8 else 0
+        int8_readers = [user in plan.int8_nodes for user in node.users if _is_operator(user)]
+        quantize_count += not is_int8 and any(int8_readers)
+        dequantize_count += is_int8 and not all(int8_readers)
+    share = int8_macs / max(1, total_macs)
+    return GraphReport(share, quantize_count, dequantize_count, plan.float_reasons)
+
+
+def _is_operator(node: fx.Node) -> bool:
+    return node.op == "call_function"
 
 
 def _macs(module: fx.GraphModule, node: fx.Node) -> int:
-    """Multiply-accumulates of layers and of the products of attention."""
-    if is_layer(node):
-        per_output = constant(module, node.args[1]).shape  # type: ignore[arg-type]
-        if node.target is aten.conv2d.default:
-            return prod(shape(node)) * prod(per_output[1:])
-        if node.target is aten.conv_transpose2d.input:
-            return prod(shape(node.args[0])) * prod(per_output[1:])  # type: ignore[arg-type]
-        inner = shape(node.args[0])[-1]  # type: ignore[arg-type]
-        return prod(shape(node)) * inner
-    if node.target in (aten.bmm.default, aten.matmul.default):
-        return prod(shape(node)) * shape(node.args[0])[-1]  # type: ignore[arg-type]
+    """Multiply-accumulates of a layer or of an attention product; 0 for other nodes."""
     if node.target is aten.einsum.default:
-        return prod(shape(node)) * _contracted(node)
-    return 0
+        return prod(shape(node)) * _contracted_size(node)
+    if node.target in (aten.bmm.default, aten.matmul.default):
+        return prod(shape(node)) * _operand_shape(node)[-1]
+    if not has_weight(node):
+        return 0
+    weight = constant(module, node.args[1])  # type: ignore[arg-type]
+    if node.target is aten.conv2d.default:  # (out, in, kh, kw)
+        return prod(shape(node)) * prod(weight.shape[1:])
+    if node.target is aten.conv_transpose2d.input:  # (in, out, kh, kw)
+        return prod(_operand_shape(node)) * prod(weight.shape[1:])
+    return prod(shape(node)) * _operand_shape(node)[-1]
 
 
-def _contracted(node: fx.Node) -> int:
-    """Length of the axes that an einsum sums over."""
+def _operand_shape(node: fx.Node) -> tuple[int, ...]:
+    operand = node.args[0]
+    assert isinstance(operand, fx.Node)
+    return shape(operand)
+
+
+def _contracted_size(node: fx.Node) -> int:
+    """Product of the axes that an einsum sums over."""
     equation, operands = node.args
     terms, result = str(equation).split("->")
     sizes: dict[str, int] = {}

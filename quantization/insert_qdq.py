@@ -1,31 +1,25 @@
-"""Carries a plan out: the same graph with its int8 values quantized and dequantized again.
+"""Inserts quantize and dequantize operators into a traced model, as a plan says.
 
-Converters recognise `dequantize -> operator -> quantize` as the int8 operator. For trying plans
-out, and for training, the same can be had as fake quantization, which computes what int8 would.
+Converters recognise `dequantize -> operator -> quantize` as the int8 operator. Fake quantization
+can be inserted instead: it computes the same results in float, many times faster, and has
+gradients. The search and fine-tuning use it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.ao.quantization.fx._decomposed  # registers the operators below
 from torch import Tensor, fx
 
+from quantization.backend_config import BackendConfig
 from quantization.fake_quant import fake_quantize
-from quantization.graph import (
-    REARRANGEMENTS,
-    WEIGHTED,
-    BackendConfig,
-    QuantizationPlan,
-    aten,
-    constant,
-    inputs,
-)
-from quantization.ranges import LEVELS
+from quantization.graph import DATA_MOVEMENT_OPS, WEIGHTED_OPS, aten, constant, float_inputs
+from quantization.plan import QuantizationPlan
+from quantization.quant_params import QuantParams, activation_params
+from quantization.ranges import Range
 from quantization.weights import (
-    SMALLEST_SCALE,
     WEIGHT_LIMIT,
     adds_in_pairs,
     channel_axis,
@@ -35,217 +29,216 @@ from quantization.weights import (
 
 decomposed = torch.ops.quantized_decomposed
 
-Range = tuple[float, float]
+
+def insert_qdq(
+    module: fx.GraphModule,
+    plan: QuantizationPlan,
+    ranges: Mapping[fx.Node, Range],
+    backend_config: BackendConfig,
+    *,
+    means: Mapping[fx.Node, Tensor],
+    simulate: bool = False,
+) -> fx.GraphModule:
+    """A copy of a graph with the values of a plan in int8.
+
+    Args:
+        module: traced, in float; left as it is.
+        plan: made for its graph.
+        ranges: of every int8 value; empty where only weights are int8.
+        backend_config: the one that the plan was made for.
+        means: the mean of each input channel, by weighted node. The bias of these nodes is
+            corrected for the rounding of the weight.
+        simulate: insert fake quantization instead of quantize and dequantize operators.
+    """
+    inserter = QdqInserter(module, plan, ranges, backend_config, means, simulate=simulate)
+    for node in module.graph.nodes:
+        if node in plan.int8_nodes and node.target in WEIGHTED_OPS:
+            inserter.quantize_weight(node)
+    fused_relus = _fused_relus(plan, ranges)
+    for relu, operand in fused_relus.items():
+        inserter.remove(relu, operand)
+    fused_operands = set(fused_relus.values())  # quantized after the ReLU, not before it
+    for node in module.graph.nodes:
+        if node in plan.scale_groups and node in ranges and node not in fused_operands:
+            inserter.quantize_activation(node)
+    inserter.module.recompile()
+    inserter.module.training = False  # modules that torch.export traced refuse `eval()`
+    return inserter.module
 
 
-@dataclass(frozen=True)
-class Scale:
-    """value = step * (integer - zero_point), integers from `least` to `greatest`."""
+def _fused_relus(plan: QuantizationPlan, ranges: Mapping[fx.Node, Range]) -> dict[fx.Node, fx.Node]:
+    """ReLUs that quantizing their results replaces, with their operands.
 
-    step: float
-    zero_point: int
-    least: int
-    greatest: int
-    dtype: torch.dtype
-
-
-def activation_scale(value_range: Range, *, unsigned: bool) -> Scale:
-    """The 256 levels over a range that contains zero."""
-    low, high = value_range
-    least, dtype = (0, torch.uint8) if unsigned else (-LEVELS // 2, torch.int8)
-    greatest = least + LEVELS - 1
-    step = max((high - low) / (LEVELS - 1), SMALLEST_SCALE)
-    zero_point = min(max(round(least - low / step), least), greatest)
-    return Scale(step, zero_point, least, greatest, dtype)
+    Where the range of a ReLU's result begins at zero, quantizing cuts off negative values.
+    """
+    fused = {}
+    for node in plan.int8_nodes:
+        if node.target is aten.relu.default and node in ranges and ranges[node][0] == 0:
+            (operand,) = float_inputs(node)
+            if len(operand.users) == 1:
+                fused[node] = operand
+    return fused
 
 
 class QdqInserter:
+    """Copies a graph and quantizes the weights and activations of the copy, one by one.
+
+    Methods take nodes of the original graph.
+
+    Attributes:
+        module: the copy.
+    """
+
     def __init__(
         self,
         module: fx.GraphModule,
         plan: QuantizationPlan,
         ranges: Mapping[fx.Node, Range],
-        abilities: BackendConfig,
+        backend_config: BackendConfig,
         means: Mapping[fx.Node, Tensor],
+        *,
+        simulate: bool,
     ):
-        self.ranges, self.abilities, self.means = ranges, abilities, means
+        self._plan, self._ranges, self._means = plan, ranges, means
+        self._backend_config, self._simulate = backend_config, simulate
         graph = fx.Graph()
         graph.set_codegen(module.graph._codegen)
-        self.copies: dict[fx.Node, fx.Node] = {}
+        self._copies: dict[fx.Node, fx.Node] = {}
         for node in module.graph.nodes:
-            self.copies[node] = graph.node_copy(node, lambda source: self.copies[source])
+            self._copies[node] = graph.node_copy(node, lambda source: self._copies[source])
         self.module = fx.GraphModule(module, graph)
-        self.plan = plan
         self._weights: dict[fx.Node, tuple[Tensor, Tensor]] = {}
-        self._constants: dict[int, tuple[str, Tensor]] = {}
+        self._buffers: dict[int, tuple[str, Tensor]] = {}
 
-    def scale(self, node: fx.Node) -> Scale:
-        return activation_scale(self.ranges[node], unsigned=self.abilities.unsigned)
-
-    def get_constant(self, value: Tensor, user: fx.Node) -> fx.Node:
-        """A tensor as a buffer, which is one for all that take the same tensor."""
-        if id(value) not in self._constants:
-            name = f"quantized_{len(self._constants)}"
-            self.module.register_buffer(name, value)
-            self._constants[id(value)] = name, value  # held, for its id to stay its own
-        name, _ = self._constants[id(value)]
-        with self.module.graph.inserting_before(user):
-            return self.module.graph.get_attr(name)
-
-    def corrected_bias(self, node: fx.Node, error: Tensor) -> Tensor | None:
-        """The bias that makes up for the weight's rounding, on average over the images."""
-        given = node.args[2] if len(node.args) > 2 else None
-        bias = constant(self.module, given) if isinstance(given, fx.Node) else None
-        if node not in self.means:
-            return bias
-        mean = self.means[node].to(error.dtype)
-        if node.target is aten.conv2d.default:
-            groups = len(mean) // error.shape[1]
-            per_output = mean.reshape(groups, -1).repeat_interleave(len(error) // groups, dim=0)
-            shift = (error.flatten(2).sum(2) * per_output).sum(1)
-        else:
-            shift = error @ mean
-        return shift if bias is None else bias + shift
-
-    def weight(self, node: fx.Node, *, simulate: bool) -> None:
-        """Quantizes the weight of a node, and its bias as the runtime wants it."""
-        copy = self.copies[node]
+    def quantize_weight(self, node: fx.Node) -> None:
+        """Quantizes the weight of a node, and its bias in the form that the runtime expects."""
+        copy = self._copies[node]
         source = node.args[1]
         assert isinstance(source, fx.Node)
         float_weight, axis = constant(self.module, source), channel_axis(node)
         if source not in self._weights:  # recursion uses one weight several times
-            in_pairs = adds_in_pairs(node, float_weight, self.abilities)
+            in_pairs = adds_in_pairs(node, float_weight, self._backend_config)
             self._weights[source] = quantize_weight(float_weight, axis, in_pairs=in_pairs)
         weight, scales = self._weights[source]
         restored = dequantize_weight(weight, scales, axis)
-        if simulate:
-            copy.update_arg(1, self.get_constant(restored, copy))
+        if self._simulate:
+            copy.update_arg(1, self._buffer(restored, copy))
         else:
-            copy.update_arg(1, self._dequantized(weight, scales, axis, copy))
-        if node.target is aten.matmul.default:
-            return
-        bias = self.corrected_bias(node, float_weight - restored)
+            copy.update_arg(1, self._dequantized_constant(weight, scales, axis, copy))
+        if node.target is not aten.matmul.default:  # a product without bias
+            self._quantize_bias(node, float_weight - restored, scales)
+
+    def quantize_activation(self, node: fx.Node) -> None:
+        """Quantizes a value for its int8 readers; for all readers if it is computed in int8."""
+        copy, params = self._copies[node], self._params(node)
+        if self._runs_on_integers(node):
+            quantized = copy
+            if node.target is aten.pad.default:
+                copy.args = (*copy.args[:2], "constant", float(params.zero_point))
+        else:
+            quantized = self._quantize(copy, params)
+        for user in list(node.users):
+            reader = self._copies[user]
+            if self._runs_on_integers(user):
+                reader.replace_input_with(copy, quantized)
+            elif node in self._plan.int8_nodes or user in self._plan.int8_nodes:
+                value = quantized if self._simulate else self._dequantize(quantized, params, reader)
+                reader.replace_input_with(copy, value)
+
+    def remove(self, node: fx.Node, operand: fx.Node) -> None:
+        """Removes a node; its readers read its operand instead."""
+        copy = self._copies[node]
+        copy.replace_all_uses_with(self._copies[operand])
+        self.module.graph.erase_node(copy)
+        self._copies[node] = self._copies[operand]
+
+    # Weights and biases.
+
+    def _quantize_bias(self, node: fx.Node, weight_error: Tensor, weight_scales: Tensor) -> None:
+        copy = self._copies[node]
+        bias = self._corrected_bias(node, weight_error)
         if bias is None:
             return
-        if self.abilities.integer_bias and not simulate:
-            steps = scales * self.scale(inputs(node)[0]).step
-            rounded = torch.round(bias / steps).to(torch.int32)
-            as_node = self._dequantized(rounded, steps, 0, copy)
+        if self._backend_config.integer_bias and not self._simulate:
+            scales = weight_scales * self._params(float_inputs(node)[0]).scale
+            integers = torch.round(bias / scales).to(torch.int32)
+            bias_node = self._dequantized_constant(integers, scales, 0, copy)
         else:
-            as_node = self.get_constant(bias, copy)
-        copy.args = (*copy.args[:2], as_node, *copy.args[3:])
+            bias_node = self._buffer(bias, copy)
+        copy.args = (*copy.args[:2], bias_node, *copy.args[3:])
 
-    def _dequantized(self, value: Tensor, scales: Tensor, axis: int, user: fx.Node) -> fx.Node:
-        limits = torch.iinfo(value.dtype)
-        least, greatest = (
-            (-WEIGHT_LIMIT, WEIGHT_LIMIT) if value.dtype == torch.int8 else (limits.min, limits.max)
-        )
-        held = self.get_constant(value, user)
-        steps = self.get_constant(scales, user)
-        zeros = self.get_constant(torch.zeros(len(scales), dtype=torch.int64), user)
+    def _corrected_bias(self, node: fx.Node, weight_error: Tensor) -> Tensor | None:
+        """The bias, plus the mean error that the weight's rounding makes on calibration images."""
+        bias_node = node.args[2] if len(node.args) > 2 else None
+        bias = constant(self.module, bias_node) if isinstance(bias_node, fx.Node) else None
+        if node not in self._means:
+            return bias
+        mean = self._means[node].to(weight_error.dtype)
+        if node.target is aten.conv2d.default:
+            groups = len(mean) // weight_error.shape[1]
+            per_output = mean.reshape(groups, -1)
+            per_output = per_output.repeat_interleave(len(weight_error) // groups, dim=0)
+            correction = (weight_error.flatten(2).sum(2) * per_output).sum(1)
+        else:
+            correction = weight_error @ mean
+        return correction if bias is None else bias + correction
+
+    def _dequantized_constant(
+        self, integers: Tensor, scales: Tensor, axis: int, user: fx.Node
+    ) -> fx.Node:
+        """An integer weight or bias with the operator that dequantizes it."""
+        if integers.dtype == torch.int8:
+            quant_min, quant_max = -WEIGHT_LIMIT, WEIGHT_LIMIT
+        else:
+            limits = torch.iinfo(integers.dtype)
+            quant_min, quant_max = limits.min, limits.max
+        zero_points = torch.zeros(len(scales), dtype=torch.int64)
+        buffers = [self._buffer(value, user) for value in (integers, scales, zero_points)]
         with self.module.graph.inserting_before(user):
             return self.module.graph.call_function(
                 decomposed.dequantize_per_channel.default,
-                (held, steps, zeros, axis, least, greatest, value.dtype),
+                (*buffers, axis, quant_min, quant_max, integers.dtype),
             )
 
-    def leave_out(self, node: fx.Node, operand: fx.Node) -> None:
-        """Gives the readers of a node its operand instead."""
-        copy = self.copies[node]
-        copy.replace_all_uses_with(self.copies[operand])
-        self.module.graph.erase_node(copy)
-        self.copies[node] = self.copies[operand]
+    def _buffer(self, value: Tensor, user: fx.Node) -> fx.Node:
+        """A node that reads a tensor, which is registered once for all its users."""
+        if id(value) not in self._buffers:
+            name = f"quantized_{len(self._buffers)}"
+            self.module.register_buffer(name, value)
+            self._buffers[id(value)] = name, value  # a reference, so that no other takes the id
+        name, _ = self._buffers[id(value)]
+        with self.module.graph.inserting_before(user):
+            return self.module.graph.get_attr(name)
 
-    def activation(self, node: fx.Node, *, simulate: bool) -> None:
-        """Quantizes a value for its int8 users; for all of them, if it is computed in int8."""
-        copy, scale, graph = self.copies[node], self.scale(node), self.module.graph
-        levels = (scale.step, scale.zero_point, scale.least, scale.greatest)
-        on_integers = not simulate and self.abilities.int8_data_movement
-        if on_integers and self._moves(node):
-            quantized = copy
-            if node.target is aten.pad.default:
-                copy.args = (*copy.args[:2], "constant", float(scale.zero_point))
-        else:
-            with graph.inserting_after(copy):
-                if simulate:
-                    quantized = graph.call_function(fake_quantize, (copy, *levels))
-                else:
-                    quantized = graph.call_function(
-                        decomposed.quantize_per_tensor.default, (copy, *levels, scale.dtype)
-                    )
-        for user in list(node.users):
-            reader = self.copies[user]
-            if simulate:
-                if self._reads_integers(node, user):
-                    reader.replace_input_with(copy, quantized)
-            elif on_integers and self._moves(user):
-                reader.replace_input_with(copy, quantized)
-            elif self._reads_integers(node, user):
-                self._dequantize(quantized, scale, reader, copy)
+    # Activations.
 
-    def _reads_integers(self, node: fx.Node, user: fx.Node) -> bool:
-        return node in self.plan.nodes or user in self.plan.nodes
+    def _params(self, node: fx.Node) -> QuantParams:
+        return activation_params(self._ranges[node], unsigned=self._backend_config.unsigned)
 
-    def _moves(self, node: fx.Node) -> bool:
-        return node in self.plan.nodes and node.target in REARRANGEMENTS
+    def _runs_on_integers(self, node: fx.Node) -> bool:
+        """Whether a node moves integers as they are, without dequantizing them first."""
+        return (
+            not self._simulate
+            and self._backend_config.int8_data_movement
+            and node in self._plan.int8_nodes
+            and node.target in DATA_MOVEMENT_OPS
+        )
 
-    def _dequantize(
-        self, quantized: fx.Node, scale: Scale, reader: fx.Node, instead_of: fx.Node
-    ) -> None:
-        """Gives `reader` the value; each its own, as partitioners take an operator with it."""
-        levels = (scale.step, scale.zero_point, scale.least, scale.greatest, scale.dtype)
+    def _quantize(self, copy: fx.Node, params: QuantParams) -> fx.Node:
+        """Rounds a value: quantizes it, or quantizes and dequantizes it in the simulation."""
+        graph = self.module.graph
+        args = (copy, params.scale, params.zero_point, params.quant_min, params.quant_max)
+        with graph.inserting_after(copy):
+            if self._simulate:
+                return graph.call_function(fake_quantize, args)
+            return graph.call_function(
+                decomposed.quantize_per_tensor.default, (*args, params.dtype)
+            )
+
+    def _dequantize(self, quantized: fx.Node, params: QuantParams, reader: fx.Node) -> fx.Node:
+        """Dequantizes a value for one reader: partitioners take both operators together."""
+        args = (quantized, params.scale, params.zero_point, params.quant_min, params.quant_max)
         with self.module.graph.inserting_before(reader):
-            value = self.module.graph.call_function(
-                decomposed.dequantize_per_tensor.default, (quantized, *levels)
+            return self.module.graph.call_function(
+                decomposed.dequantize_per_tensor.default, (*args, params.dtype)
             )
-        reader.replace_input_with(instead_of, value)
-
-
-def _clamps(plan: QuantizationPlan, ranges: Mapping[fx.Node, Range]) -> dict[fx.Node, fx.Node]:
-    """ReLUs that rounding their results does as well, and what they take.
-
-    Levels that begin at zero cut off what is negative.
-    """
-    found = {}
-    for node in plan.nodes:
-        if node.target is aten.relu.default and ranges.get(node, (-1.0, 0.0))[0] == 0:
-            (operand,) = inputs(node)
-            if len(operand.users) == 1:
-                found[node] = operand
-    return found
-
-
-def insert(
-    module: fx.GraphModule,
-    plan: QuantizationPlan,
-    ranges: Mapping[fx.Node, Range],
-    abilities: BackendConfig,
-    *,
-    means: Mapping[fx.Node, Tensor],
-    simulate: bool = False,
-) -> fx.GraphModule:
-    """The graph with a plan's values in int8.
-
-    Args:
-        module: traced, in float; it is left as it is.
-        plan: made for its graph.
-        ranges: of every int8 value; of none, where only weights are int8.
-        abilities: those the plan was made for.
-        means: input channels' means of the nodes whose weights' rounding is made up for in their
-            biases.
-        simulate: fake quantization instead of quantize and dequantize operators.
-    """
-    inserter = QdqInserter(module, plan, ranges, abilities, means)
-    for node in module.graph.nodes:
-        if node in plan.nodes and node.target in WEIGHTED:
-            inserter.weight(node, simulate=simulate)
-    clamps = _clamps(plan, ranges)
-    for relu, operand in clamps.items():
-        inserter.leave_out(relu, operand)
-    rounded_later = set(clamps.values())
-    for node in module.graph.nodes:
-        if node in plan.scales and node in ranges and node not in rounded_later:
-            inserter.activation(node, simulate=simulate)
-    inserter.module.recompile()
-    inserter.module.training = False  # `eval()` is refused by what torch.export traced
-    return inserter.module

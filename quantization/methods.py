@@ -1,4 +1,4 @@
-"""How ranges can be chosen, by name. Imports nothing heavy."""
+"""Names of the methods that choose ranges. Imports nothing heavy: the command line needs them."""
 
 from typing import Literal, get_args
 

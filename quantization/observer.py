@@ -1,8 +1,8 @@
-"""Runs a traced model over calibration images and notes what its values look like."""
+"""Runs a traced model on the calibration images and records the distribution of its values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,131 +11,173 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
-from quantization.graph import DATA_MOVEMENT_OPS, WEIGHTED, QuantizationPlan, aten, inputs
-from quantization.insert_qdq import Range
+from quantization.graph import SAME_SCALE_OPS, WEIGHTED_OPS, aten, float_inputs
 from quantization.methods import Method
-from quantization.ranges import Histogram, MinMax, choose_range
+from quantization.plan import QuantizationPlan
+from quantization.ranges import Histogram, MinMax, Range, choose_range
 
-_SAMPLE = 1 << 16
-"""Values of one tensor and image that go into its histogram, evenly spread; extremes see all."""
+_HISTOGRAM_VALUES = 1 << 16
+"""Values of one tensor and image that go into its histogram, evenly spaced. Extremes use all."""
 
 SIGMOID_RANGE: Range = (0.0, 255 / 256)
-"""What runtimes with an int8 sigmoid insist on: a step of 1/256."""
-
-Tick = Callable[[], None]
+"""Runtimes with an int8 sigmoid require a scale of 1/256."""
 
 
 @dataclass(frozen=True)
 class CalibrationStats:
-    """What calibration found.
+    """Statistics of a model's values over the calibration images.
 
     Attributes:
-        histograms: by representative of `QuantizationPlan.scales`.
-        groups: value to representative.
-        means: mean of each input channel, of the nodes with a weight.
-        spreads: of each softmax, the greatest distance between two values of a row.
+        histograms: by representative of `QuantizationPlan.scale_groups`.
+        scale_groups: value to representative.
+        means: mean of each input channel, by weighted node.
+        softmax_spreads: greatest distance between two values of one row, by softmax.
     """
 
     histograms: Mapping[fx.Node, Histogram]
-    groups: Mapping[fx.Node, fx.Node]
+    scale_groups: Mapping[fx.Node, fx.Node]
     means: Mapping[fx.Node, Tensor]
-    spreads: Mapping[fx.Node, float]
+    softmax_spreads: Mapping[fx.Node, float]
+
+    @property
+    def extremes(self) -> dict[fx.Node, Range]:
+        """Least and greatest value of every int8 value's group."""
+        return {
+            node: (self.histograms[group].low, self.histograms[group].high)
+            for node, group in self.scale_groups.items()
+        }
 
     def ranges(self, method: Method) -> dict[fx.Node, Range]:
         """The range of every int8 value."""
-        chosen = {node: choose_range(h, method) for node, h in self.histograms.items()}
-        origins: dict[fx.Node, set[object]] = {}
-        for node, representative in self.groups.items():
-            moved = node.target in DATA_MOVEMENT_OPS and all(
-                self.groups.get(source) is representative for source in inputs(node)
+        chosen = {group: choose_range(h, method) for group, h in self.histograms.items()}
+        chosen |= dict.fromkeys(self._sigmoid_groups(), SIGMOID_RANGE)
+        return {node: chosen[group] for node, group in self.scale_groups.items()}
+
+    def _sigmoid_groups(self) -> list[fx.Node]:
+        """Groups whose values all come from sigmoids."""
+        sources: dict[fx.Node, set[object]] = {}
+        for node, group in self.scale_groups.items():
+            same_scale = node.target in SAME_SCALE_OPS and all(
+                self.scale_groups.get(source) is group for source in float_inputs(node)
             )
-            if not moved:
-                origins.setdefault(representative, set()).add(node.target)
-        for representative, targets in origins.items():
-            if targets == {aten.sigmoid.default}:
-                chosen[representative] = SIGMOID_RANGE
-        return {node: chosen[representative] for node, representative in self.groups.items()}
+            if not same_scale:  # a value of its own, not one that is only passed on
+                sources.setdefault(group, set()).add(node.target)
+        return [group for group, ops in sources.items() if ops == {aten.sigmoid.default}]
 
 
-def observe(
+def collect_stats(
     module: fx.GraphModule,
     plan: QuantizationPlan,
-    images: Callable[[], Iterable[NDArray[np.float32]]],
-    tick: Tick = lambda: None,
+    images: Sequence[NDArray[np.float32]],
+    on_image: Callable[[], None] = lambda: None,
 ) -> CalibrationStats:
-    """Extremes first, then histograms between them: two passes over the images.
+    """Runs the images twice: for the extremes, and for the histograms between them.
 
     Args:
         module: traced, in float.
-        plan: the largest that will be wanted; those with fewer int8 values share its statistics.
-        images: gives them, (1, 3, H, W) each, from the start at each call.
-        tick: told of every image of either pass.
+        plan: the one with the most int8 values; the statistics also serve plans with fewer.
+        images: (1, 3, H, W) each.
+        on_image: called after each image of either pass.
     """
-    extremes = {node: MinMax() for node in set(plan.scales.values())}
-    sums: dict[fx.Node, Tensor] = {}
-    spreads: dict[fx.Node, float] = {}
-    count = 0
-
-    def first(node: fx.Node, value: Tensor) -> None:
-        low, high = value.aminmax()
-        extremes[plan.scales[node]].add(float(low), float(high))
-
-    def operand_of(node: fx.Node, operand: Tensor) -> None:
-        if node.target is aten.softmax.int:
-            axis = node.args[1]
-            assert isinstance(axis, int)
-            spread = float((operand.amax(axis) - operand.amin(axis)).max())
-            spreads[node] = max(spread, spreads.get(node, 0.0))
-            return
-        channels = operand.transpose(1, -1) if node.target is aten.conv2d.default else operand
-        mean = channels.reshape(-1, channels.shape[-1]).mean(0, dtype=torch.float64)
-        sums[node] = sums[node] + mean if node in sums else mean
-
-    for image in images():
-        ActivationObserver(module, plan, first, operand_of).run(torch.from_numpy(image))
-        count += 1
-        tick()
-    histograms = {node: Histogram(e.low, e.high) for node, e in extremes.items()}
-
-    def second(node: fx.Node, value: Tensor) -> None:
-        flat = value.flatten()
-        # An odd stride: an even one would keep to a few columns of the map.
-        stride = max(1, len(flat) // _SAMPLE) | 1
-        histograms[plan.scales[node]].add(flat[::stride].numpy())
-
-    for image in images():
-        ActivationObserver(module, plan, second, lambda _node, _operand: None).run(
-            torch.from_numpy(image)
-        )
-        tick()
-    means = {node: total / count for node, total in sums.items()}
-    return CalibrationStats(histograms, plan.scales, means, spreads)
+    extremes = ExtremesObserver(module, plan)
+    for image in images:
+        extremes.run(torch.from_numpy(image))
+        on_image()
+    histograms = HistogramObserver(module, plan, extremes.extremes)
+    for image in images:
+        histograms.run(torch.from_numpy(image))
+        on_image()
+    means = {node: total / len(images) for node, total in extremes.mean_sums.items()}
+    return CalibrationStats(
+        histograms.histograms, plan.scale_groups, means, extremes.softmax_spreads
+    )
 
 
 class ActivationObserver(fx.Interpreter):
-    """Computes the graph; shows int8 values and the operands of weighted nodes and softmaxes."""
+    """Computes a graph and passes its int8 values, and the operands of some nodes, to `observe_*`.
 
-    def __init__(
-        self,
-        module: fx.GraphModule,
-        plan: QuantizationPlan,
-        value_seen: Callable[[fx.Node, Tensor], None],
-        operand_seen: Callable[[fx.Node, Tensor], None],
-    ):
+    Args:
+        module: traced, in float.
+        plan: made for its graph.
+    """
+
+    def __init__(self, module: fx.GraphModule, plan: QuantizationPlan):
         super().__init__(module)
-        self._plan, self._value_seen, self._operand_seen = plan, value_seen, operand_seen
+        self._plan = plan
+
+    def observe_value(self, node: fx.Node, value: Tensor) -> None:
+        """Takes one int8 value, as float."""
+
+    def observe_operand(self, node: fx.Node, operand: Tensor) -> None:
+        """Takes the first operand of a weighted int8 node or of a softmax."""
 
     def run(self, image: Tensor) -> Any:  # type: ignore[override]
         with torch.inference_mode():
             return super().run(image)
 
     def run_node(self, n: fx.Node) -> Any:
-        weighted = n in self._plan.nodes and n.target in WEIGHTED
-        if weighted or n.target is aten.softmax.int:
-            self._operand_seen(n, self.env[inputs(n)[0]])
+        int8 = n in self._plan.int8_nodes
+        if (int8 and n.target in WEIGHTED_OPS) or n.target is aten.softmax.int:
+            self.observe_operand(n, self.env[float_inputs(n)[0]])
         result = super().run_node(n)
-        # What moves int8 values shows none that have not been seen.
-        moved = n in self._plan.nodes and n.target in DATA_MOVEMENT_OPS
-        if n in self._plan.scales and not moved:
-            self._value_seen(n, result)
+        # An int8 same-scale operator has no values that its inputs do not have.
+        if n in self._plan.scale_groups and not (int8 and n.target in SAME_SCALE_OPS):
+            self.observe_value(n, result)
         return result
+
+
+class ExtremesObserver(ActivationObserver):
+    """First pass: extremes of values, means of input channels, spreads of softmax rows.
+
+    Attributes:
+        extremes: by representative of a scale group.
+        mean_sums: sum of the images' means of each input channel, by weighted node.
+        softmax_spreads: as in `CalibrationStats`.
+    """
+
+    def __init__(self, module: fx.GraphModule, plan: QuantizationPlan):
+        super().__init__(module, plan)
+        self.extremes = {group: MinMax() for group in plan.scale_groups.values()}
+        self.mean_sums: dict[fx.Node, Tensor] = {}
+        self.softmax_spreads: dict[fx.Node, float] = {}
+
+    def observe_value(self, node: fx.Node, value: Tensor) -> None:
+        low, high = value.aminmax()
+        self.extremes[self._plan.scale_groups[node]].add(float(low), float(high))
+
+    def observe_operand(self, node: fx.Node, operand: Tensor) -> None:
+        if node.target is aten.softmax.int:
+            self._add_spread(node, operand)
+        else:
+            self._add_mean(node, operand)
+
+    def _add_spread(self, softmax: fx.Node, operand: Tensor) -> None:
+        axis = softmax.args[1]
+        assert isinstance(axis, int)
+        spread = float((operand.amax(axis) - operand.amin(axis)).max())
+        self.softmax_spreads[softmax] = max(spread, self.softmax_spreads.get(softmax, 0.0))
+
+    def _add_mean(self, node: fx.Node, operand: Tensor) -> None:
+        channels_last = operand.transpose(1, -1) if node.target is aten.conv2d.default else operand
+        mean = channels_last.reshape(-1, channels_last.shape[-1]).mean(0, dtype=torch.float64)
+        self.mean_sums[node] = self.mean_sums[node] + mean if node in self.mean_sums else mean
+
+
+class HistogramObserver(ActivationObserver):
+    """Second pass: histograms between the extremes of the first.
+
+    Attributes:
+        histograms: by representative of a scale group.
+    """
+
+    def __init__(
+        self, module: fx.GraphModule, plan: QuantizationPlan, extremes: Mapping[fx.Node, MinMax]
+    ):
+        super().__init__(module, plan)
+        self.histograms = {group: Histogram(e.low, e.high) for group, e in extremes.items()}
+
+    def observe_value(self, node: fx.Node, value: Tensor) -> None:
+        flat = value.flatten()
+        # The stride is odd: an even one would sample only a few columns of the map.
+        stride = max(1, len(flat) // _HISTOGRAM_VALUES) | 1
+        self.histograms[self._plan.scale_groups[node]].add(flat[::stride].numpy())

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from export.artifact.reader import PAIR_SUMS
 from export.capabilities import Recipe, StoredPrecision
 from export.evaluation.labelled_data import LabelledPictures
 from export.parity.compare import ParityReport, compare
@@ -31,16 +29,26 @@ from export.session import Session, TorchSession
 from export.targets import load_target
 from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
-from quantization.accuracy import LabelledJudge, Loss, OutputJudge, side_by_side
-from quantization.backend_config import BACKEND_CONFIGS, RECIPES, for_weights_only
+from quantization.accuracy import AccuracyDrop, BudgetCheck, LabelledBudgetCheck, OutputBudgetCheck
+from quantization.backend_config import (
+    BACKEND_CONFIGS,
+    RECIPES,
+    BackendConfig,
+    for_weights_only,
+)
 from quantization.calibrated_model import CalibratedModel, calibrate
-from quantization.calibration import UNSEEN, WANTED, keep_some_out, read_calibration
-from quantization.candidate import AccuracyError, Candidate, CandidateWriter, Judge
+from quantization.calibration import HELD_OUT_IMAGES, RANGE_IMAGES, hold_out, read_calibration
+from quantization.candidate import AccuracyError, Candidate, CandidateWriter
 from quantization.finetune import finetune
-from quantization.graph import BackendConfig
 from quantization.graph_report import GraphReport, graph_report
+from quantization.manifest_entries import accuracy_entry, quantization_entry, search_entry
 from quantization.request import QuantizeRequest
-from quantization.search import BlockSensitivity, by_sensitivity, measure, minimize_float_blocks
+from quantization.search import (
+    BlockSensitivity,
+    by_sensitivity,
+    measure_sensitivities,
+    minimize_float_blocks,
+)
 
 _BLOCKS_AT_ONCE = 2
 """Number of blocks that return to float at a time if the file loses more than was simulated."""
@@ -57,14 +65,14 @@ class QuantizeResult(ExportResult):
     """A published int8 artifact.
 
     Attributes:
-        loss: accuracy against the budget.
+        drop: accuracy against the budget.
         report: which part of the program is int8.
         calibrated: the model with its activation ranges.
         sensitivities: SQNR with each block alone in int8; empty for int8 weights only.
         float_blocks: blocks that stay in float.
     """
 
-    loss: Loss
+    drop: AccuracyDrop
     report: GraphReport
     calibrated: CalibratedModel
     sensitivities: tuple[BlockSensitivity, ...]
@@ -112,11 +120,13 @@ class Quantizer:
         progress("reading the checkpoint")
         self.model = resolve_model(request.export)
         progress("reading calibration pictures")
-        pictures = read_calibration(Path(request.calib), self.model.preprocessing, WANTED + UNSEEN)
-        self.calibration = keep_some_out(pictures)
+        pictures = read_calibration(
+            Path(request.calib), self.model.preprocessing, RANGE_IMAGES + HELD_OUT_IMAGES
+        )
+        self.calibration = hold_out(pictures)
         self._labelled = self._open_labelled()
-        self._budget_check: Judge | None = None
-        self._output_check: OutputJudge | None = None
+        self._budget_check: BudgetCheck | None = None
+        self._output_check: OutputBudgetCheck | None = None
         self._calibrated: dict[
             tuple[Recipe, BackendConfig], tuple[CalibratedModel, tuple[BlockSensitivity, ...]]
         ] = {}
@@ -176,54 +186,54 @@ class Quantizer:
             self._progress(f"{target_name}: comparing with the reference")
             parity = self._parity(candidate.session)
             # With labels the budget is about these; agreement without labels is recorded too.
-            agreements = candidate.loss.agreements or (
-                self._check_of_outputs(float_session).judge(candidate.session).agreements
+            agreements = candidate.drop.agreements or (
+                self._check_of_outputs(float_session).measure(candidate.session).agreements
             )
             report = graph_report(search.calibrated.module, search.calibrated.plan(blocks))
             written.append((candidate, blocks, report))
-            entries = {
-                "quantization": {
-                    **self._manifest_entry(search.calibrated, sensitivities, blocks, candidate),
-                    **report.to_dict(),
-                    "acceptance": [agreement.to_dict() for agreement in agreements],
-                    "qat_steps": search.steps,
-                }
+            entry = {
+                **quantization_entry(self.calibration, search.calibrated, candidate),
+                **search_entry(sensitivities, blocks),
+                **report.to_dict(),
+                "acceptance": [agreement.to_dict() for agreement in agreements],
+                "qat_steps": search.steps,
             }
-            if isinstance(budget_check, LabelledJudge) and candidate.evaluation is not None:
-                entries["accuracy"] = dict(
-                    side_by_side(budget_check.float_evaluation, candidate.evaluation)
-                )
+            entries = {"quantization": entry, **accuracy_entry(budget_check, candidate)}
             return VerifiedFile(module, parity, entries)
 
         result = write_artifact(plan, target, convert_and_verify, started)
         candidate, blocks, report = written[-1]
         return QuantizeResult(
             **vars(result),
-            loss=candidate.loss,
+            drop=candidate.drop,
             report=report,
             calibrated=search.calibrated,
             sensitivities=sensitivities,
             float_blocks=tuple(blocks),
         )
 
-    def _check_for_budget(self, float_session: Session) -> Judge:
+    def _check_for_budget(self, float_session: Session) -> BudgetCheck:
         """Measures sessions against the budget; on labelled pictures if there are any."""
         if self._budget_check is None:
             self._progress("evaluating the float model")
             if self._labelled is None:
                 self._budget_check = self._check_of_outputs(float_session)
             else:
-                self._budget_check = LabelledJudge(
+                self._budget_check = LabelledBudgetCheck(
                     self.model, self._labelled, float_session, self.request.budget
                 )
         return self._budget_check
 
-    def _check_of_outputs(self, float_session: Session) -> OutputJudge:
+    def _check_of_outputs(self, float_session: Session) -> OutputBudgetCheck:
         """Compares outputs with float, on calibration pictures kept out and packaged photos."""
         if self._output_check is None:
             photos = [self.model.preprocessing(read_image(path)) for path in packaged_photos()]
-            self._output_check = OutputJudge(
-                self.calibration.unseen, photos, float_session, self.request.budget, self.model.spec
+            self._output_check = OutputBudgetCheck(
+                self.calibration.held_out,
+                photos,
+                float_session,
+                self.request.budget,
+                self.model.spec,
             )
         return self._output_check
 
@@ -247,7 +257,9 @@ class Quantizer:
 
             images, method = self.calibration.images, self.request.method
             calibrated = calibrate(module, self.model.size, config, images, method, progress)
-            sensitivities = () if weights_only else tuple(measure(calibrated, progress))
+            sensitivities = (
+                () if weights_only else tuple(measure_sensitivities(calibrated, progress))
+            )
             self._calibrated[key] = calibrated, sensitivities
         return self._calibrated[key]
 
@@ -268,7 +280,7 @@ class Quantizer:
         plan: ExportPlan,
         calibrated: CalibratedModel,
         sensitivities: tuple[BlockSensitivity, ...],
-        budget_check: Judge,
+        budget_check: BudgetCheck,
     ) -> _SearchResult:
         """The smallest set of float blocks; with fine-tuned weights if that makes it smaller."""
         request = self.request
@@ -286,7 +298,7 @@ class Quantizer:
         self,
         calibrated: CalibratedModel,
         sensitivities: tuple[BlockSensitivity, ...],
-        budget_check: Judge,
+        budget_check: BudgetCheck,
     ) -> list[str]:
         """The smallest set of float blocks with which the simulation meets the budget."""
         always = list(self.request.keep_float)
@@ -294,7 +306,7 @@ class Quantizer:
         def meets_budget(blocks: list[str]) -> bool:
             self._progress(f"trying with {len(always) + len(blocks)} blocks in float")
             simulation = calibrated.simulated([*always, *blocks])
-            return budget_check.judge(TorchSession(simulation, self.model.spec)).within
+            return budget_check.measure(TorchSession(simulation, self.model.spec)).meets_budget
 
         others = [s for s in sensitivities if s.block not in always]
         return [*always, *minimize_float_blocks(others, meets_budget)]
@@ -303,12 +315,12 @@ class Quantizer:
         """The calibrated model with fine-tuned weights."""
         request, name = self.request, plan.target.name
         self._progress(f"{name}: reading pictures to fine-tune on")
-        count = min(max(request.qat_steps, WANTED), MAX_FINETUNING_IMAGES)
+        count = min(max(request.qat_steps, RANGE_IMAGES), MAX_FINETUNING_IMAGES)
         pictures = read_calibration(
             Path(request.calib),
             self.model.preprocessing,
             count,
-            without=self.calibration.unseen_names,
+            exclude=self.calibration.held_out_names,
         )
 
         def progress(step: int, loss: float) -> None:
@@ -339,16 +351,16 @@ class Quantizer:
         """
         name = writer.plan.target.name
         candidate = writer.write(file, blocks)
-        while not candidate.loss.within and len(blocks) < len(order):
+        while not candidate.drop.meets_budget and len(blocks) < len(order):
             # The file loses slightly more than its simulation.
             others = [block for block in order if block not in blocks]
             blocks = [*blocks, *others[:_BLOCKS_AT_ONCE]]
-            self._progress(f"{name}: {candidate.loss}; now {len(blocks)} blocks in float")
+            self._progress(f"{name}: {candidate.drop}; now {len(blocks)} blocks in float")
             candidate = writer.write(file, blocks)
-        if not candidate.loss.within:
+        if not candidate.drop.meets_budget:
             raise AccuracyError(
-                f"{name}: {candidate.loss} is not within the budget of "
-                f"{candidate.loss.allowed:.2f}; try more or other calibration pictures, a larger "
+                f"{name}: {candidate.drop} is not within the budget of "
+                f"{candidate.drop.allowed:.2f}; try more or other calibration pictures, a larger "
                 "--budget, or --qat-steps"
             )
         return candidate, blocks
@@ -361,38 +373,7 @@ class Quantizer:
     def _compared_images(self) -> Iterator[NDArray[np.float32]]:
         """The labelled pictures, else the calibration pictures that were kept out."""
         if self._labelled is None:
-            yield from self.calibration.unseen
+            yield from self.calibration.held_out
         else:
             for sample in islice(self._labelled, _MAX_COMPARED):
                 yield self.model.preprocessing(sample.image)
-
-    def _manifest_entry(
-        self,
-        calibrated: CalibratedModel,
-        sensitivities: tuple[BlockSensitivity, ...],
-        blocks: list[str],
-        candidate: Candidate,
-    ) -> dict[str, Any]:
-        """The manifest's facts about calibration, budget and float blocks."""
-        sums = candidate.pair_sums
-        loss = candidate.loss
-        return {
-            **({} if sums is None else {PAIR_SUMS: sums.to_dict()}),
-            "weights": "int8, symmetric, a scale for each output channel",
-            "activations": "float" if self.request.weights_only else "int8, a scale for each map",
-            "calibration": {
-                "images": len(self.calibration.images),
-                "kept_out": len(self.calibration.unseen),
-                "method": calibrated.method,
-                "sqnr_db_of_methods": calibrated.methods,
-            },
-            "budget": {
-                "measure": loss.measure,
-                "float": loss.float_value,
-                "value": loss.value,
-                "allowed": loss.allowed,
-            },
-            "sqnr_db_against_program": candidate.simulation_sqnr_db,
-            "kept_float_by_sensitivity": blocks,
-            "sensitivity_db": {s.block: round(s.sqnr_db, 2) for s in sensitivities},
-        }

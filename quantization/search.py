@@ -1,4 +1,4 @@
-"""What each block costs in int8, measured on the simulated model, and which to keep in float."""
+"""Measures what each block loses in int8, and finds the blocks that must stay float."""
 
 from __future__ import annotations
 
@@ -10,54 +10,53 @@ from quantization.calibrated_model import CalibratedModel, Progress
 
 @dataclass(frozen=True)
 class BlockSensitivity:
-    """One block quantized alone.
+    """The loss of one block.
 
     Attributes:
-        sqnr_db: of the model's outputs, everything else in float.
+        block: its name.
+        sqnr_db: of the model's outputs, with this block in int8 and everything else in float.
     """
 
     block: str
     sqnr_db: float
 
 
-def measure(
-    study: CalibratedModel, progress: Progress = lambda _step: None
+def measure_sensitivities(
+    calibrated: CalibratedModel, progress: Progress = lambda _step: None
 ) -> list[BlockSensitivity]:
-    """Every block alone in int8, in the order of execution."""
-    names = study.blocks
-    found = []
-    for index, block in enumerate(names, start=1):
-        progress(f"sensitivity: block {index} of {len(names)}")
-        others = [name for name in names if name != block]
-        found.append(BlockSensitivity(block, study.sqnr(others, of=block)))
-    return found
+    """The sensitivity of every block, in execution order."""
+    sensitivities = []
+    for index, block in enumerate(calibrated.blocks, start=1):
+        progress(f"sensitivity: block {index} of {len(calibrated.blocks)}")
+        sensitivities.append(BlockSensitivity(block, calibrated.block_sqnr(block)))
+    return sensitivities
 
 
 def by_sensitivity(sensitivities: Iterable[BlockSensitivity]) -> list[BlockSensitivity]:
-    """The most sensitive first."""
+    """The most sensitive block first."""
     return sorted(sensitivities, key=lambda s: s.sqnr_db)
 
 
 def minimize_float_blocks(
-    sensitivities: list[BlockSensitivity], within: Callable[[list[str]], bool]
+    sensitivities: list[BlockSensitivity], meets_budget: Callable[[list[str]], bool]
 ) -> list[str]:
-    """The fewest blocks, most sensitive first, that must stay float to be within the budget.
+    """The fewest blocks, most sensitive first, that must stay float to meet the budget.
 
-    Halving the interval takes it that one more block in float does not harm; the result is checked
-    by the caller where it counts, in the written file.
+    The bisection assumes that one more block in float never harms. The caller checks the result
+    in the written file. All blocks are returned if no number of them meets the budget.
 
     Args:
         sensitivities: of all blocks.
-        within: whether the budget is met with these blocks in float.
+        meets_budget: whether the budget is met with these blocks in float.
     """
     order = [s.block for s in by_sensitivity(sensitivities)]
-    if within([]):
+    if meets_budget([]):
         return []
-    low, high = 0, len(order)  # `low` blocks are too few, `high` enough
-    while high - low > 1:
-        middle = (low + high) // 2
-        if within(order[:middle]):
-            high = middle
+    too_few, enough = 0, len(order)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        if meets_budget(order[:middle]):
+            enough = middle
         else:
-            low = middle
-    return order[:high]
+            too_few = middle
+    return order[:enough]

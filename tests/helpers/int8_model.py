@@ -82,8 +82,8 @@ def in_int8(
         target: whose runtime it is for.
     """
     size = (image.shape[2], image.shape[3])
-    abilities = (
+    backend_config = (
         BACKEND_CONFIGS[target] if activations else for_weights_only(BACKEND_CONFIGS[target])
     )
-    study = calibrate(model, size, abilities, [image.numpy()], "minmax")
-    return study.program() if activations else study.weights_only()
+    calibrated = calibrate(model, size, backend_config, [image.numpy()], "minmax")
+    return calibrated.program() if activations else calibrated.weights_only()

@@ -7,7 +7,7 @@ import torch
 
 from quantization.fake_quant import fake_quantize
 
-LEVELS = [
+PARAMS = [
     (0.0231, 0, 0, 255),
     (0.0231, 255, 0, 255),
     (1 / 3, 117, 0, 255),
@@ -17,15 +17,16 @@ LEVELS = [
 ]
 
 
-@pytest.mark.parametrize("levels", LEVELS)
-def test_the_same_to_the_bit(levels: tuple[float, int, int, int]) -> None:
-    step, _, least, greatest = levels
-    on_edges = torch.arange(least - 300, greatest + 300) * (step / 2)  # ties, and beyond both ends
-    random = torch.randn(20_000, generator=torch.Generator().manual_seed(0)) * step * 90
+@pytest.mark.parametrize("params", PARAMS)
+def test_the_same_to_the_bit(params: tuple[float, int, int, int]) -> None:
+    scale, _, quant_min, quant_max = params
+    steps = torch.arange(quant_min - 300, quant_max + 300)
+    on_edges = steps * (scale / 2)  # ties, and values beyond both ends
+    random = torch.randn(20_000, generator=torch.Generator().manual_seed(0)) * scale * 90
     for values in (on_edges, random, torch.tensor([0.0, -0.0, 1e30, -1e30])):
         kept = values.clone()
-        expected = torch.fake_quantize_per_tensor_affine(values, *levels)
-        assert torch.equal(fake_quantize(values, *levels), expected)
+        expected = torch.fake_quantize_per_tensor_affine(values, *params)
+        assert torch.equal(fake_quantize(values, *params), expected)
         assert torch.equal(values, kept)  # the float value has other readers
 
 

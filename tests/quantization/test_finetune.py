@@ -30,7 +30,9 @@ def images() -> list[NDArray[np.float32]]:
 
 
 @pytest.fixture(scope="module", params=["onnx", "tflite"])
-def study(request: pytest.FixtureRequest, images: list[NDArray[np.float32]]) -> CalibratedModel:
+def calibrated(
+    request: pytest.FixtureRequest, images: list[NDArray[np.float32]]
+) -> CalibratedModel:
     """With GELU's approximation in the one, and channels first in the other."""
     target = request.param
     model = rewrite(build_random(ModelSpec("semantic", tiny(recursion=2), 4), 5), RECIPES[target])
@@ -43,28 +45,28 @@ def outputs(module: fx.GraphModule, images: list[NDArray[np.float32]]) -> NDArra
 
 
 def test_noise_falls_and_the_program_has_it(
-    study: CalibratedModel, images: list[NDArray[np.float32]]
+    calibrated: CalibratedModel, images: list[NDArray[np.float32]]
 ) -> None:
     """Ranges that cut off what is large: weights learn to do with less."""
-    narrow = {node: (0.6 * low, 0.6 * high) for node, (low, high) in study.ranges.items()}
-    study = replace(study, ranges=narrow)
-    expected = outputs(study.module, images)
-    before = sqnr_db(outputs(study.simulated(), images), expected)
+    narrow = {node: (0.6 * low, 0.6 * high) for node, (low, high) in calibrated.ranges.items()}
+    calibrated = replace(calibrated, ranges=narrow)
+    expected = outputs(calibrated.module, images)
+    before = sqnr_db(outputs(calibrated.simulated(), images), expected)
     losses: list[float] = []
-    tuned = finetune(study, images, 40, tick=lambda _step, loss: losses.append(loss))
+    tuned = finetune(calibrated, images, 40, on_step=lambda _step, loss: losses.append(loss))
     after = sqnr_db(outputs(tuned.simulated(), images), expected)
     assert len(losses) == 40
     assert after > before + 1.5
     assert sqnr_db(outputs(tuned.program(), images), expected) > before + 1.5
-    # The study that was given is as it was.
-    np.testing.assert_array_equal(outputs(study.module, images), expected)
-    assert sqnr_db(outputs(study.simulated(), images), expected) == before
+    # The model that was passed in is unchanged.
+    np.testing.assert_array_equal(outputs(calibrated.module, images), expected)
+    assert sqnr_db(outputs(calibrated.simulated(), images), expected) == before
 
 
 def test_blocks_in_float_are_not_rounded(
-    study: CalibratedModel, images: list[NDArray[np.float32]]
+    calibrated: CalibratedModel, images: list[NDArray[np.float32]]
 ) -> None:
     """With all of them in float there is nothing to learn."""
     losses: list[float] = []
-    finetune(study, images, 1, study.blocks, lambda _step, loss: losses.append(loss))
+    finetune(calibrated, images, 1, calibrated.blocks, lambda _step, loss: losses.append(loss))
     assert losses[0] < 1e-9

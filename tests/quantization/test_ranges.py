@@ -12,9 +12,9 @@ from quantization.ranges import LEVELS, Histogram, choose_range
 
 
 def histogram(values: np.ndarray) -> Histogram:
-    found = Histogram(min(0.0, float(values.min())), max(0.0, float(values.max())))
-    found.add(values.astype(np.float32))
-    return found
+    result = Histogram(min(0.0, float(values.min())), max(0.0, float(values.max())))
+    result.add(values.astype(np.float32))
+    return result
 
 
 def squared_error(values: np.ndarray, low: float, high: float) -> float:

@@ -20,12 +20,12 @@ def test_no_more_than_needed_and_the_most_sensitive(sqnrs: list[float], needed: 
     needed = min(needed, len(sqnrs))
     tried: list[int] = []
 
-    def within(kept: list[str]) -> bool:
+    def meets_budget(kept: list[str]) -> bool:
         tried.append(len(kept))
         return len(kept) >= needed
 
     order = [s.block for s in by_sensitivity(blocks(sqnrs))]
-    assert minimize_float_blocks(blocks(sqnrs), within) == order[:needed]
+    assert minimize_float_blocks(blocks(sqnrs), meets_budget) == order[:needed]
     assert len(tried) <= 6  # halving, not one by one
 
 

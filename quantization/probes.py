@@ -1,0 +1,76 @@
+"""Probe nodes: where a quantized model is compared with the float model.
+
+Boxes and what depends on them cannot be compared value by value: one box that is gained or lost
+shifts all boxes after it. So a panoptic model is compared in the last layers before the arithmetic
+of boxes and in its semantic logits. A block that comes after the boxes is compared in the last
+layers after them, with the boxes of the float model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import fx
+
+from export.session import Outputs
+from quantization.fake_quant import fake_quantize
+from quantization.graph import WEIGHTED_OPS, box_dependent_nodes, is_output_head
+
+
+@dataclass(frozen=True)
+class ProbeNodes:
+    """Names of the nodes that are compared.
+
+    Attributes:
+        before_boxes: outputs and output heads that depend on no box; all of them, where the model
+            has no boxes.
+        after_boxes: output heads that depend on boxes.
+    """
+
+    before_boxes: tuple[str, ...]
+    after_boxes: tuple[str, ...]
+
+
+def find_probe_nodes(graph: fx.Graph) -> ProbeNodes:
+    """The probe nodes of a traced graph."""
+    box_nodes = box_dependent_nodes(graph)
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    heads = [node for node in graph.nodes if node.target in WEIGHTED_OPS and is_output_head(node)]
+    return ProbeNodes(
+        tuple(n.name for n in [*output.all_input_nodes, *heads] if n not in box_nodes),
+        tuple(n.name for n in heads if n in box_nodes),
+    )
+
+
+def probe_values(
+    module: fx.GraphModule, image: NDArray[np.float32], names: Collection[str]
+) -> Outputs:
+    """The values of some nodes for one image, by name."""
+    interpreter = _ProbeInterpreter(module, names)
+    with torch.inference_mode():
+        interpreter.run(torch.from_numpy(image))
+    return interpreter.values
+
+
+class _ProbeInterpreter(fx.Interpreter):
+    """Computes a graph and keeps the values of some nodes, rounded, as their readers get them."""
+
+    def __init__(self, module: fx.GraphModule, names: Collection[str]):
+        super().__init__(module)
+        self.values: dict[str, NDArray[np.float32]] = {}
+        self._names = {_rounded(n): n.name for n in module.graph.nodes if n.name in names}
+
+    def run_node(self, n: fx.Node) -> object:
+        result = super().run_node(n)
+        if n in self._names:
+            self.values[self._names[n]] = result.numpy()
+        return result
+
+
+def _rounded(node: fx.Node) -> fx.Node:
+    """The node that rounds a node's value where int8 is simulated; otherwise the node itself."""
+    return next((user for user in node.users if user.target is fake_quantize), node)

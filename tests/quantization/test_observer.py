@@ -1,0 +1,40 @@
+"""Statistics of the calibration images, on small graphs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from quantization.graph import aten, trace
+from quantization.observer import collect_stats
+from quantization.plan import plan_quantization
+from tests.quantization.small_nets import ONNX, SIZE, Net, calibrated, images, nodes
+
+
+def test_the_spread_of_softmax_rows_is_observed() -> None:
+    model = Net(lambda x: x.softmax(-1))
+    module = trace(model.eval(), SIZE)
+    statistics = collect_stats(module, plan_quantization(module.graph, ONNX), images())
+    with torch.no_grad():
+        maps = [model.first(torch.from_numpy(image)) for image in images()]
+    expected = max(float((m.amax(-1) - m.amin(-1)).max()) for m in maps)
+    assert list(statistics.softmax_spreads.values()) == pytest.approx([expected])
+
+
+def test_a_sigmoid_has_the_range_that_kernels_insist_on() -> None:
+    module, statistics, plan = calibrated(Net(F.silu), "executorch")
+    (gate,) = nodes(module, aten.sigmoid.default)
+    assert statistics.ranges("mse")[gate] == (0.0, 255 / 256)
+    assert gate in plan.int8_nodes
+
+
+def test_a_resize_that_stays_float_is_observed_where_int8_reads_it() -> None:
+    module, statistics, plan = calibrated(
+        Net(lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"))
+    )
+    (resize,) = nodes(module, aten.upsample_bilinear2d.vec)
+    assert resize not in plan.int8_nodes
+    low, high = statistics.ranges("minmax")[resize]
+    assert low < -0.1
+    assert high > 0.1
