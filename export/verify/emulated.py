@@ -161,7 +161,7 @@ def run_check(
     found: list[tuple[Cpu, list[Outputs]]] = []
     what, expected = THIS_MACHINE.name, host
     if needs_exact(artifact):
-        from export.targets.onnx.target import OnnxSession
+        from export.targets.onnx.session import OnnxSession
 
         progress(f"{name}: exact computation")
         exact = OnnxSession(artifact.path, threads=1, exact=True)

@@ -19,7 +19,8 @@ from torch import Tensor, fx, nn
 from export.capabilities import Recipe
 from export.rewrite import rewrite
 from export.rewrite.norm import ConvLayerNorm
-from export.targets.onnx.target import OPSET, OnnxSession
+from export.targets.onnx.convert import OPSET
+from export.targets.onnx.session import OnnxSession
 from lvt.config import Task
 from lvt.data.metrics import sqnr_db
 from lvt.layers import to_nchw, to_nhwc
