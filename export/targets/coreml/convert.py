@@ -63,6 +63,7 @@ def convert(conversion: ConversionInput, path: Path) -> None:
             source = export_int8(model, torch.zeros(shape))
             minimum = ct.target.iOS17 if has_int8_activations(source) else ct.target.iOS16
         else:
+            # Tracing names values after Python's local variables: renaming one changes the file.
             with torch.no_grad():
                 source = torch.jit.trace(model, torch.zeros(shape), check_trace=False)
             minimum = ct.target.iOS16

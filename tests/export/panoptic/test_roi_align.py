@@ -69,7 +69,7 @@ def test_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes = clipped(random_boxes(20, 40.0, 3), 36, 44)
     whole = separable_roi_align(feature, boxes, 7, 4)
     for channels in (4, 2, 1):
-        monkeypatch.setattr("export.panoptic.roi_align._PIECE", 20 * 7 * 9 * channels)
+        monkeypatch.setattr("export.panoptic.roi_align._MAX_INTERMEDIATE", 20 * 7 * 9 * channels)
         pieces = separable_roi_align(feature, boxes, 7, 4)
         torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-6)
 
