@@ -16,7 +16,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from device_bench.profile.trace import INFERENCES, WARMUP, Operator, Trace
-from export.targets.onnx.target import INPUT, MODULE_KEY, session_options
+from export.targets.onnx.convert import INPUT, MODULE_KEY
+from export.targets.onnx.session import session_options
 from lvt.errors import UserError
 
 _EVENT = "_kernel_time"

@@ -1,1 +1,1 @@
-"""The panoptic model as one static graph, from image to boxes, masks and semantic logits."""
+"""The panoptic model as one graph of static shapes: image to boxes, masks, semantic logits."""

@@ -1,4 +1,4 @@
-"""Decisions as arithmetic, which runtimes keep on their fast path, unlike comparisons."""
+"""Comparisons and selections as arithmetic, which accelerators run, unlike comparisons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def positive(x: Tensor) -> Tensor:
-    """1.0 where x > 0, else 0.0; exact but for NaN, which stays."""
+    """1.0 where x > 0, else 0.0. Exact for every value; NaN stays NaN."""
     return F.relu(x.clamp(max=1.0).ceil())
 
 
@@ -20,21 +20,21 @@ def not_negative(x: Tensor) -> Tensor:
 
 
 def one_hot(index: Tensor, count: int) -> Tensor:
-    """(N,) whole numbers, as floats, to (N, count) of 0.0 and 1.0."""
+    """One-hot rows (N, count) of 0.0 and 1.0, for indices (N,) that are whole floats."""
     distance = (index.reshape(-1, 1) - constants(range(count), index).reshape(1, -1)).abs()
     return 1.0 - distance.clamp(max=1.0)
 
 
 def constants(numbers: Iterable[float], like: Tensor) -> Tensor:
-    """Numbers as a constant of the graph (N,); `arange` would be computed in each run."""
+    """A constant (N,) of the graph with the dtype of `like`; `arange` would run every time."""
     values = [float(number) for number in numbers]
     return torch.tensor(values, dtype=like.dtype, device=like.device)
 
 
 def take(table: Tensor, index: Tensor) -> Tensor:
-    """Rows (M, ...) of a matrix (N, C), or entries of a vector (N,), at `index` (M,).
+    """Rows (M, C) of a matrix (N, C), or elements (M,) of a vector (N,), at `index` (M,).
 
-    As an embedding: the one form of a gather that every converter makes one operator of.
+    It is an embedding, the only gather that every converter turns into a single operator.
     """
     if table.ndim == 1:
         return F.embedding(index, table.reshape(-1, 1)).reshape(-1)

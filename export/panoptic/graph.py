@@ -1,9 +1,9 @@
 """Panoptic FPN as one graph of fixed shapes: image in, boxes, scores, labels, masks, semantics out.
 
-What the reference does with lists of changing length is done here with fixed numbers of slots:
-top-k instead of sorting and cutting, Cluster-NMS instead of a loop, RoIAlign on all levels with
-empty boxes where a box does not belong. A slot without a detection has score 0, an empty box and
-label 0.
+The reference works on lists of varying length, the graph on fixed numbers of slots: top-k in place
+of sorting and truncating, Cluster-NMS in place of a loop, and RoIAlign on all levels, with empty
+boxes on the levels that a box does not belong to. A slot without a detection has score 0, an empty
+box and label 0.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ RoIAlign = Callable[[Tensor, Tensor, int, int], Tensor]
 def with_limits(
     config: PanopticConfig, proposals: int | None, detections: int | None
 ) -> PanopticConfig:
-    """The configuration with the work bounded: at most so many proposals and detections.
+    """The configuration with at most so many proposals and detections; None keeps a number.
 
     Raises:
-        UserError: a bound below 1, or a score threshold the graph cannot honour.
+        UserError: a limit below 1, or a score threshold that the graph does not support.
     """
-    for name, bound in (("--proposals", proposals), ("--detections", detections)):
-        if bound is not None and bound < 1:
-            raise UserError(f"{name} {bound} is not possible; give at least 1")
+    for name, limit in (("--proposals", proposals), ("--detections", detections)):
+        if limit is not None and limit < 1:
+            raise UserError(f"{name} {limit} is not possible; give at least 1")
     if config.detection.score_threshold < 0.5:
-        # Above one half at most one class of a box can pass, so its best class is all of it.
+        # From 0.5 on, at most one class of a box passes, so its best class is sufficient.
         raise UserError(
-            f"a score threshold of {config.detection.score_threshold} lets a box be several "
-            "classes at once, which the exported graph does not do; use 0.5 or more"
+            f"a score threshold of {config.detection.score_threshold} allows several classes per "
+            "box, which the exported graph does not support; use 0.5 or more"
         )
     count = min(config.proposals.count, proposals or config.proposals.count)
     kept = min(config.detection.count, detections or config.detection.count, count)
@@ -57,12 +57,12 @@ def with_limits(
     )
 
 
-def check_size(size: Size, who: str = "a panoptic model") -> None:
-    """Refuses sizes the pyramid does not meet at.
+def check_size(size: Size, subject: str = "a panoptic model") -> None:
+    """Refuses sizes at which the levels of the FPN do not align.
 
     Args:
-        size: of the network image.
-        who: needs a size that it meets at, as the error says.
+        size: height and width of the network image.
+        subject: subject of the error message.
 
     Raises:
         UserError: a side is not a multiple of 32.
@@ -70,26 +70,26 @@ def check_size(size: Size, who: str = "a panoptic model") -> None:
     if size[0] % PADDING_MULTIPLE or size[1] % PADDING_MULTIPLE:
         suggestion = "x".join(str(-(-side // PADDING_MULTIPLE) * PADDING_MULTIPLE) for side in size)
         raise UserError(
-            f"--size {size[0]}x{size[1]}: {who} needs multiples of "
+            f"--size {size[0]}x{size[1]}: {subject} needs multiples of "
             f"{PADDING_MULTIPLE}, such as {suggestion}"
         )
 
 
 class PanopticGraph(nn.Module):
-    """The static form of `LVTPanoptic`, with its weights and its module names.
+    """`LVTPanoptic` with static shapes, the same weights and the same module names.
 
-    Input: (1, 3, *size). Outputs, for K slots, best first: boxes (K, 4) in network pixels, scores
-    (K,) with 0 for an empty slot, labels (K,) int32, masks (K, 2S, 2S) probabilities, semantic
-    logits (1, stuff+1, H/4, W/4).
+    Input: (1, 3, *size). Outputs for K slots, in order of falling score: boxes (K, 4) in network
+    pixels, scores (K,) with 0 for an empty slot, labels (K,) int32, masks (K, 2S, 2S)
+    probabilities; and semantic logits (1, stuff+1, H/4, W/4).
 
-    Boxes are clipped to the whole network image, padding included: a graph of fixed shapes does
-    not know where the picture ends.
+    Boxes are clipped to the network image including its padding, because a static graph does not
+    know where the picture ends.
 
     Args:
         reference: the model; its submodules are used as they are.
         config: from `with_limits`.
         size: height and width of the network image.
-        roi_align: how features under a box are taken.
+        roi_align: computes the features of boxes, in the form that suits the target.
     """
 
     def __init__(
@@ -113,15 +113,14 @@ class PanopticGraph(nn.Module):
             cells = (-(-height // stride), -(-width // stride))
             anchors = grid_anchors(cells, stride, config.anchors)
             self.register_buffer(f"anchors{index}", anchors, persistent=False)
-        proposing, detecting = config.proposals, config.detection
         per_level = [
-            min(proposing.per_level, len(anchors)) for anchors in self.buffers(recurse=False)
+            min(config.proposals.per_level, len(anchors)) for anchors in self.buffers(recurse=False)
         ]
         self.level_nms = nn.ModuleList(
-            ClusterNMS(count, proposing.iou_threshold) for count in per_level
+            ClusterNMS(count, config.proposals.iou_threshold) for count in per_level
         )
-        kept = min(proposing.count, sum(per_level))
-        self.final_nms = ClusterNMS(kept, detecting.iou_threshold)
+        count = min(config.proposals.count, sum(per_level))
+        self.final_nms = ClusterNMS(count, config.detection.iou_threshold)
         self.eval()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -133,7 +132,7 @@ class PanopticGraph(nn.Module):
         return boxes, scores, labels.to(torch.int32), masks, semantic
 
     def proposals(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """The best boxes of all levels (P, 4), and which of them exist (P,) as 0.0 and 1.0."""
+        """The best boxes of all levels (P, 4), and 1.0 for those that exist, else 0.0 (P,)."""
         config = self.config.proposals
         maps = self.rpn_head(levels)
         boxes, scores = [], []
@@ -147,7 +146,7 @@ class PanopticGraph(nn.Module):
             exists = positive(torch.minimum(sides[:, 0:1], sides[:, 1:2])).reshape(-1)
             alive = self.level_nms[index](decoded, exists)
             boxes.append(decoded)
-            scores.append(score * alive - (1.0 - alive))  # -1 for what is gone
+            scores.append(score * alive - (1.0 - alive))  # -1 if suppressed
         all_scores = torch.cat(scores)
         score, best = all_scores.topk(min(config.count, all_scores.shape[0]))
         valid = not_negative(score)
@@ -156,15 +155,15 @@ class PanopticGraph(nn.Module):
     def detections(
         self, levels: Sequence[Tensor], proposals: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (K, 4) in network pixels, scores (K,), labels (K,) as floats, best first."""
+        """Boxes (K, 4), scores (K,) and labels (K,) as floats, in order of falling score."""
         config = self.config.detection
         features = self._extract(levels, proposals, self.config.roi.box_size)
         logits, deltas = self.roi_head.bbox_head(features)
         score, label = logits.softmax(dim=1)[:, :-1].max(dim=1)
         score = score * valid * positive(score - config.score_threshold)
-        kind = label.to(score.dtype)  # whole numbers
+        kind = label.to(score.dtype)  # as whole floats
         own = one_hot(kind, deltas.shape[1])
-        delta = torch.bmm(own.reshape(-1, 1, deltas.shape[1]), deltas).reshape(-1, 4)  # its own
+        delta = torch.bmm(own.reshape(-1, 1, deltas.shape[1]), deltas).reshape(-1, 4)
         boxes = clip_boxes(ROI_CODER.decode(proposals, delta), self.size)
         score, order = score.topk(score.shape[0])
         boxes = take(boxes, order)
@@ -175,13 +174,13 @@ class PanopticGraph(nn.Module):
         return take(boxes, kept) * filled.reshape(-1, 1), score, kind
 
     def masks(self, levels: Sequence[Tensor], boxes: Tensor, labels: Tensor) -> Tensor:
-        """Mask probabilities of each box for its own class, (K, 2S, 2S)."""
+        """Mask probabilities of each box for its class, (K, 2S, 2S)."""
         head = self.roi_head.mask_head
         x = self._extract(levels, boxes, self.config.roi.mask_size)
         for conv in head.convs:
             x = F.relu(conv(x))
         x = F.relu(head.upsample(x))
-        # The last 1x1 convolution only for the class that is wanted: its row of the weights.
+        # The last 1x1 convolution, only with the row of the weights that belongs to the class.
         own = one_hot(labels, self.config.things)
         assert head.conv_logits.bias is not None
         weight = F.linear(own, head.conv_logits.weight.flatten(1).T).reshape(len(own), 1, -1)
@@ -191,12 +190,12 @@ class PanopticGraph(nn.Module):
         return logits.sigmoid().reshape(-1, cells, cells)
 
     def _extract(self, levels: Sequence[Tensor], boxes: Tensor, size: int) -> Tensor:
-        """RoIAlign, each box on the level of its size: on the others it is an empty box."""
+        """RoIAlign of each box on the level of its size; on the other levels the box is empty."""
         sides = boxes[:, 2:] - boxes[:, :2]
         side = (sides[:, 0:1] * sides[:, 1:2]).sqrt() / self.config.roi.finest_scale + 1e-6
         total: Tensor | None = None
         for index in range(ROI_LEVELS):
-            # floor(log2(side)), clamped to the levels there are
+            # floor(log2(side)), clamped to the levels that exist
             reached, next_reached = 2.0**index, 2.0 ** (index + 1)
             member = not_negative(side - reached) if index else None
             if index < ROI_LEVELS - 1:

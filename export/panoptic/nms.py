@@ -1,11 +1,11 @@
 """Greedy non-maximum suppression without a loop over boxes: Cluster-NMS.
 
-Greedy NMS goes through the boxes in falling score; a box is kept unless a kept one before it
-overlaps it too much. Cluster-NMS asks this of all boxes at once, again and again: a box is alive
-unless one that was alive in the last sweep suppresses it. After t sweeps every box whose chain of
-suppressions (kept, dropped by it, would have been dropped by that one, ...) is at most t long has
-its final state, so the result equals greedy NMS from as many sweeps on as the longest chain has
-links.
+Greedy NMS visits the boxes in order of falling score and keeps a box unless one that it kept before
+overlaps it too much. Cluster-NMS updates all boxes at once, in several sweeps: a box is alive
+unless a box that was alive after the last sweep suppresses it. A chain of suppressions is a kept
+box, a box that it suppresses, a box that this one would suppress, and so on. After t sweeps, every
+box at the end of a chain of at most t links has its final state. So the result equals greedy NMS
+once there are as many sweeps as the longest chain has links.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from torch import Tensor, nn
 from export.panoptic.branchless import positive
 
 SWEEPS = 24
-"""Three times the longest chain found in RPN boxes of pictures (7, a test measures it)."""
+"""Three times the longest chain in RPN boxes of real images (7; a test measures it)."""
 
 
 def overlap_exceeds(boxes: Tensor, threshold: float) -> Tensor:
-    """Which pairs of boxes (N, 4) overlap by more than `threshold`, as (N, N) of 0.0 and 1.0.
+    """1.0 for pairs of boxes whose IoU exceeds `threshold`, else 0.0: (N, 4) -> (N, N).
 
-    Without the division: boxes without area overlap nothing.
+    Computed without a division, so a box without area overlaps no box.
     """
     across = boxes.transpose(0, 1)
 
     def shared(low: int, high: int) -> Tensor:
-        """Common length along one axis, (N, N)."""
+        """Length of the overlap along one axis, (N, N)."""
         start = torch.maximum(boxes[:, low : low + 1], across[low : low + 1])
         end = torch.minimum(boxes[:, high : high + 1], across[high : high + 1])
         return F.relu(end - start)
@@ -40,11 +40,11 @@ def overlap_exceeds(boxes: Tensor, threshold: float) -> Tensor:
 
 
 class ClusterNMS(nn.Module):
-    """Which of N boxes survive.
+    """Non-maximum suppression of a fixed number of boxes.
 
     Args:
-        count: N.
-        threshold: intersection over union that is still allowed.
+        count: number of boxes N.
+        threshold: largest intersection over union that two kept boxes may have.
         sweeps: at least the length of the longest chain of suppressions.
     """
 
@@ -54,30 +54,18 @@ class ClusterNMS(nn.Module):
         self.register_buffer("after", torch.ones(count, count).tril(-1), persistent=False)
 
     def forward(self, boxes: Tensor, valid: Tensor) -> Tensor:
-        """Survivors (N,) as 0.0 and 1.0.
+        """1.0 for boxes that are kept, else 0.0: (N,).
 
         Args:
-            boxes: (N, 4), in falling score.
-            valid: (N,) of 0.0 and 1.0; the others neither survive nor suppress.
+            boxes: (N, 4), in order of falling score.
+            valid: (N,), 0.0 for boxes to ignore, which are not kept and suppress no box; else 1.0.
         """
         after = self.get_buffer("after").to(boxes.dtype)
-        # [i, j]: j drops i. As the left operand, which XNNPACK does not copy in each sweep.
+        # [i, j] is 1 if j suppresses i. XNNPACK would copy a right operand in each sweep.
         suppressed = (overlap_exceeds(boxes, self.threshold) * after).reshape(1, *after.shape)
         exists = valid.reshape(1, -1, 1)
         alive = exists
         for _ in range(self.sweeps):
-            dropped_by = torch.bmm(suppressed, alive)  # how many living boxes drop each
+            dropped_by = torch.bmm(suppressed, alive)  # number of alive boxes that suppress each
             alive = F.relu(exists - dropped_by)
         return alive.reshape(-1)
-
-
-def sweeps_needed(boxes: Tensor, threshold: float) -> int:
-    """Sweeps after which `ClusterNMS` changes nothing more, for boxes (N, 4) in falling score."""
-    valid = boxes.new_ones(len(boxes))
-    last = ClusterNMS(len(boxes), threshold, 0)(boxes, valid)
-    for sweeps in range(1, len(boxes) + 2):
-        alive = ClusterNMS(len(boxes), threshold, sweeps)(boxes, valid)
-        if torch.equal(alive, last):
-            return sweeps - 1
-        last = alive
-    return len(boxes)

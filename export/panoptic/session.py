@@ -1,4 +1,4 @@
-"""The reference panoptic model behind the session protocol, in the slots of the exported graph."""
+"""The panoptic reference behind the session protocol, with the outputs of the exported graph."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lvt.panoptic.model import LVTPanoptic
 
 
 class PanopticReferenceSession:
-    """Runs the reference's own stages, with its lists, loops and sorting; only then fills slots.
+    """Runs the stages of the reference, with lists, loops and sorting, and then fills the slots.
 
     Args:
         model: the reference.
-        config: what an export was bounded to; the reference is held to the same bounds.
+        config: the limits of the export, from `with_limits`; the reference gets the same.
     """
 
     def __init__(self, model: LVTPanoptic, config: PanopticConfig):
@@ -27,28 +27,29 @@ class PanopticReferenceSession:
         self._model.config = config
 
     def run(self, image: NDArray[np.float32]) -> Outputs:
+        """See `export.session.Session.run`."""
         model, size = self._model, (image.shape[2], image.shape[3])
         unscaled = (1.0, 1.0)
         with torch.inference_mode():
             maps = model(torch.from_numpy(image))
             proposals = model.proposals(maps, size)
-            found = model.detections(maps, proposals.boxes, size, unscaled)
-            masks = model.masks(maps, found, unscaled).sigmoid()
+            detections = model.detections(maps, proposals.boxes, size, unscaled)
+            masks = model.masks(maps, detections, unscaled).sigmoid()
         config = model.config
         slots = min(config.detection.count, config.proposals.count)
         cells = 2 * config.roi.mask_size
         values = (
-            _filled(found.boxes, (slots, 4)),
-            _filled(found.scores, (slots,)),
-            _filled(found.labels.to(torch.int32), (slots,)),
-            _filled(masks, (slots, cells, cells)),
+            _fill_slots(detections.boxes, (slots, 4)),
+            _fill_slots(detections.scores, (slots,)),
+            _fill_slots(detections.labels.to(torch.int32), (slots,)),
+            _fill_slots(masks, (slots, cells, cells)),
             maps.semantic.numpy(),
         )
         return dict(zip(PANOPTIC_OUTPUTS, values, strict=True))
 
 
-def _filled(values: torch.Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """`values` in the first slots, zeros in the others."""
+def _fill_slots(values: torch.Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An array of `shape` that starts with `values`; the other slots are zero."""
     slots = np.zeros(shape, values.numpy().dtype)
     slots[: len(values)] = values.numpy()
     return slots

@@ -1,12 +1,14 @@
 """Exact, weight-preserving replacements of reference modules by export-friendly and fast ones.
 
-A rewrite is one function, registered for a reference module type and a recipe: what suits ONNX
-Runtime is not what suits XNNPACK or the Neural Engine. `rewrite(model, recipe)` returns a new
-model in which every module with a registered function is replaced; the rest is copied. Nothing is
-approximated: outputs agree with the reference to floating-point rounding, in any precision.
+A rewrite is one function, registered for a reference module type and a recipe. A recipe is the set
+of rewrites for a kind of hardware: ONNX Runtime, XNNPACK and the Neural Engine need different ones.
+`rewrite(model, recipe)` returns a new model in which every module with a registered function is
+replaced; the other modules are copied. Nothing is approximated: outputs agree with the reference to
+floating-point rounding, in any precision.
 """
 
-from export.rewrite import (  # noqa: F401  (they register)
+# Importing these modules registers their rewrites.
+from export.rewrite import (  # noqa: F401
     channels_first,
     classification,
     mlp,
@@ -16,8 +18,13 @@ from export.rewrite import (  # noqa: F401  (they register)
     segformer,
     volo,
 )
-from export.rewrite.csa import channels_first as csa_channels_first  # noqa: F401
-from export.rewrite.csa import onnxruntime, onnxruntime_int8  # noqa: F401
+from export.rewrite.csa import (  # noqa: F401
+    neural_engine,
+    onnxruntime,
+    onnxruntime_int8,
+    xnnpack,
+    xnnpack_int8,
+)
 from export.rewrite.registry import CHANNELS_FIRST, registered, rewrite, rewrite_only
 from export.rewrite.volo import fit_positions
 

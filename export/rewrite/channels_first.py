@@ -1,4 +1,4 @@
-"""The backbone with channels first from the stem to the last map: no layout changes between."""
+"""The backbone with channels first (NCHW) from the stem to the last map, without transposes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lvt.layers import PatchEmbed
 
 
 class ChannelsFirstPatchEmbed(nn.Module):
-    """NCHW in and out, for images and features alike."""
+    """`PatchEmbed`, NCHW in and out, for images and for features."""
 
     def __init__(self, reference: PatchEmbed, recipe: Recipe):
         super().__init__()
@@ -29,7 +29,7 @@ class ChannelsFirstLVT(nn.Module):
 
     def __init__(self, reference: LVT, recipe: Recipe):
         super().__init__()
-        # A block adds, norms and calls its parts: that holds in any layout.
+        # `Block` itself needs no rewrite: it adds and calls its submodules in any layout.
         self.backbone = rewrite(reference.backbone, recipe)
         norms = reference.downstream_norms
         self.downstream_norms = None if norms is None else rewrite(norms, recipe)

@@ -1,4 +1,4 @@
-"""The classifiers' heads; channels first, tokens are a map of one row: (B, C, 1, N)."""
+"""The heads of the classifiers. Channels first, the tokens are a map of one row: (B, C, 1, N)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from lvt.classification import (
 
 @register(ClassBlock, "onnxruntime")
 def keep_class_block(reference: ClassBlock, _recipe: Recipe) -> nn.Module:
-    """A copy; without this entry its `Mlp` would be rewritten for NHWC maps."""
+    """A copy. Without this entry its `Mlp` would be rewritten for NHWC maps."""
     return copy.deepcopy(reference)
 
 
 class ChannelsFirstClassAttention(nn.Module):
-    """Tokens (B, C, 1, N) -> the class token's update (B, C, 1, 1)."""
+    """`ClassAttention`: tokens (B, C, 1, N) -> update of the class token (B, C, 1, 1)."""
 
     def __init__(self, reference: ClassAttention):
         super().__init__()
@@ -50,7 +50,7 @@ class ChannelsFirstClassAttention(nn.Module):
 
 
 class ChannelsFirstClassBlock(nn.Module):
-    """Updates the class token, the first of (B, C, 1, N)."""
+    """`ClassBlock`: updates the class token, the first token of (B, C, 1, N)."""
 
     def __init__(self, reference: ClassBlock, recipe: Recipe):
         super().__init__()
@@ -87,7 +87,7 @@ class ChannelsFirstClassifier(ChannelsFirstLVT):
             tokens = block(tokens)
         tokens = self.norm(tokens)
         window = (1, height * width)
-        # coremltools wants the stride spelt out.
+        # coremltools needs an explicit stride.
         best_patch = F.max_pool2d(self.aux_head(tokens[..., 1:]), window, window)
         return (self.head(tokens[..., :1]) + best_patch).flatten(1)
 

@@ -1,4 +1,4 @@
-"""Small exact weight transformations the rewrites share."""
+"""Small exact weight transformations that the rewrites share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def pointwise(weight: Tensor, bias: Tensor | None = None) -> nn.Conv2d:
-    """The 1x1 convolution with the given matrix (out, in) and bias (out,)."""
+    """A 1x1 convolution with a matrix (out, in) and a bias (out,)."""
     out_channels, in_channels = weight.shape
     conv = nn.Conv2d(
         in_channels, out_channels, 1, bias=bias is not None, device="meta", dtype=weight.dtype
@@ -19,7 +19,7 @@ def pointwise(weight: Tensor, bias: Tensor | None = None) -> nn.Conv2d:
 
 
 def linear(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
-    """The linear layer with the given matrix (out, in) and bias (out,)."""
+    """A linear layer with a matrix (out, in) and a bias (out,)."""
     out_features, in_features = weight.shape
     layer = nn.Linear(
         in_features, out_features, bias=bias is not None, device="meta", dtype=weight.dtype
@@ -31,25 +31,28 @@ def linear(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
 
 
 def frozen(tensor: Tensor) -> nn.Parameter:
-    """A parameter of its own memory that takes no gradient."""
+    """A parameter without gradient; a contiguous copy of the tensor."""
     return nn.Parameter(tensor.detach().clone().contiguous(), requires_grad=False)
 
 
 def channel_groups(channels: int, size: int) -> Tensor:
-    """One where a channel lies in a group of `size` in a row, (channels, groups) of float32.
+    """Membership of channels in groups of `size` neighbours: (channels, groups), float32, 0 or 1.
 
-    A product with it sums each group; one with its transpose gives each channel its group's value.
+    A product with the matrix sums each group. A product with its transpose gives each channel the
+    value of its group.
     """
     group = torch.arange(channels) // size
     return (group[:, None] == torch.arange(channels // size)).float()
 
 
 def fold_batch_norm(conv_weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Matrix (out, in) and bias of a bias-free convolution followed by BatchNorm.
+    """Folds BatchNorm into the convolution before it: the matrix (out, in) and the bias, float64.
 
-    Of a kernel larger than 1x1 the matrix has its pixels side by side, as `flatten(1)` does.
+    Folding rounds the weights a second time, hence float64.
 
-    The folding is done in float64: it is the only place where weights are rounded again.
+    Args:
+        conv_weight: of a convolution without bias. Kernels larger than 1x1 are flattened.
+        norm: with running statistics.
     """
     assert norm.running_mean is not None
     assert norm.running_var is not None

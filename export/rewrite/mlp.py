@@ -1,4 +1,4 @@
-"""The MLPs as convolutions: that of stage 1 like those of the other stages."""
+"""The MLPs of all stages as convolutions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lvt.layers import ConvMlp, Mlp, to_nchw, to_nhwc
 
 
 class ChannelsFirstMlp(nn.Module):
-    """`Mlp` with its channels on axis 1 of four."""
+    """`Mlp` as 1x1 convolutions, NCHW in and out."""
 
     def __init__(self, reference: Mlp):
         super().__init__()
@@ -24,7 +24,7 @@ class ChannelsFirstMlp(nn.Module):
 
 
 class PointwiseMlp(ChannelsFirstMlp):
-    """NHWC in and out."""
+    """`ChannelsFirstMlp` with NHWC in and out."""
 
     def forward(self, x: Tensor) -> Tensor:
         return to_nhwc(super().forward(to_nchw(x)))

@@ -1,7 +1,7 @@
-"""Normalisation over channels in NCHW, of operators that every fast path takes.
+"""Normalisation over channels in NCHW, with operators that accelerators support.
 
 XNNPACK has no reduction over channels, but a mean over channels is a 1x1 convolution with one
-output. Core ML fuses means and products into its own layer normalisation.
+output channel. Core ML fuses means and products into its own layer normalisation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from export.rewrite.registry import register
 
 
 class ConvLayerNorm(nn.Module):
-    """LayerNorm over axis 1 of (B, C, H, W); both means are 1x1 convolutions to one channel."""
+    """LayerNorm over axis 1 of (B, C, H, W), with both means as 1x1 convolutions to one channel."""
 
     def __init__(self, reference: nn.LayerNorm):
         super().__init__()
@@ -28,8 +28,7 @@ class ConvLayerNorm(nn.Module):
         self.bias = frozen(reference.bias.reshape(1, dim, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        # The variance is that of the centred values: their squares' mean less the squared mean
-        # would lose the digits that matter.
+        # Computed from centred values: mean(x^2) - mean(x)^2 would cancel significant digits.
         centred = x - F.conv2d(x, self.average)
         variance = F.conv2d(centred * centred, self.average, self.eps)
         return centred * variance.rsqrt() * self.weight + self.bias
@@ -52,9 +51,9 @@ class MeanLayerNorm(nn.Module):
 
 
 class PooledGroupNorm(nn.Module):
-    """GroupNorm of (B, C, H, W): spatial means, then means over each group's channels.
+    """GroupNorm of (B, C, H, W): spatial means, then means over the channels of each group.
 
-    The latter are a 1x1 convolution with a block matrix: no axis is split.
+    The means over channels are a 1x1 convolution with a block matrix, so no axis is split.
     """
 
     def __init__(self, reference: nn.GroupNorm):

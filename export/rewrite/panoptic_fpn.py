@@ -1,4 +1,4 @@
-"""The maps of the panoptic model in operators that XNNPACK and Core ML keep on their fast path."""
+"""The maps of the panoptic model, with operators that XNNPACK and Core ML accelerate."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lvt.panoptic.semantic_head import SEMANTIC_LEVELS, SemanticHead
 
 
 class StaticFPN(nn.Module):
-    """`FPN` where every level is half as large as the one before, as in panoptic graphs.
+    """`FPN` for inputs in which each level has half the sides of the level before.
 
-    Nearest upsampling by two is four times the same map, interleaved, and taking every second
-    pixel is a depthwise convolution over one pixel.
+    Nearest upsampling by two interleaves four copies of a map. Subsampling by two is a depthwise
+    1x1 convolution with stride 2.
     """
 
     def __init__(self, reference: FPN, recipe: Recipe):
@@ -44,7 +44,7 @@ class StaticFPN(nn.Module):
 
 
 class AddedSemanticHead(nn.Module):
-    """`SemanticHead` that adds its levels one by one: no tensor of rank five."""
+    """`SemanticHead` that adds its levels one by one, without a tensor of rank five."""
 
     def __init__(self, reference: SemanticHead, recipe: Recipe):
         super().__init__()

@@ -1,8 +1,8 @@
-"""RASA as convolutions and two batched products, in channel-first order from query to output.
+"""RASA as convolutions and two batched products, with channels first from query to output.
 
-Linear layers become 1x1 convolutions, so that query, multi-scale query and projection stay in the
-convolution layout of the runtime. What differs between runtimes is how the two products of
-attention are written; each form is a function of its own.
+Linear layers become 1x1 convolutions, so query, multi-scale query and projection stay in the
+layout of the runtime's convolutions. Runtimes differ in the form of the two products of attention
+that is fast; each form is a function.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from lvt.attention import RASA
 from lvt.layers import to_nchw, to_nhwc
 
 PROBABILITY_FLOOR = 1e-30
-"""Times any value it is still a normal float32 number, and 1e-23 of the smallest that counts."""
+"""1e-23 of the rounding error, yet its product with a value is no subnormal float32 number."""
 
 SOFTMAX_CLAMP_RANGE = 60.0
-"""exp(-60) is 9e-27: a key so far below a row's best adds nothing to its sum in float32."""
+"""Largest distance of a logit from the row maximum: exp(-60) = 9e-27 vanishes in float32 sums."""
 
-Attend = Callable[[Tensor, Tensor, int], Tensor]
+AttentionFunction = Callable[[Tensor, Tensor, int], Tensor]
 """(query (B, C, H, W), keys and values (B, 2C, h, w), heads) -> (B, C, H, W)."""
 
 
 def floored_softmax(similarity: Tensor) -> Tensor:
-    """Softmax over the last axis, none of whose results is subnormal.
+    """Softmax over the last axis without subnormal results.
 
-    A trained model gives many keys such probabilities, on which the product that follows is many
-    times slower on x86. What the floor adds is far below rounding.
+    In trained models many probabilities are subnormal, and matrix products with subnormal numbers
+    are many times slower on x86. The floor is far below the rounding error.
     """
     return similarity.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
 
 
-def limited_softmax(similarity: Tensor) -> Tensor:
-    """The same by what goes in, which spares ONNX Runtime's own softmax subnormal numbers too.
+def clamped_softmax(similarity: Tensor) -> Tensor:
+    """Softmax over the last axis, of logits clamped to `SOFTMAX_CLAMP_RANGE` below the row maximum.
 
-    Looking for each row's best costs as much as it can save. It is for int8, where the
-    calibration tells which rows are short of the limit: there it is taken out again.
+    It avoids subnormal numbers inside ONNX Runtime's softmax too. The row maximum costs as much as
+    that can save, so this form is for int8: `quantization` removes the clamp where the calibrated
+    ranges show that it has no effect.
     """
     least = similarity.amax(dim=-1, keepdim=True) - SOFTMAX_CLAMP_RANGE
     return torch.maximum(similarity, least).softmax(dim=-1)
@@ -53,24 +54,27 @@ def limited_softmax(similarity: Tensor) -> Tensor:
 def attention_4d(
     query: Tensor, kv: Tensor, heads: int, softmax: Callable[[Tensor], Tensor] = floored_softmax
 ) -> Tensor:
-    """All heads as one product of four axes.
+    """Attention of all heads as one product of rank four.
 
-    Keys and values are used as (head width, positions), which is how a channel-first map lies in
-    memory: the large product with the query needs no transposed copy.
+    Keys and values have the shape (head width, positions), the memory order of a channels-first
+    map, so the large product with the query needs no transposed copy.
     """
     batch, dim, height, width = query.shape
     kv = kv.reshape(batch, 2, heads, dim // heads, -1)
     key, value = kv[:, 0], kv[:, 1]
     query = query.reshape(batch, heads, dim // heads, height * width)
     similarity = query.transpose(2, 3) @ key  # (B, heads, HW, hw)
-    # The probabilities are the left operand, whose elements are each used least often: that too
-    # is for the sake of small numbers.
+    # The probabilities are the left operand, whose elements are read least often; this too limits
+    # the cost of very small numbers.
     out = (softmax(similarity) @ value.transpose(2, 3)).transpose(2, 3)  # (B, heads, d, HW)
     return out.reshape(batch, dim, height, width)
 
 
 def attention_bmm(query: Tensor, kv: Tensor, heads: int) -> Tensor:
-    """The same with plain batched products: XNNPACK takes no `expand`, `squeeze` or `unbind`."""
+    """Attention as batched products of rank three, without `expand`, `squeeze` or `unbind`.
+
+    XNNPACK has none of these.
+    """
     batch, dim, height, width = query.shape
     count, head_width = batch * heads, dim // heads
     key = kv[:, :dim].reshape(count, head_width, -1)
@@ -82,10 +86,10 @@ def attention_bmm(query: Tensor, kv: Tensor, heads: int) -> Tensor:
 
 
 def attention_per_head(query: Tensor, kv: Tensor, heads: int) -> Tensor:
-    """Each head alone, as (B, channels, 1, positions) throughout.
+    """Attention head by head, in the layout (B, channels, 1, positions) throughout.
 
-    The Neural Engine keeps channels on axis 1 and positions on the last; these products contract
-    the channels in place, so that no map is transposed. Only the few keys are.
+    The Neural Engine keeps channels on axis 1 and positions on the last axis. These products
+    contract the channels in place, so only the few keys are transposed, and no map.
     """
     batch, dim, height, width = query.shape
     head_width = dim // heads
@@ -107,11 +111,11 @@ class ConvRASA(nn.Module):
 
     Args:
         reference: the trained module.
-        norm: what follows the spatial reduction, NCHW in and out; None where nothing is reduced.
-        attend: the form of the two products.
+        norm: the norm after the spatial reduction, NCHW in and out; None without a reduction.
+        attend: computes attention.
     """
 
-    def __init__(self, reference: RASA, norm: nn.Module | None, attend: Attend):
+    def __init__(self, reference: RASA, norm: nn.Module | None, attend: AttentionFunction):
         super().__init__()
         self.heads = reference.heads
         self.recursion = reference.recursion
@@ -119,7 +123,7 @@ class ConvRASA(nn.Module):
         self.attend = attend
         dim = reference.proj.in_features
         self.q = pointwise(reference.q.weight)
-        # The attention scale goes into the keys: SiLU stands between it and the query's weights.
+        # The attention scale is folded into the keys, not the query: SiLU follows the query.
         scaled = reference.kv.weight.clone()
         scaled[:dim] *= reference.scale
         self.kv = pointwise(scaled)
@@ -129,7 +133,7 @@ class ConvRASA(nn.Module):
         self.norm = norm
 
     def asa(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) in and out."""
+        """Atrous self-attention, Eq. (5) to (7): (B, C, H, W) in and out."""
         query = self.q(x)
         if self.ds is not None:
             base, query = query, None
@@ -151,7 +155,7 @@ class ConvRASA(nn.Module):
 
 
 class ChannelsLast(nn.Module):
-    """A module for NHWC maps, applied to NCHW ones."""
+    """Applies a module for NHWC maps to NCHW maps."""
 
     def __init__(self, inner: nn.Module):
         super().__init__()
@@ -162,13 +166,13 @@ class ChannelsLast(nn.Module):
 
 
 class ChannelsLastRASA(ConvRASA):
-    """NHWC in and out."""
+    """`ConvRASA` with NHWC in and out."""
 
     def forward(self, x: Tensor) -> Tensor:
         return to_nhwc(super().forward(to_nchw(x)))
 
 
-def _channels_last(reference: RASA, attend: Attend) -> nn.Module:
+def _channels_last_rasa(reference: RASA, attend: AttentionFunction) -> nn.Module:
     reduced = reference.sr_ratio > 1
     norm = ChannelsLast(copy.deepcopy(reference.norm)) if reduced else None
     return ChannelsLastRASA(reference, norm, attend)
@@ -176,12 +180,12 @@ def _channels_last(reference: RASA, attend: Attend) -> nn.Module:
 
 @register(RASA, "onnxruntime")
 def rewrite_rasa(reference: RASA, _recipe: Recipe) -> nn.Module:
-    return _channels_last(reference, attention_4d)
+    return _channels_last_rasa(reference, attention_4d)
 
 
 @register(RASA, "onnxruntime_int8")
 def rewrite_rasa_for_onnxruntime_int8(reference: RASA, _recipe: Recipe) -> nn.Module:
-    return _channels_last(reference, partial(attention_4d, softmax=limited_softmax))
+    return _channels_last_rasa(reference, partial(attention_4d, softmax=clamped_softmax))
 
 
 @register(RASA, "xnnpack")

@@ -1,4 +1,4 @@
-"""Which function rewrites which module type for which runtime. Knows no particular module."""
+"""The table of rewrites by recipe and module type. Knows no particular module."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from torch import nn
 from export.capabilities import RECIPES, Recipe
 
 CHANNELS_FIRST: tuple[Recipe, ...] = ("xnnpack", "xnnpack_int8", "neural_engine")
-"""Recipes with channels on axis 1 throughout (NCHW), also where the reference has them last.
+"""Recipes with channels on axis 1 (NCHW) throughout, also where the reference has them last.
 
-In the others every replacement takes and returns what the original does.
+In the other recipes a replacement has the inputs and outputs of the original.
 """
 
-_LIKE: dict[Recipe, Recipe] = {"onnxruntime_int8": "onnxruntime", "xnnpack_int8": "xnnpack"}
-"""Where the rest of a recipe is taken from that names only what is different in it."""
+_BASE_RECIPES: dict[Recipe, Recipe] = {"onnxruntime_int8": "onnxruntime", "xnnpack_int8": "xnnpack"}
+"""{recipe: the recipe that it takes a rewrite from if it has none of its own}."""
 
 M = TypeVar("M", bound=nn.Module)
 Rewriter = Callable[[M, Recipe], nn.Module]
-Refiner = Callable[[M, nn.Module], None]
+BlockPass = Callable[[M, nn.Module], None]
 
 _REWRITERS: dict[tuple[Recipe, type[nn.Module]], Callable[..., nn.Module]] = {}
-_REFINERS: dict[tuple[Recipe, type[nn.Module]], Callable[..., None]] = {}
+_BLOCK_PASSES: dict[tuple[Recipe, type[nn.Module]], Callable[..., None]] = {}
 
 
 def register(
     module_types: type[M] | tuple[type[M], ...], *recipes: Recipe
 ) -> Callable[[Rewriter[M]], Rewriter[M]]:
-    """Decorator: the function makes the replacement of such a module from a trained instance.
+    """Decorator for a function that makes the replacement of a trained module.
 
     Args:
-        module_types: of the reference, one or several.
-        recipes: those the replacement is for; all of them if none is named.
+        module_types: type or types of the reference module.
+        recipes: recipes that use the replacement; none stands for all.
     """
 
     def add(function: Rewriter[M]) -> Rewriter[M]:
@@ -46,54 +46,58 @@ def register(
     return add
 
 
-def refine(module_type: type[M], recipe: Recipe) -> Callable[[Refiner[M]], Refiner[M]]:
-    """Decorator: the function is given such a module and its copy with rewritten parts.
+def register_block_pass(
+    module_type: type[M], recipe: Recipe
+) -> Callable[[BlockPass[M]], BlockPass[M]]:
+    """Decorator for a pass over a module whose submodules were rewritten.
 
-    It may change parts of the copy to what only the whole knows to be right. Other recipes that
-    take their rewriters from this one do without.
+    The function gets the reference module and the rewritten copy. It may change submodules of the
+    copy in ways that need knowledge of the whole module. A recipe does not inherit the passes of
+    its base recipe.
     """
 
-    def add(function: Refiner[M]) -> Refiner[M]:
-        _REFINERS[recipe, module_type] = function
+    def add(function: BlockPass[M]) -> BlockPass[M]:
+        _BLOCK_PASSES[recipe, module_type] = function
         return function
 
     return add
 
 
-def _refined(model: M, duplicate: M, recipe: Recipe) -> M:
-    function = _REFINERS.get((recipe, type(model)))
+def _run_block_pass(model: M, rewritten: M, recipe: Recipe) -> M:
+    """`rewritten`, after the pass that is registered for its type, if there is one."""
+    function = _BLOCK_PASSES.get((recipe, type(model)))
     if function is not None:
-        function(model, duplicate)
-    return duplicate
+        function(model, rewritten)
+    return rewritten
 
 
 def registered(recipe: Recipe) -> tuple[type[nn.Module], ...]:
     """The module types that a recipe rewrites."""
-    recipes = (recipe, _LIKE.get(recipe))
-    types = (module_type for known, module_type in _REWRITERS if known in recipes)
+    recipes = (recipe, _BASE_RECIPES.get(recipe))
+    types = (module_type for registered_for, module_type in _REWRITERS if registered_for in recipes)
     return tuple(dict.fromkeys(types))
 
 
 def _rewriter(recipe: Recipe, module_type: type[nn.Module]) -> Callable[..., nn.Module] | None:
-    own = _REWRITERS.get((recipe, module_type))
-    if own is None and recipe in _LIKE:
-        return _rewriter(_LIKE[recipe], module_type)
-    return own
+    rewriter = _REWRITERS.get((recipe, module_type))
+    if rewriter is None and recipe in _BASE_RECIPES:
+        return _rewriter(_BASE_RECIPES[recipe], module_type)
+    return rewriter
 
 
 def rewrite(model: M, recipe: Recipe) -> M:
-    """A rewritten copy of `model`; the original is left as it is.
+    """Returns a rewritten copy of `model`; the original does not change.
 
     Args:
         model: a reference model or module, in evaluation mode.
-        recipe: what it is rewritten for.
+        recipe: the recipe to apply.
 
     Raises:
         ValueError: the model is in training mode (BatchNorm could not be folded).
     """
     if model.training:
         raise ValueError("rewrite a model in evaluation mode: call .eval() first")
-    # The exact type decides: a subclass may compute something else.
+    # By exact type, because a subclass may compute something else.
     function = _rewriter(recipe, type(model))
     if function is not None:
         return function(model, recipe)  # type: ignore[return-value]
@@ -101,7 +105,7 @@ def rewrite(model: M, recipe: Recipe) -> M:
 
 
 def rewrite_children(model: M, recipe: Recipe) -> M:
-    """A copy of `model` itself, with its submodules rewritten."""
+    """Returns a copy of `model` with rewritten submodules."""
     duplicate = copy.copy(model)
     duplicate._parameters = copy.deepcopy(model._parameters)
     duplicate._buffers = copy.deepcopy(model._buffers)
@@ -109,22 +113,22 @@ def rewrite_children(model: M, recipe: Recipe) -> M:
         name: None if child is None else rewrite(child, recipe)
         for name, child in model._modules.items()
     }
-    return _refined(model, duplicate, recipe)
+    return _run_block_pass(model, duplicate, recipe)
 
 
 def rewrite_only(model: M, recipe: Recipe, types: Collection[type[nn.Module]]) -> M:
-    """A copy in which only modules of some types are rewritten, to tell what each is worth.
+    """Returns a copy in which only modules of some types are rewritten, for ablations.
 
     Args:
         model: a reference model, in evaluation mode.
-        recipe: one whose replacements take and return what the original does.
-        types: of `registered(recipe)`.
+        recipe: a recipe that is not in `CHANNELS_FIRST`.
+        types: the types to rewrite, of `registered(recipe)`.
     """
     assert recipe not in CHANNELS_FIRST
     if type(model) in types:
         return rewrite(model, recipe)
-    partly = copy.deepcopy(model)
+    partial = copy.deepcopy(model)
     for name, child in model._modules.items():
         if child is not None:
-            partly._modules[name] = rewrite_only(child, recipe, types)
-    return _refined(model, partly, recipe)
+            partial._modules[name] = rewrite_only(child, recipe, types)
+    return _run_block_pass(model, partial, recipe)

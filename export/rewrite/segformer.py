@@ -1,9 +1,9 @@
-"""The SegFormer decoder with its linear chain folded: it fuses before it upsamples.
+"""The SegFormer decoder with its linear layers folded: it fuses before it upsamples.
 
-Projection, bilinear resize, concatenation and the fusing 1x1 convolution are all linear, and a
-resize commutes with a 1x1 convolution (its weights sum to one, so biases pass too). So each level
-needs one small convolution at its own resolution, and the sum of the resized levels is what the
-reference's convolution over the concatenation gives, at a tenth of its multiplications.
+Projection, bilinear resize, concatenation and the fusing 1x1 convolution are linear, and a resize
+commutes with a 1x1 convolution (its weights sum to one, so biases commute too). So each level needs
+one small convolution at its own resolution. The sum of the resized levels equals the reference's
+convolution over the concatenation, with a tenth of the multiplications.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lvt.semantic import SegFormerHead, resize_bilinear
 
 
 class FoldedSegFormerHead(nn.Module):
-    """NCHW maps of the four stages in, logits at stride 4 out."""
+    """`SegFormerHead` that convolves each level before its resize. NCHW maps in, logits out."""
 
     def __init__(self, reference: SegFormerHead):
         super().__init__()
@@ -52,10 +52,10 @@ class FoldedSegFormerHead(nn.Module):
 
 
 class ResizeFirstSegFormerHead(FoldedSegFormerHead):
-    """The same where a resize costs more than a convolution, as beside int8 convolutions.
+    """Resizes the second level before its convolution, for int8, where a resize costs more.
 
-    The second level has fewer channels before its convolution than after it. The others are so
-    small that their convolution is better done before the resize all the same.
+    The second level has fewer channels before its convolution than after it. The other levels are
+    so small that the convolution is still cheaper before the resize.
     """
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The stem and the positions of VOLO's frame; its attentions are those of LVT's rewrites."""
+"""The stem and the position embeddings of VOLO. Its attentions are rewritten like those of LVT."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lvt.volo import ConvStem, PositionedEmbed, resize_positions
 
 
 class ChannelsFirstConvStem(nn.Module):
-    """`ConvStem` with BatchNorm in the weights. NCHW in and out."""
+    """`ConvStem` with BatchNorm folded into the weights. NCHW in and out."""
 
     def __init__(self, reference: ConvStem):
         super().__init__()
-        self.convs = nn.ModuleList(_folded(block) for block in reference.convs)
+        self.convs = nn.ModuleList(_fold_block(block) for block in reference.convs)
         self.proj = copy.deepcopy(reference.proj)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class ChannelsFirstConvStem(nn.Module):
 
 
 class FoldedConvStem(ChannelsFirstConvStem):
-    """NCHW in, NHWC out."""
+    """`ConvStem` with BatchNorm folded into the weights. NCHW in, NHWC out."""
 
     def forward(self, x: Tensor) -> Tensor:
         return to_nhwc(super().forward(x))
@@ -50,20 +50,22 @@ class ChannelsFirstPositionedEmbed(nn.Module):
 
 
 def fit_positions(model: nn.Module, size: Size) -> None:
-    """Resizes the positions of a rewritten model once and for all, in place.
+    """Resizes the position embeddings of a rewritten model to one map size, in place.
 
-    The graph then holds a constant and no resize, which runtimes do in their own ways.
+    The exported graph then holds a constant instead of a resize, which runtimes compute
+    differently.
 
     Args:
-        model: of any frame; one without positions stays as it is.
-        size: of the map that they are added to.
+        model: a rewritten model; one without position embeddings does not change.
+        size: height and width of the map that they are added to.
     """
     for module in model.modules():
         if isinstance(module, (PositionedEmbed, ChannelsFirstPositionedEmbed)):
             module.positions = frozen(resize_positions(module.positions, size))
 
 
-def _folded(block: nn.Module) -> nn.Conv2d:
+def _fold_block(block: nn.Module) -> nn.Conv2d:
+    """The convolution of a `ConvBNReLU` with BatchNorm folded into it."""
     assert isinstance(block, ConvBNReLU)
     conv = copy.deepcopy(block.conv)
     weight, bias = fold_batch_norm(conv.weight, block.bn)

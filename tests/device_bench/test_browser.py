@@ -23,7 +23,7 @@ from export.artifact.files import content_bytes, content_sha256, manifest_path, 
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from export.reference import reference_session
-from export.targets.onnx.target import OnnxSession
+from export.targets.onnx.session import OnnxSession
 from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.models import build_random

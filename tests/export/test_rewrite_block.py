@@ -8,11 +8,11 @@ from torch import Tensor
 
 from export.rewrite import rewrite
 from export.rewrite.csa.onnxruntime import (
-    GREATEST_LOGIT,
+    MAX_LOGIT,
     BoundedSoftmax,
     RowSoftmax,
     StridedCSA,
-    greatest_logit,
+    logit_bound,
 )
 from lvt.attention import OutlookAttention, WindowAttention
 from lvt.backbone import Block
@@ -28,7 +28,7 @@ def make_block(config: LVTConfig, dtype: torch.dtype, reach: float, seed: int = 
     block = Block(config.stages[0], config).to(dtype)
     randomise(block, seed, spread=1.0)
     attention = window_attention(block)
-    by = reach / greatest_logit(block.norm1, attention)
+    by = reach / logit_bound(block.norm1, attention)
     with torch.no_grad():
         attention.attn.weight.mul_(by)
         attention.attn.bias.mul_(by)
@@ -62,13 +62,13 @@ def test_the_bound_is_reached_and_not_exceeded(config: LVTConfig, seed: int) -> 
             for direction in directions
             for sign in (-1, 1)
         )
-    assert found == pytest.approx(greatest_logit(block.norm1, attention), rel=1e-6)
+    assert found == pytest.approx(logit_bound(block.norm1, attention), rel=1e-6)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 @pytest.mark.parametrize(
     ("reach", "softmax"),
-    [(0.99 * GREATEST_LOGIT, BoundedSoftmax), (1.01 * GREATEST_LOGIT, RowSoftmax)],
+    [(0.99 * MAX_LOGIT, BoundedSoftmax), (1.01 * MAX_LOGIT, RowSoftmax)],
 )
 def test_softmax_goes_without_its_search_where_logits_are_bounded(
     config: LVTConfig, reach: float, softmax: type[RowSoftmax]

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
-from export.targets.onnx.target import OPSET, OnnxSession
+from export.targets.onnx.convert import OPSET
+from export.targets.onnx.session import OnnxSession
 from lvt.data.metrics import sqnr_db
 from quantization.fake_quant import fake_quantize
 from quantization.graph import aten

@@ -1,1 +1,1 @@
-"""Convolutional self-attention, one file for each recipe."""
+"""Rewrites of convolutional self-attention (CSA) and Outlook Attention, one file a recipe."""

@@ -1,9 +1,9 @@
 """CSA without im2col and col2im: strided slices, matrix products, one small batched product.
 
-The reference unfolds 3x3 windows at stride 2 and folds them back. At stride 2 every input tap of
-all windows is one strided slice of the padded map, and every output pixel belongs to at most four
-windows, known from the parity of its row and column. So the unfold is nine slices, and the fold is
-shifted sums of slices, one for each parity, interleaved again.
+The reference unfolds 3x3 windows at stride 2 and folds them back. At stride 2, each input tap of
+all windows is one strided slice of the padded map, so the unfold is nine slices. An output pixel
+belongs to at most four windows, which follow from the parity of its row and column. So the fold is
+four sums of shifted maps, one for each parity, which are interleaved afterwards.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.capabilities import Recipe
-from export.rewrite.csa.channels_first import TAPS, value_matrices
+from export.rewrite.csa.tap_weights import TAPS, value_matrices
 from export.rewrite.csa.windows import overlap_add, pad_to_even
 from export.rewrite.linear import channel_groups, frozen, linear
-from export.rewrite.registry import refine, register
+from export.rewrite.registry import register, register_block_pass
 from lvt.attention import CSA, OutlookAttention, WindowAttention
 from lvt.backbone import Block
 
-GREATEST_LOGIT = 8.0
-"""Nine times exp() of it, and one over that, are numbers even of 16 bits."""
+MAX_LOGIT = 8.0
+"""Bound below which the softmax needs no row maximum: 9 * exp(8) and its inverse fit float16."""
 
 
 class RowSoftmax(nn.Module):
-    """Softmax over input taps: (windows, heads*i*j) -> (windows, heads, i, j)."""
+    """Softmax over the input taps j: (windows, heads*i*j) -> (windows, heads, i, j)."""
 
     def __init__(self, heads: int):
         super().__init__()
@@ -38,10 +38,11 @@ class RowSoftmax(nn.Module):
 
 
 class BoundedSoftmax(RowSoftmax):
-    """The same for logits that `GREATEST_LOGIT` bounds: no need to look for each row's greatest.
+    """`RowSoftmax` without the row maximum, for logits of at most `MAX_LOGIT`.
 
-    That is subtracted only to keep exp() from overflowing. The sums, and giving them back to each
-    tap, are two products: a row of nine takes ONNX Runtime's softmax long to begin.
+    The maximum is subtracted only to keep exp() from overflowing. Two matrix products sum each row
+    and spread the sum over its taps: ONNX Runtime's softmax has a cost per row that is large for
+    rows of nine elements.
     """
 
     def __init__(self, heads: int, like: Tensor):
@@ -61,7 +62,7 @@ class StridedCSA(nn.Module):
     def __init__(self, reference: WindowAttention):
         super().__init__()
         self.heads = reference.heads
-        # The mean over 2x2 pixels (1/4) and the attention scale go into the logits' matrix.
+        # The mean over 2x2 pixels (1/4) and the attention scale are folded into the matrix.
         scale = reference.scale
         self.attn = linear(reference.attn.weight * (scale / 4), reference.attn.bias * scale)
         self.softmax = RowSoftmax(self.heads)
@@ -79,7 +80,7 @@ class StridedCSA(nn.Module):
         pooled = even[:, ::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, ::2] + even[:, 1::2, 1::2]
         alpha = self.softmax(self.attn(pooled).reshape(-1, heads * TAPS**2))
 
-        # Where all taps share a matrix, one product does for the whole map.
+        # If the taps share a matrix, one product over the whole map computes all values.
         shared = len(self.tap_weights) == 1
         if shared:
             x = x @ self.tap_weights[0]
@@ -100,11 +101,11 @@ class StridedCSA(nn.Module):
 
 
 @torch.no_grad()
-def greatest_logit(norm: nn.LayerNorm, attention: WindowAttention) -> float:
-    """What no logit of Eq. (3) exceeds, in magnitude, whatever map comes into `norm`.
+def logit_bound(norm: nn.LayerNorm, attention: WindowAttention) -> float:
+    """Upper bound on the magnitude of the logits of Eq. (3), for any input of `norm`.
 
-    A normalised pixel of C channels, and so a mean of four, is at most sqrt(C) long before the
-    affine part, and sums to zero.
+    Before the affine part of LayerNorm, a pixel of C channels sums to zero and has a norm of at
+    most sqrt(C). The same holds for the mean of four pixels.
     """
     weight = attention.attn.weight.double() * attention.scale
     scaled = weight * norm.weight
@@ -115,7 +116,7 @@ def greatest_logit(norm: nn.LayerNorm, attention: WindowAttention) -> float:
 
 
 def _interleave(even_even: Tensor, even_odd: Tensor, odd_even: Tensor, odd_odd: Tensor) -> Tensor:
-    """Four maps (B, h, w, C) as the pixels of one, (B, 2h, 2w, C)."""
+    """Interleaves four maps (B, h, w, C) to one, (B, 2h, 2w, C)."""
     batch, rows, columns, dim = even_even.shape
     even_rows = torch.stack([even_even, even_odd], dim=3).reshape(batch, rows, 2 * columns, dim)
     odd_rows = torch.stack([odd_even, odd_odd], dim=3).reshape(batch, rows, 2 * columns, dim)
@@ -127,13 +128,13 @@ def rewrite_csa(reference: WindowAttention, _recipe: Recipe) -> nn.Module:
     return StridedCSA(reference)
 
 
-@refine(Block, "onnxruntime")
+@register_block_pass(Block, "onnxruntime")
 def use_bounded_softmax(reference: Block, block: nn.Module) -> None:
-    """Where the block's LayerNorm bounds the logits of its CSA, its softmax makes use of that."""
+    """Uses `BoundedSoftmax` if the LayerNorm of the block bounds the logits of its CSA."""
     attention, rewritten = reference.attn, block.attn
     if (
         isinstance(rewritten, StridedCSA)
         and isinstance(attention, WindowAttention)
-        and greatest_logit(reference.norm1, attention) <= GREATEST_LOGIT
+        and logit_bound(reference.norm1, attention) <= MAX_LOGIT
     ):
         rewritten.softmax = BoundedSoftmax(rewritten.heads, rewritten.attn.weight)

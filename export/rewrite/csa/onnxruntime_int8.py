@@ -1,8 +1,8 @@
-"""CSA for int8 in ONNX Runtime: everything but attention itself is 1x1 convolutions and moves.
+"""CSA for ONNX Runtime in int8: attention apart, only 1x1 convolutions and data movement.
 
-Moves of 8-bit values cost little, pooling and strided convolutions of them cost much. So the map
-is first taken apart into those of even and odd rows and columns. Logits, of the mean over 2x2
-pixels, are one convolution over all four; the values are one over each.
+In int8, data movement is cheap, and pooling and strided convolutions are slow. So the map is first
+split into four maps, by the parity of rows and columns. The logits, which are computed from means
+over 2x2 pixels, are one convolution over all four maps. The values are one convolution over each.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.capabilities import Recipe
-from export.rewrite.csa.channels_first import TAPS, tap_weight, values_of_tap
+from export.rewrite.csa.tap_weights import TAPS, tap_weight, values_of_all_taps
 from export.rewrite.csa.windows import fold_taps, pad_to_even
 from export.rewrite.linear import pointwise
 from export.rewrite.registry import register
@@ -27,7 +27,8 @@ class Int8CSA(nn.Module):
         super().__init__()
         self.heads = reference.heads
         scale = reference.scale
-        # The mean of four pixels is the sum over four maps with a quarter of the weight.
+        # The mean over 2x2 pixels: the four maps are concatenated, each with a quarter of the
+        # weight.
         weight = (reference.attn.weight * (scale / 4)).repeat(1, 4)
         self.attn = pointwise(weight, reference.attn.bias * scale)
         self.even_even = tap_weight(reference, 4)
@@ -58,41 +59,26 @@ class Int8CSA(nn.Module):
         return to_nhwc(self.proj(to_nchw(merged)))
 
     def values(self, parities: list[Tensor], rows: int, columns: int) -> list[Tensor]:
-        """W_j x_j for the nine taps, each (B, h, w, C).
-
-        The zero padding puts a pixel before the first and one after the last: what the near side
-        of a window sees is the far side's map, one window on.
-        """
+        """The values W_j x_j of the nine taps, each (B, h, w, C)."""
         dim = parities[0].shape[-1]
 
         def conv(x: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
             return to_nhwc(F.conv2d(to_nchw(x), weight, padding=padding))
 
-        even_even = conv(parities[0], self.even_even, (0, 0))
-        left_right = conv(parities[1], self.even_odd, (0, 1))
-        above_below = conv(parities[2], self.odd_even, (1, 0))
-        corners = conv(parities[3], self.odd_odd, (1, 1))
-        near_row, far_row = slice(0, rows), slice(1, rows + 1)
-        near_column, far_column = slice(0, columns), slice(1, columns + 1)
-
-        def tap(values: Tensor, place: int) -> Tensor:
-            return values_of_tap(values, place, dim, axis=3)
-
-        return [
-            tap(corners, 0)[:, near_row, near_column],
-            tap(above_below, 0)[:, near_row],
-            tap(corners, 1)[:, near_row, far_column],
-            tap(left_right, 0)[:, :, near_column],
-            even_even,
-            tap(left_right, 1)[:, :, far_column],
-            tap(corners, 2)[:, far_row, near_column],
-            tap(above_below, 1)[:, far_row],
-            tap(corners, 3)[:, far_row, far_column],
-        ]
+        return values_of_all_taps(
+            even_even=conv(parities[0], self.even_even, (0, 0)),
+            left_right=conv(parities[1], self.even_odd, (0, 1)),
+            above_below=conv(parities[2], self.odd_even, (1, 0)),
+            corners=conv(parities[3], self.odd_odd, (1, 1)),
+            map_size=(rows, columns),
+            dim=dim,
+            row_axis=1,
+            channel_axis=3,
+        )
 
 
 def _parities(x: Tensor) -> list[Tensor]:
-    """(B, H, W, C) -> maps of (even, even), (even, odd), (odd, even), (odd, odd) pixels."""
+    """The maps of (even, even), (even, odd), (odd, even) and (odd, odd) pixels of (B, H, W, C)."""
     return [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
 
 

@@ -1,4 +1,4 @@
-"""3x3 windows at stride 2, as CSA has them, in any layout whose columns follow its rows."""
+"""3x3 windows at stride 2, in any layout whose column axis follows the row axis."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 
 def pad_to_even(x: Tensor, row_axis: int) -> Tensor:
-    """Repeats the last row and column where their number is odd.
+    """Repeats the last row or column if their number is odd.
 
-    The mean over 2x2 is then that of the pixels that exist.
+    A mean over 2x2 pixels is then the mean over the pixels that exist.
     """
     for axis in (row_axis + 1, row_axis):
         if x.shape[axis] % 2:
@@ -21,18 +21,17 @@ def pad_to_even(x: Tensor, row_axis: int) -> Tensor:
 
 
 def overlap_add(taps: Sequence[Tensor], row_axis: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Adds nine window outputs where windows overlap.
+    """Adds the nine window outputs where windows overlap.
 
-    Output pixels with even row and column lie in one window, with one odd coordinate in two, with
-    both odd in four. Windows past the far border do not exist; their share is zero.
+    An output pixel in an even row and an even column lies in one window, with one odd coordinate in
+    two, with two in four. Windows beyond the far border do not exist and add zero.
 
     Args:
-        taps: each as large as the map of windows.
-        row_axis: of the taps.
+        taps: the window outputs, each of the size of the map of windows.
+        row_axis: axis of their rows.
 
     Returns:
-        The output's pixels at (even, even), (even, odd), (odd, even) and (odd, odd) rows and
-        columns.
+        The output pixels in (even, even), (even, odd), (odd, even) and (odd, odd) rows and columns.
     """
 
     def from_right(tap: Tensor) -> Tensor:
@@ -48,14 +47,14 @@ def overlap_add(taps: Sequence[Tensor], row_axis: int) -> tuple[Tensor, Tensor, 
 
 
 def interleave_parities(even: Tensor, odd: Tensor) -> Tensor:
-    """Four maps as the pixels of one, by joining rows: no pixel moves by itself.
+    """Interleaves four maps to one by concatenating whole rows.
 
-    Two maps side by side on the channels, channels last, are already the pixels of a row in turn;
-    and a row of the even ones before a row of the odd ones is two rows.
+    With channels last, two maps concatenated on the channels have the memory order of one row of
+    interleaved pixels. A row of `even` followed by a row of `odd` is two rows of the result.
 
     Args:
-        even: (B, h, w, 2*C), pixels of even rows: those of even columns, then of odd ones.
-        odd: those of odd rows.
+        even: (B, h, w, 2*C), pixels of even rows: first those of even columns, then of odd ones.
+        odd: the same for odd rows.
 
     Returns:
         (B, 2h, 2w, C).
@@ -66,7 +65,7 @@ def interleave_parities(even: Tensor, odd: Tensor) -> Tensor:
 
 
 def fold_taps(taps: Sequence[Tensor]) -> Tensor:
-    """Nine window outputs (B, h, w, C) as one map (B, 2h, 2w, C), added where windows overlap."""
+    """Adds nine window outputs (B, h, w, C) where windows overlap: one map (B, 2h, 2w, C)."""
     even_even, even_odd, odd_even, odd_odd = overlap_add(taps, row_axis=1)
     even = torch.cat([even_even, even_odd], dim=-1)
     odd = torch.cat([odd_even, odd_odd], dim=-1)
@@ -74,5 +73,5 @@ def fold_taps(taps: Sequence[Tensor]) -> Tensor:
 
 
 def _from_next(x: Tensor, axis: int) -> Tensor:
-    """What the next window on an axis has; zero for the last."""
+    """The value of the next window along an axis; zero for the last window."""
     return F.pad(x.narrow(axis, 1, x.shape[axis] - 1), [0, 0] * (x.ndim - 1 - axis) + [0, 1])

@@ -1,1 +1,1 @@
-"""Core AI assets: running them on the CPU, and what keeps them off the Neural Engine."""
+"""Core AI assets: written by coreai-torch, run on the CPU, and checked for the Neural Engine."""

@@ -1,4 +1,4 @@
-"""Opening an .aimodel folder, once it is known to be whole."""
+"""Opens an .aimodel folder after a check of its integrity."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from coreai.authoring import AIModelAsset
 from lvt.errors import UserError
 
 ENTRY = "main"
-"""The one function."""
+"""Name of an asset's only function."""
 
 
 def open_asset(path: Path) -> AIModelAsset:
-    """An asset whose program is the one it was written with: the library aborts on any other.
+    """Opens an asset if its program has the stored hash.
+
+    The library aborts the process on a damaged program.
 
     Raises:
-        UserError: no asset, or a damaged one.
+        UserError: the asset is missing or damaged.
     """
     program, digest = path / "main.mlirb", path / "main.hash"
     try:

@@ -1,9 +1,10 @@
-"""What keeps a Core AI asset off the Neural Engine, or slows it there: a check of the file.
+"""A static check of a Core AI asset for operators that the Neural Engine does not run, or slowly.
 
-Only a device knows what Core AI really does; this names what is known to go wrong. The engine
-computes in float16 on up to five axes of known length and pads the last one to 64 bytes; it takes
-softmax over channels, linear layers as 1x1 convolutions, and small dilations best. As in
-`export.targets.coreml.placement`, some kinds rule an operator out, others only slow the engine.
+Only a device shows what Core AI really does; this check reports known obstacles. The engine
+computes in float16 on up to five axes of known length, and pads the last axis to 64 bytes. It is
+fast at softmax over channels, linear layers as 1x1 convolutions, and small dilations. As in
+`export.targets.coreml.placement`, some obstacles keep an operator off the engine, others only slow
+it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from export.placement import Placement
 from export.targets.coreai.asset import ENTRY, open_asset
 from lvt.errors import UserError
 
-Kind = Literal[
+ObstacleKind = Literal[
     "rank", "dynamic", "float32", "int32", "indexing", "narrow", "softmax", "linear", "dilation"
 ]
 
@@ -28,46 +29,56 @@ MAX_RANK = 5
 PADDED_BYTES = 64
 
 LARGE = 2**16
-"""Elements from which padding counts, as for Core ML's copies."""
+"""Number of elements from which padding is reported, as for Core ML's copies."""
 
-# Addresses that depend on values.
-_INDEXING = {"argsort", "gather", "gather_along_axis", "gather_nd", "scatter_nd", "sort", "topk"}
-_PREFIXES = ("coreai.", "decomposable.")
-_NOT_COMPUTING = {"cast", "output"}
-"""A cast is how values get onto the engine and off it."""
-
-_PHRASES: dict[Kind, str] = {
-    "narrow": f"values of {LARGE} elements or more with a last axis below {PADDED_BYTES} bytes",
-    "softmax": "softmax over another axis than the channels",
-    "linear": "matrix products with weights, which 1x1 convolutions do better",
-    "dilation": "dilated convolutions, better factored where the dilation is large",
+_INDEXING_OPS = {
+    "argsort",
+    "gather",
+    "gather_along_axis",
+    "gather_nd",
+    "scatter_nd",
+    "sort",
+    "topk",
 }
-"""Of the kinds that only slow the engine."""
+"""Operators whose memory addresses depend on values."""
+
+_PREFIXES = ("coreai.", "decomposable.")
+_TRANSFER_OPS = {"cast", "output"}
+"""Operators that only move values onto the engine and off it."""
+
+_SLOW_REMARKS: dict[ObstacleKind, str] = {
+    "narrow": f"values of {LARGE} elements or more whose last axis is below {PADDED_BYTES} bytes",
+    "softmax": "softmax over an axis other than the channels",
+    "linear": "matrix products with weights, which are faster as 1x1 convolutions",
+    "dilation": "dilated convolutions, which are faster factorised if the dilation is large",
+}
+"""Obstacles that only slow the engine; the other kinds keep an operator off it."""
 
 
 def placement(path: Path) -> Placement:
-    """What the check says about an asset. Operators that are only slow count as delegated.
+    """The result of the check for an asset. Operators that are only slow count as delegated.
 
     Raises:
         UserError: the asset cannot be read.
     """
     delegated: Counter[str] = Counter()
     outside: Counter[str] = Counter()
-    slow: Counter[Kind] = Counter()
-    for name, against in examined(path):
-        (outside if against - _PHRASES.keys() else delegated)[name] += 1
-        slow.update(against & _PHRASES.keys())
+    slow: Counter[ObstacleKind] = Counter()
+    for name, obstacles in check_operators(path):
+        (outside if obstacles - _SLOW_REMARKS.keys() else delegated)[name] += 1
+        slow.update(obstacles & _SLOW_REMARKS.keys())
+    remarks = [f"{text}: {slow[kind]}" for kind, text in _SLOW_REMARKS.items() if slow[kind]]
     return Placement(
         accelerator="Neural Engine (static check)",
         partitions=None,
         delegated=delegated,
         outside=outside,
-        remarks=tuple(f"{phrase}: {slow[k]}" for k, phrase in _PHRASES.items() if slow[k]),
+        remarks=tuple(remarks),
     )
 
 
-def examined(path: Path) -> Iterator[tuple[str, set[Kind]]]:
-    """Each operator that computes, in the order of the asset, and what stands against it.
+def check_operators(path: Path) -> Iterator[tuple[str, set[ObstacleKind]]]:
+    """The short name and the obstacles of each operator that computes, in the order of the asset.
 
     Raises:
         UserError: the asset cannot be read.
@@ -81,55 +92,56 @@ def examined(path: Path) -> Iterator[tuple[str, set[Kind]]]:
         name = operation.name
         for prefix in _PREFIXES:
             name = name.removeprefix(prefix)
-        if name not in ("constant", "output") and not all(_fixed(v) for v in operation.operands):
-            yield name, against(name, operation)
+        if name in ("constant", "output") or all(_is_constant(v) for v in operation.operands):
+            continue
+        yield name, _obstacles_of(name, operation)
 
 
-def against(name: str, operation: Any) -> set[Kind]:
-    """What stands against one operator of the asset, by its bare name and its MLIR operation."""
+def _obstacles_of(name: str, operation: Any) -> set[ObstacleKind]:
+    """The obstacles of an operator, from its short name and its MLIR operation."""
     operands, results = list(operation.operands), [value.type for value in operation.results]
-    values = [value.type for value in operands if not _fixed(value)] + results
-    found: set[Kind] = set()
+    values = [value.type for value in operands if not _is_constant(value)] + results
+    obstacles: set[ObstacleKind] = set()
     for value in values:
         if value.rank > MAX_RANK:
-            found.add("rank")
+            obstacles.add("rank")
         if not value.has_static_shape:
-            found.add("dynamic")
+            obstacles.add("dynamic")
         elif _elements(value) >= LARGE and _last_bytes(value) < PADDED_BYTES:
-            found.add("narrow")
-        if str(value.element_type) == "f32" and name not in _NOT_COMPUTING:
-            found.add("float32")
-        if str(value.element_type) in ("si32", "ui32") and name not in _NOT_COMPUTING:
-            found.add("int32")
-    if name in _INDEXING:
-        found.add("indexing")
-    if name == "softmax" and int(_known(operands[1])) != 1:
-        found.add("softmax")
-    if name == "broadcasting_batch_matmul" and any(_fixed(v) for v in operands):
-        found.add("linear")
-    if name == "conv2d" and int(np.max(_known(operands[3]))) > 1:
-        found.add("dilation")
-    return found
+            obstacles.add("narrow")
+        if str(value.element_type) == "f32" and name not in _TRANSFER_OPS:
+            obstacles.add("float32")
+        if str(value.element_type) in ("si32", "ui32") and name not in _TRANSFER_OPS:
+            obstacles.add("int32")
+    if name in _INDEXING_OPS:
+        obstacles.add("indexing")
+    if name == "softmax" and int(_integers(operands[1])) != 1:
+        obstacles.add("softmax")
+    if name == "broadcasting_batch_matmul" and any(_is_constant(v) for v in operands):
+        obstacles.add("linear")
+    if name == "conv2d" and int(np.max(_integers(operands[3]))) > 1:
+        obstacles.add("dilation")
+    return obstacles
 
 
 def _constant(value: Any) -> Any | None:
-    """What the value is, where that stands in the file."""
+    """The content of a constant; None for any other value."""
     owner = value.owner
     if getattr(owner, "name", None) != "coreai.constant":
         return None
     return owner.attributes["value"]
 
 
-def _fixed(value: Any) -> bool:
-    """Whether the value is computed of constants alone, when the asset is loaded."""
+def _is_constant(value: Any) -> bool:
+    """Whether the value is a constant, or computed from constants when the asset is loaded."""
     if _constant(value) is not None:
         return True
-    operands = list(getattr(value.owner, "operands", ()))  # an argument's owner has none
-    return bool(operands) and all(_fixed(v) for v in operands)
+    operands = list(getattr(value.owner, "operands", ()))  # the owner of an argument has none
+    return bool(operands) and all(_is_constant(v) for v in operands)
 
 
-def _known(value: Any) -> Any:
-    """The integers of a constant operand; 1, which is never an obstacle, for any other."""
+def _integers(value: Any) -> Any:
+    """The integers of a constant operand; 1, which is no obstacle, for any other operand."""
     constant = _constant(value)
     return np.array(1 if constant is None else constant)
 
@@ -140,6 +152,6 @@ def _elements(value: Any) -> int:
 
 
 def _last_bytes(value: Any) -> int:
-    """Of the last axis; f16, si32 and so on end in their width."""
+    """Bytes of the last axis. Element types such as f16 and si32 end in their width."""
     bits = int("".join(c for c in str(value.element_type) if c.isdigit()))
     return int(value.shape[-1]) * bits // 8 if value.rank else PADDED_BYTES

@@ -1,12 +1,8 @@
-"""Core AI's own runtime on this machine's CPU, behind the session protocol."""
+"""Core AI's runtime for the CPU behind the session protocol."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +16,14 @@ from export.targets.coreai.asset import ENTRY, open_asset
 from lvt.errors import UserError
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps what converter and runtime print out of results on stdout."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
 class CoreAISession:
     """An asset, lowered for the CPU and loaded.
 
     Args:
-        path: an .aimodel folder of one function, of one image.
+        path: an .aimodel folder with one function of one image.
 
     Raises:
-        UserError: no whole asset, or the runtime refuses it.
+        UserError: the asset is missing or damaged, or the runtime refuses it.
     """
 
     def __init__(self, path: Path):
@@ -45,8 +34,9 @@ class CoreAISession:
             raise UserError(f"Core AI cannot load {path.name}: {error}") from error
 
     def run(self, image: npt.NDArray[np.float32]) -> Outputs:
-        given = NDArray(np.ascontiguousarray(image))
-        outputs = asyncio.run(_call(self._function, given, self._input))
+        """See `export.session.Session.run`."""
+        array = NDArray(np.ascontiguousarray(image))
+        outputs = asyncio.run(_call(self._function, array, self._input))
         return {name: np.array(outputs[name].numpy()) for name in self._names}
 
 

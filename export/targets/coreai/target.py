@@ -1,7 +1,7 @@
 """Core AI, Core ML's successor in iOS 27 and macOS 27: assets of coreai-torch. Experimental.
 
-The package brings Core AI's runtime for the CPU, on Linux too, which lowers an asset and runs it.
-The Neural Engine, and the system's own Core AI, take an Apple device.
+The package includes Core AI's runtime for the CPU, on Linux too, which lowers and runs an asset.
+The Neural Engine, and the system's own Core AI, need an Apple device.
 """
 
 from __future__ import annotations
@@ -9,42 +9,28 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-import coreai_torch
 import numpy as np
 import torch
-from coreai.runtime import AIModelAssetMetadata
 from numpy.typing import NDArray
 
 from export.panoptic.roi_align import separable_roi_align
 from export.placement import Placement
 from export.session import Outputs
 from export.targets import ConversionInput
+from export.targets.coreai.convert import convert
 from export.targets.coreai.placement import placement as check_placement
-from export.targets.coreai.precision import in_float16
-from export.targets.coreai.session import CoreAISession, quiet
+from export.targets.coreai.session import CoreAISession
 
-INPUT = "image"
 roi_align = separable_roi_align
 
 
 def write(conversion: ConversionInput, path: Path) -> None:
     """See `Target.write`: a folder, the .aimodel."""
-    half = conversion.precision == "fp16"
-    model = in_float16(conversion.model) if half else conversion.model
-    program = torch.export.export(model, (torch.zeros(1, 3, *conversion.size),))
-    program = program.run_decompositions(coreai_torch.get_decomp_table())
-    converter = coreai_torch.TorchConverter().add_exported_program(
-        program, input_names=[INPUT], output_names=list(conversion.spec.outputs)
-    )
-    metadata = AIModelAssetMetadata()
-    for key, value in conversion.metadata.items():
-        metadata.set_custom(key, value)
-    with quiet():
-        converter.to_coreai().save_asset(path, metadata)
+    convert(conversion, path)
 
 
 def open_session(path: Path, *, threads: int = 0) -> CoreAISession:
-    """See `Target.open_session`. The runtime chooses its threads itself.
+    """See `Target.open_session`. The runtime ignores `threads`.
 
     Raises:
         UserError: the runtime refuses the asset.
@@ -53,12 +39,12 @@ def open_session(path: Path, *, threads: int = 0) -> CoreAISession:
 
 
 def placement(path: Path) -> Placement:
-    """See `Target.placement`: a static check of what keeps the asset off the Neural Engine."""
+    """See `Target.placement`: a static check for the Neural Engine."""
     return check_placement(path)
 
 
 def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:
-    """See `Target.module_outputs`: none; inner values are not looked at."""
+    """See `Target.module_outputs`: none, because the runtime returns no inner values."""
     return {}
 
 

@@ -1,2 +1,1 @@
-"""Core ML without a Mac: reads an ML Program back, computes it, and says what keeps it off the
-Neural Engine."""
+"""Core ML without a Mac: writing, evaluating and statically checking ML Programs."""

@@ -1,84 +1,74 @@
-"""Computes an ML Program operation by operation, in the file's own precisions.
+"""Evaluates an ML Program operation by operation, in the file's own precisions.
 
-Every value has the dtype that the file gives it: float16 results are rounded to float16 after each
-operation. Within an operation float16 operands are computed in float32 and the result is rounded
-once, which mirrors the wide accumulation of Core ML's matrix products and convolutions (and is
-what torch computes fast on a CPU). So figures are close to a device's, not equal bit by bit: Core
-ML fuses operations, and the Neural Engine rounds in places of its own.
+Every value has the dtype that the file declares: float16 results are rounded to float16 after each
+operation. Within an operation, float16 operands are computed in float32 and the result is rounded
+once, which mirrors the wide accumulation of Core ML's matrix products and convolutions (and is fast
+in torch on a CPU). So results are close to those of a device, not equal bit by bit: Core ML fuses
+operations, and the Neural Engine rounds in other places.
 """
 
 from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from export.targets.coreml.loader import load
 from export.targets.coreml.ops import DATA_MOVEMENT_OPS, OPERATORS
-from export.targets.coreml.ops.kinds import Operator, UnsupportedError
-from export.targets.coreml.program import Operation, TensorType
+from export.targets.coreml.ops.operator_types import Operator, UnsupportedError
+from export.targets.coreml.program import Operation
+from export.targets.coreml.values import (
+    STORAGE_DTYPES,
+    format_shape,
+    has_shape,
+    round_to_type,
+    to_array,
+    to_tensor,
+)
 from lvt.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 
-# How a value of each dtype is held. A float16 value is held, rounded, in float32: that saves
-# converting it at each use. torch computes little with unsigned integers wider than a byte.
-_HELD = {
-    "bool": torch.bool,
-    "fp16": torch.float32,
-    "fp32": torch.float32,
-    "int4": torch.int8,
-    "int8": torch.int8,
-    "int16": torch.int16,
-    "int32": torch.int32,
-    "uint1": torch.uint8,
-    "uint2": torch.uint8,
-    "uint3": torch.uint8,
-    "uint4": torch.uint8,
-    "uint6": torch.uint8,
-    "uint8": torch.uint8,
-    "uint16": torch.int32,
-    "uint32": torch.int64,
-}
-_RETURNED = {"fp16": np.float16, "uint16": np.uint16, "uint32": np.uint32}
+EVALUATOR_NAME = f"Core ML evaluator of lvt-mobile {version('lvt-mobile')}"
+"""The name of the evaluator in reports and manifests."""
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One operation, ready to run.
+class _BoundOperation:
+    """An operation with its operator, ready to run.
 
     Attributes:
-        fixed: parameters whose values the file fixes, in the form the operator wants.
-        live: {parameter: (names of values, how the operator wants them)} for the others.
-        done: values that nothing needs after this step.
+        operation: of the program.
+        operator: computes it.
+        constants: {parameter: argument} of constant arguments, converted once.
+        variables: {parameter: (names of values, annotation of the parameter)} of the others.
     """
 
     operation: Operation
     operator: Operator
-    fixed: Mapping[str, Any]
-    live: Mapping[str, tuple[tuple[str, ...], Any]]
-    done: tuple[str, ...] = ()
+    constants: Mapping[str, Any]
+    variables: Mapping[str, tuple[tuple[str, ...], Any]]
 
-
-EVALUATOR = f"Core ML evaluator of lvt-mobile {version('lvt-mobile')}"
-"""What figures call it."""
+    @property
+    def inputs(self) -> set[str]:
+        """Names of all values in `variables`."""
+        return {name for names, _ in self.variables.values() for name in names}
 
 
 class Evaluator:
-    """A package ready to run on any machine.
+    """A package, ready to run on any machine.
 
     Attributes:
-        program: what the package holds.
+        program: the program of the package.
     """
 
     def __init__(self, path: Path):
@@ -86,182 +76,178 @@ class Evaluator:
 
         Raises:
             UserError: the package cannot be read (see `loader.load`), or holds an operator, or a
-                parameter of one, that the evaluator does not know.
+                parameter of one, that the evaluator does not support.
         """
         self._file = path.name
         self.program = load(path)
         self._constants = {
-            name: value if isinstance(value, str) else _held(value, self.program.types[name])
+            name: value if isinstance(value, str) else to_tensor(value, self.program.types[name])
             for name, value in self.program.constants.items()
         }
-        self._steps: list[_Step] = []
+        self._operations: list[_BoundOperation] = []
         for operation in self.program.operations:
-            step = self._step(operation)
+            bound = self._bind(operation)
             if operation.type.startswith("constexpr_"):
-                self._constants.update(self._computed(step, {}))
+                self._constants.update(self._compute(bound, {}))
             else:
-                self._steps.append(step)
+                self._operations.append(bound)
 
-    def run(self, inputs: Mapping[str, NDArray[Any]], also: Sequence[str] = ()) -> Arrays:
-        """One inference.
+    def run(self, inputs: Mapping[str, NDArray[Any]], intermediates: Sequence[str] = ()) -> Arrays:
+        """Runs one inference.
 
         Args:
             inputs: {name: array}. An image input takes pixel values 0..255, (1, 3, H, W) NCHW in
                 the colour order that the package declares; its scale and bias are in the program.
-            also: names of intermediate values to return besides the outputs.
+            intermediates: names of intermediate values to return besides the outputs.
 
         Returns:
-            {name: array}: the outputs in the order of the package's description, then `also`;
-            dtypes are the file's, NumPy's float16 included.
+            {name: array}: the outputs in the order of the package's description, then
+            `intermediates`. The dtypes are those of the file, including NumPy's float16.
 
         Raises:
-            UserError: an input is missing or has a wrong shape; no value has a name in `also`;
-                an operator has parameters that the evaluator does not know.
+            UserError: an input is missing or has a wrong shape; an intermediate value does not
+                exist; the evaluator does not support the parameters of an operator.
         """
-        wanted = [*self.program.outputs, *also]
-        for name in also:
+        for name in intermediates:
             if name not in self.program.types:
                 raise UserError(f"{self._file} computes no value named {name}")
+        returned = [*self.program.outputs, *intermediates]
         values = {name: self._input(name, inputs) for name in self.program.inputs}
-        kept = set(wanted)
         with torch.inference_mode():
-            for step in self._freeing(kept):
-                values.update(self._computed(step, values))
-                for name in step.done:
+            for bound, unused in self._with_unused_values(set(returned)):
+                values.update(self._compute(bound, values))
+                for name in unused:
                     del values[name]
-        return {name: self._returned(name, values) for name in wanted}
+        return {name: self._output(name, values) for name in returned}
 
     def _input(self, name: str, inputs: Mapping[str, NDArray[Any]]) -> Tensor:
         if name not in inputs:
             raise UserError(f"{self._file} needs an input named {name}")
-        kind = self.program.types[name]
-        if not _fits(inputs[name].shape, kind):
+        tensor_type = self.program.types[name]
+        if not has_shape(inputs[name].shape, tensor_type):
             raise UserError(
-                f"{self._file} takes {name} as {_shown(kind.shape)}, not {inputs[name].shape}"
+                f"{self._file} takes {name} as {format_shape(tensor_type)}, "
+                f"not {inputs[name].shape}"
             )
-        return _rounded(_held(inputs[name], kind), kind)
+        return round_to_type(to_tensor(inputs[name], tensor_type), tensor_type)
 
-    def _returned(self, name: str, values: Mapping[str, Tensor]) -> NDArray[Any]:
+    def _output(self, name: str, values: Mapping[str, Tensor]) -> NDArray[Any]:
         value = values[name] if name in values else self._constants[name]
         if isinstance(value, str):
             raise UserError(f"{name} in {self._file} is a parameter, not a tensor")
-        array: NDArray[Any] = value.numpy()
-        dtype = _RETURNED.get(self.program.types[name].dtype)
-        return array if dtype is None else array.astype(dtype)
+        return to_array(value, self.program.types[name])
 
-    def _step(self, operation: Operation) -> _Step:
-        """Binds an operation to its operator: constants are converted here, once."""
-        where = f"{operation.type} '{operation.name}' in {self._file}"
+    def _describe(self, operation: Operation) -> str:
+        """An operation as error messages call it."""
+        return f"{operation.type} '{operation.name}' in {self._file}"
+
+    def _bind(self, operation: Operation) -> _BoundOperation:
+        """Finds the operator of an operation and converts its constant arguments."""
         operator = OPERATORS.get(operation.type)
         if operator is None:
-            raise UserError(f"the Core ML evaluator does not know the operator {where}")
-        wants = typing.get_type_hints(operator)
+            raise UserError(
+                f"the Core ML evaluator does not support the operator {self._describe(operation)}"
+            )
+        annotations = typing.get_type_hints(operator)
         required = {
             name
             for name, parameter in inspect.signature(operator).parameters.items()
             if parameter.default is inspect.Parameter.empty
         }
-        unknown = sorted(set(operation.arguments) - set(wants))
+        unknown = sorted(set(operation.arguments) - set(annotations))
         missing = sorted(required - set(operation.arguments))
         if unknown or missing:
             problem = f"without {missing[0]}" if missing else f"with a parameter {unknown[0]}"
-            raise UserError(f"the Core ML evaluator does not know {where} {problem}")
-        fixed, live = {}, {}
+            raise UserError(
+                f"the Core ML evaluator does not support {self._describe(operation)} {problem}"
+            )
+        constants, variables = {}, {}
         for parameter, names in operation.arguments.items():
-            want = _without_none(wants[parameter])
+            annotation = _without_none(annotations[parameter])
             if all(name in self._constants for name in names):
-                fixed[parameter] = _wanted([self._constants[name] for name in names], want)
+                values = [self._constants[name] for name in names]
+                constants[parameter] = _convert_argument(values, annotation)
             else:
-                live[parameter] = (names, want)
-        return _Step(operation, operator, fixed, live)
+                variables[parameter] = (names, annotation)
+        return _BoundOperation(operation, operator, constants, variables)
 
-    def _freeing(self, kept: set[str]) -> list[_Step]:
-        """The steps, each with the values that can be dropped after it."""
-        seen = set(kept)
-        steps = []
-        for step in reversed(self._steps):
-            used = {name for names, _ in step.live.values() for name in names}
-            touched = (used - self._constants.keys()) | set(step.operation.outputs)
-            steps.append(
-                _Step(step.operation, step.operator, step.fixed, step.live, tuple(touched - seen))
-            )
-            seen |= touched
-        return steps[::-1]
+    def _with_unused_values(
+        self, returned: set[str]
+    ) -> Iterator[tuple[_BoundOperation, tuple[str, ...]]]:
+        """Each operation, with the values that no later operation uses and that are not returned.
 
-    def _computed(self, step: _Step, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Results of a step, of the dtypes that the file gives them."""
-        operation = step.operation
-        live = {
-            parameter: _wanted(
-                [values[name] if name in values else self._constants[name] for name in names], want
+        Args:
+            returned: names of values that `run` returns.
+        """
+        used_later = set(returned)
+        schedule = []
+        for bound in reversed(self._operations):
+            touched = (bound.inputs - self._constants.keys()) | set(bound.operation.outputs)
+            schedule.append((bound, tuple(touched - used_later)))
+            used_later |= touched
+        return reversed(schedule)
+
+    def _compute(self, bound: _BoundOperation, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The results of an operation, in the types that the file declares."""
+        operation = bound.operation
+        variables = {
+            parameter: _convert_argument(
+                [values[name] if name in values else self._constants[name] for name in names],
+                annotation,
             )
-            for parameter, (names, want) in step.live.items()
+            for parameter, (names, annotation) in bound.variables.items()
         }
-        where = f"{operation.type} '{operation.name}' in {self._file}"
         try:
-            results = step.operator(**step.fixed, **live)
+            results = bound.operator(**bound.constants, **variables)
         except UnsupportedError as error:
-            raise UserError(f"the Core ML evaluator does not know {where} with {error}") from error
+            raise UserError(
+                f"the Core ML evaluator does not support {self._describe(operation)} with {error}"
+            ) from error
         if isinstance(results, Tensor):
             results = (results,)
         if len(results) != len(operation.outputs):
-            raise UserError(f"{where} has {len(operation.outputs)} results, not {len(results)}")
-        computed = {}
-        for name, result in zip(operation.outputs, results, strict=True):
-            kind = self.program.types[name]
-            if not _fits(tuple(result.shape), kind):
-                raise UserError(
-                    f"{where} computes {tuple(result.shape)} where the file has "
-                    f"{_shown(kind.shape)}; the file is damaged, or the evaluator is wrong"
-                )
-            if operation.type in DATA_MOVEMENT_OPS and result.dtype == _HELD[kind.dtype]:
-                computed[name] = result
-            else:
-                computed[name] = _rounded(result, kind)
-        return computed
+            raise UserError(
+                f"{self._describe(operation)} has {len(operation.outputs)} results, "
+                f"not {len(results)}"
+            )
+        return {
+            name: self._checked(operation, name, result)
+            for name, result in zip(operation.outputs, results, strict=True)
+        }
+
+    def _checked(self, operation: Operation, name: str, result: Tensor) -> Tensor:
+        """A result in its type.
+
+        Raises:
+            UserError: the result has another shape than the file declares.
+        """
+        tensor_type = self.program.types[name]
+        if not has_shape(tuple(result.shape), tensor_type):
+            raise UserError(
+                f"{self._describe(operation)} computes {tuple(result.shape)} where the file has "
+                f"{format_shape(tensor_type)}; the file is damaged, or the evaluator is wrong"
+            )
+        storage_dtype = STORAGE_DTYPES[tensor_type.dtype]
+        if operation.type in DATA_MOVEMENT_OPS and result.dtype == storage_dtype:
+            return result
+        return round_to_type(result, tensor_type)
 
 
-def _held(value: NDArray[Any], kind: TensorType) -> Tensor:
-    """An array as a tensor of the dtype that values of this type are held in."""
-    if value.dtype in (np.uint16, np.uint32):
-        value = value.astype(np.int64)
-    if not value.flags.writeable:  # torch warns of memory it must not write to
-        value = value.copy()
-    return torch.from_numpy(np.asarray(value, order="C")).to(_HELD[kind.dtype])
+def _without_none(annotation: Any) -> Any:
+    """`T` of an annotation `T | None`; any other annotation as it is."""
+    options = [option for option in typing.get_args(annotation) if option is not NoneType]
+    return options[0] if NoneType in typing.get_args(annotation) else annotation
 
 
-def _rounded(value: Tensor, kind: TensorType) -> Tensor:
-    """A result in the precision of its type."""
-    if kind.dtype == "fp16":
-        return value.to(torch.float16).to(torch.float32)
-    return value.to(_HELD[kind.dtype])
-
-
-def _fits(shape: tuple[int, ...], kind: TensorType) -> bool:
-    return len(shape) == kind.rank and all(
-        size is None or size == actual for size, actual in zip(kind.shape, shape, strict=True)
-    )
-
-
-def _shown(shape: tuple[int | None, ...]) -> str:
-    return "(" + ", ".join("?" if size is None else str(size) for size in shape) + ")"
-
-
-def _without_none(want: Any) -> Any:
-    """`T` for `T | None`: whether a parameter is there is not a question of its form."""
-    options = [option for option in typing.get_args(want) if option is not NoneType]
-    return options[0] if NoneType in typing.get_args(want) else want
-
-
-def _wanted(values: Sequence[Tensor | str], want: Any) -> Any:
-    """An argument in the form that an operator's annotation asks for."""
-    if want == list[Tensor]:
+def _convert_argument(values: Sequence[Tensor | str], annotation: Any) -> Any:
+    """An argument in the form of the parameter's annotation, see `Operator`."""
+    if annotation == list[Tensor]:
         return list(values)
     (value,) = values
-    if want in (Tensor, str):
+    if annotation in (Tensor, str):
         return value
-    assert isinstance(value, Tensor), "a file's strings go to parameters annotated as str"
-    if want in (int, float, bool):
-        return want(value.item())
-    (element,) = typing.get_args(want)
+    assert isinstance(value, Tensor), "strings in a file go to parameters annotated as str"
+    if annotation in (int, float, bool):
+        return annotation(value.item())
+    (element,) = typing.get_args(annotation)
     return [element(item) for item in value.flatten().tolist()]

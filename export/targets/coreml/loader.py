@@ -1,7 +1,7 @@
 """Reads a written .mlpackage.
 
-The protobuf is read directly rather than through coremltools' own loader, which rebuilds the
-program with today's operation classes: names, types and precisions here are those of the file.
+It reads the protobuf directly, so names, types and precisions are those of the file. coremltools'
+own loader would rebuild the program with the operation classes of its version.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.targets.coreml.program import Constant, Operation, Program, TensorType
-from export.targets.coreml.suppress_warnings import import_coremltools, quiet
+from export.targets.coreml.suppress_warnings import import_coremltools, suppress_warnings
 from lvt.errors import UserError
 
 _DTYPES = {
@@ -60,7 +60,7 @@ def load(path: Path) -> Program:
     """The program of a package.
 
     Raises:
-        UserError: no such package, a damaged one, or a model of another kind than ML Program.
+        UserError: there is no such package, it is damaged, or it holds no ML Program.
     """
     model, folder = _read_model(path)
     kind = model.WhichOneof("Type")
@@ -86,25 +86,25 @@ def read_metadata(path: Path) -> dict[str, str]:
     """The user-defined metadata of a package.
 
     Raises:
-        UserError: no such package, or a damaged one.
+        UserError: there is no such package, or it is damaged.
     """
     model, _ = _read_model(path)
     return dict(model.description.metadata.userDefined)
 
 
 def read_minimum(path: Path) -> str:
-    """The oldest systems that a package runs on, as far as its version tells.
+    """The oldest iOS and macOS that a package runs on, from its specification version.
 
     Raises:
-        UserError: no such package, or a damaged one.
+        UserError: there is no such package, or it is damaged.
     """
     model, _ = _read_model(path)
-    ios = model.specificationVersion + 9  # 7 is iOS 16's
+    ios = model.specificationVersion + 9  # version 7 came with iOS 16
     return f"iOS {ios}, macOS {ios - 3}"
 
 
 def _read_model(path: Path) -> tuple[Any, Path]:
-    """The model's protobuf message and the folder that its weights are in."""
+    """The model's protobuf message and the folder that holds its weights."""
     model_path = _model_path(path)
     import_coremltools()
     from coremltools.proto import Model_pb2
@@ -112,13 +112,13 @@ def _read_model(path: Path) -> tuple[Any, Path]:
     model = Model_pb2.Model()
     try:
         model.ParseFromString(model_path.read_bytes())
-    except Exception as error:  # protobuf's DecodeError, of whichever implementation is installed
+    except Exception as error:  # DecodeError, which differs between protobuf implementations
         raise _damaged(path, f"its {model_path.name} is not a Core ML model") from error
     return model, model_path.parent
 
 
-def _damaged(path: Path, what: str) -> UserError:
-    return UserError(f"{path.name} is damaged, {what}; export it again")
+def _damaged(path: Path, problem: str) -> UserError:
+    return UserError(f"{path.name} is damaged, {problem}; export it again")
 
 
 def _model_path(path: Path) -> Path:
@@ -140,7 +140,7 @@ def _model_path(path: Path) -> Path:
 
 
 class _Reader:
-    """One pass over a main function."""
+    """Reads the main function of a model."""
 
     def __init__(self, path: Path, model_folder: Path):
         from coremltools.proto import MIL_pb2
@@ -180,8 +180,7 @@ class _Reader:
             return None
         name = self._value(op.attributes["name"]) if "name" in op.attributes else op.type
         arguments: dict[str, tuple[str, ...]] = {}
-        # Parameters that must be known at compile time are inputs or, for iOS 16's constexpr
-        # operations, attributes.
+        # Constant parameters are inputs, or attributes of the constexpr operations of iOS 16.
         for parameter, value in op.attributes.items():
             if parameter != "name":
                 arguments[parameter] = (self._literal(f"{name}.{parameter}", value),)
@@ -203,7 +202,7 @@ class _Reader:
         )
 
     def _literal(self, name: str, value: Any) -> str:
-        """Keeps a value written in place as a constant of its own, and returns its name."""
+        """Adds a literal argument to the constants; returns its name."""
         self._types[name] = self._type(value.type)
         self._constants[name] = self._value(value)
         return name
@@ -225,11 +224,11 @@ class _Reader:
         return TensorType(_DTYPES[dtype], shape)
 
     def _value(self, value: Any) -> Constant:
-        """A constant, sub-byte integers one to a byte."""
-        kind = self._type(value.type)
-        shape = tuple(size or 0 for size in kind.shape)
+        """A constant; integers of less than a byte are unpacked to one byte each."""
+        tensor_type = self._type(value.type)
+        shape = tuple(size or 0 for size in tensor_type.shape)
         if value.WhichOneof("value") == "blobFileValue":
-            flat = self._from_blob(value.blobFileValue, kind.dtype)
+            flat = self._from_blob(value.blobFileValue, tensor_type.dtype)
         else:
             tensor = value.immediateValue.tensor
             field = tensor.WhichOneof("value")
@@ -238,13 +237,13 @@ class _Reader:
             if field == "strings":
                 return str(tensor.strings.values[0])
             if field == "bytes":
-                flat = _from_bytes(tensor.bytes.values, kind.dtype, math.prod(shape))
+                flat = _from_bytes(tensor.bytes.values, tensor_type.dtype, math.prod(shape))
             else:
-                flat = np.array(getattr(tensor, field).values, dtype=_NUMPY[kind.dtype])
+                flat = np.array(getattr(tensor, field).values, dtype=_NUMPY[tensor_type.dtype])
         return flat.reshape(shape)
 
     def _from_blob(self, blob: Any, dtype: str) -> NDArray[np.generic]:
-        with quiet():
+        with suppress_warnings():
             from coremltools.libmilstoragepython import _BlobStorageReader
 
         file = self._folder / blob.fileName.removeprefix("@model_path/")
@@ -257,7 +256,7 @@ class _Reader:
 
 
 def _from_bytes(data: bytes, dtype: str, count: int) -> NDArray[np.generic]:
-    """Values packed little-endian; those under a byte fill bytes from the lowest bit up."""
+    """Little-endian values; those of less than a byte are packed from the lowest bit up."""
     if dtype not in _BITS:
         return np.frombuffer(data, _NUMPY[dtype])
     bits = _BITS[dtype]

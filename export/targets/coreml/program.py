@@ -1,4 +1,4 @@
-"""An ML Program as the file tells it: typed values, constants, operations in order."""
+"""An ML Program as data: typed values, constants, operations in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TensorType:
 
     Attributes:
         dtype: element type as MIL names it: fp16, fp32, int32, bool, string...
-        shape: None stands for a size that is only known at run time.
+        shape: None stands for a size that is unknown until run time.
     """
 
     dtype: str
@@ -30,7 +30,7 @@ class TensorType:
 
     @property
     def elements(self) -> int | None:
-        """Number of elements; None where a size is not fixed."""
+        """Number of elements; None if a size is unknown until run time."""
         count = 1
         for size in self.shape:
             if size is None:
@@ -44,10 +44,10 @@ class Operation:
     """One operation.
 
     Attributes:
-        type: MIL's name of it, such as `conv`.
-        name: the file's name of this one.
-        arguments: {parameter: names of values}; a parameter that takes several has several names.
-        outputs: names of the values it computes.
+        type: the MIL operator, such as `conv`.
+        name: the name of the operation in the file.
+        arguments: {parameter: names of its values}; a list parameter has several.
+        outputs: names of the computed values.
         blocks: number of nested blocks; only control flow has any.
     """
 
@@ -64,10 +64,10 @@ class Program:
 
     Attributes:
         inputs: names, in the order of the package's description.
-        outputs: likewise.
+        outputs: names, in the order of the package's description.
         types: {name: type} of every value: inputs, constants and results.
-        constants: {name: value} of what `const` operations and literal arguments hold.
-        operations: everything but `const`, in the order of execution.
+        constants: {name: value} of `const` operations and literal arguments.
+        operations: all but `const`, in the order of execution.
     """
 
     inputs: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A Core ML package behind the session protocol: evaluated on any machine, or run on a Mac."""
+"""A Core ML package behind the session protocol: in the evaluator, or in Core ML on a Mac."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from PIL import Image
 from export.session import Outputs
 from export.targets.coreml.evaluator import Evaluator
 from export.targets.coreml.loader import read_metadata
-from export.targets.coreml.suppress_warnings import import_coremltools, quiet
+from export.targets.coreml.suppress_warnings import import_coremltools, suppress_warnings
 from lvt.data.preprocessing_steps import Normalise
 
 INPUT = "image"
 PIXELS_KEY = "lvt.pixels"
-"""Metadata of packages that take pixels: the normalisation they apply, as JSON."""
+"""Metadata key of packages that take pixels: the normalisation that they apply, as JSON."""
 
 
 class PixelInput:
-    """Gives packages that normalise themselves the pixels behind a preprocessed image."""
+    """Turns a preprocessed image back into pixels for packages that normalise them themselves."""
 
     def __init__(self, path: Path):
-        """Reads the package's metadata; raises what `read_metadata` does."""
+        """Reads the package's metadata; raises the errors of `read_metadata`."""
         text = read_metadata(path).get(PIXELS_KEY)
         self.normalise = None if text is None else Normalise(**json.loads(text))
 
     def __call__(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The image as the package wants it, (1, 3, H, W): as it is, or pixels 0..255."""
+        """The input of the package, (1, 3, H, W): the image, or pixels 0..255."""
         if self.normalise is None:
             return image
         mean = np.asarray(self.normalise.mean)[:, None, None]
         std = np.asarray(self.normalise.std)[:, None, None]
-        # They were whole numbers before they were normalised.
+        # Pixels were integers before the normalisation.
         pixels = np.rint((image * std + mean) * self.normalise.scale)
         return pixels.astype(np.float32)
 
 
 def _float32(outputs: dict[str, NDArray[Any]]) -> Outputs:
-    """float16 outputs as float32, integers as they are."""
+    """Casts float16 outputs to float32; integers stay."""
     return {
         name: value.astype(np.float32) if value.dtype == np.float16 else value
         for name, value in outputs.items()
@@ -49,10 +49,10 @@ def _float32(outputs: dict[str, NDArray[Any]]) -> Outputs:
 
 
 class EvaluatorSession:
-    """See `export.session.Session`: computes the written program with PyTorch."""
+    """See `export.session.Session`: evaluates the written program with PyTorch."""
 
     def __init__(self, path: Path):
-        """Loads the package; raises what `Evaluator` does."""
+        """Loads the package; raises the errors of `Evaluator`."""
         self._input = PixelInput(path)
         self._evaluator = Evaluator(path)
 
@@ -61,19 +61,19 @@ class EvaluatorSession:
 
 
 class CoreMLSession:
-    """See `export.session.Session`: Core ML itself, on a Mac."""
+    """See `export.session.Session`: runs the package in Core ML, on a Mac."""
 
     def __init__(self, path: Path):
-        """Compiles and loads the package; raises what coremltools does."""
+        """Compiles and loads the package; raises the errors of coremltools."""
         ct = import_coremltools()
         self._input = PixelInput(path)
-        with quiet():
+        with suppress_warnings():
             self._model = ct.models.MLModel(str(path))
         self._names = [output.name for output in self._model.get_spec().description.output]
 
     def run(self, image: NDArray[np.float32]) -> Outputs:
-        given: Any = self._input(image)
+        value: Any = self._input(image)
         if self._input.normalise is not None:
-            given = Image.fromarray(given[0].transpose(1, 2, 0).astype(np.uint8))
-        outputs = self._model.predict({INPUT: given})
+            value = Image.fromarray(value[0].transpose(1, 2, 0).astype(np.uint8))
+        outputs = self._model.predict({INPUT: value})
         return _float32({name: np.asarray(outputs[name]) for name in self._names})

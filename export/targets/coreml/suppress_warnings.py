@@ -1,4 +1,4 @@
-"""Importing coremltools without its warnings, none of which a user of ours can act on."""
+"""Importing coremltools without its warnings, which users of lvt-mobile cannot act on."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from types import ModuleType
 
 from lvt.errors import UserError
 
-# It warns that Core ML itself is absent (true of every Linux), that scikit-learn is too new, and
-# that torch is newer than it was tested with; importing it makes torch warn about torchao.
+# coremltools warns that Core ML is absent (on every Linux), that scikit-learn is too new, and that
+# torch is newer than the version it was tested with. Importing it makes torch warn about torchao.
 _LOGGERS = ("coremltools", "torch.utils._pytree")
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Holds back what coremltools and the libraries it imports log below an error."""
+def suppress_warnings() -> Iterator[None]:
+    """Suppresses log records below an error of coremltools and of the libraries that it imports."""
 
-    def only_errors(record: logging.LogRecord) -> bool:
+    def is_error(record: logging.LogRecord) -> bool:
         return record.levelno >= logging.ERROR
 
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:
-        logger.addFilter(only_errors)
+        logger.addFilter(is_error)
     try:
         yield
     finally:
         for logger in loggers:
-            logger.removeFilter(only_errors)
+            logger.removeFilter(is_error)
 
 
 def import_coremltools() -> ModuleType:
-    """The coremltools module.
+    """Imports coremltools without its warnings.
 
     Raises:
         UserError: it is not installed.
     """
     try:
-        with quiet():
+        with suppress_warnings():
             import coremltools
     except ImportError as error:
         raise UserError("Core ML needs coremltools: pip install 'lvt-mobile[coreml]'") from error

@@ -1,7 +1,7 @@
 """Core ML: ML Programs written by coremltools, run by Core ML on a Mac, elsewhere evaluated.
 
-iOS 16 and macOS 13 are the least they run on: the first whose programs hold int8 weights and
-float16 inputs and outputs. Int8 activations take iOS 17 and macOS 14.
+They need iOS 16 or macOS 13, the first whose programs hold int8 weights and float16 inputs and
+outputs. Int8 activations need iOS 17 or macOS 14.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from export.placement import Placement
 from export.session import Outputs, Session
 from export.targets import ConversionInput
 from export.targets.coreml.convert import convert
-from export.targets.coreml.evaluator import EVALUATOR
+from export.targets.coreml.evaluator import EVALUATOR_NAME
 from export.targets.coreml.loader import read_minimum
 from export.targets.coreml.placement import placement as check_placement
 from export.targets.coreml.session import CoreMLSession, EvaluatorSession
 from export.targets.coreml.suppress_warnings import import_coremltools
 
 roi_align = separable_roi_align
-import_coremltools()  # with this module, as other targets import their runtimes
+import_coremltools()  # at import, as other targets import their runtimes
 
 
 def write(conversion: ConversionInput, path: Path) -> None:
@@ -36,17 +36,17 @@ def write(conversion: ConversionInput, path: Path) -> None:
 
 
 def open_session(path: Path, *, threads: int = 0) -> Session:
-    """See `Target.open_session`. Core ML chooses its threads itself."""
+    """See `Target.open_session`. Core ML and the evaluator ignore `threads`."""
     return CoreMLSession(path) if sys.platform == "darwin" else EvaluatorSession(path)
 
 
 def placement(path: Path) -> Placement:
-    """See `Target.placement`: a static check of what keeps the file off the Neural Engine."""
+    """See `Target.placement`: a static check for the Neural Engine."""
     return check_placement(path)
 
 
 def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:
-    """See `Target.module_outputs`: none; coremltools keeps no module names."""
+    """See `Target.module_outputs`: none, because coremltools keeps no module names."""
     return {}
 
 
@@ -63,4 +63,4 @@ def runtime_name() -> str:
     """See `Target.runtime_name`."""
     if sys.platform == "darwin":
         return f"Core ML of macOS {platform.mac_ver()[0]}"
-    return EVALUATOR
+    return EVALUATOR_NAME

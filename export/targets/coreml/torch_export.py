@@ -1,4 +1,4 @@
-"""Models with int8 operators as coremltools takes them: exported, where others are traced."""
+"""Models with int8 operators for coremltools: exported with torch.export, not traced."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers the operators
 from torch import Tensor, nn
 
-_QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
-_RESTORE_WEIGHT = torch.ops.quantized_decomposed.dequantize_per_channel.default
+_QUANTIZE_ACTIVATION = torch.ops.quantized_decomposed.quantize_per_tensor.default
+_DEQUANTIZE_WEIGHT = torch.ops.quantized_decomposed.dequantize_per_channel.default
 
 
-def exported(model: nn.Module, image: Tensor) -> torch.export.ExportedProgram:
-    """The model in the operators that coremltools knows.
+def export_int8(model: nn.Module, image: Tensor) -> torch.export.ExportedProgram:
+    """Exports a model with int8 operators in the operators that coremltools supports.
 
     Args:
-        model: holds a graph with int8 operators.
-        image: of the shape it takes.
+        model: a module that holds a graph with int8 operators.
+        image: an image of the model's input shape.
     """
     with torch.no_grad():
         program = torch.export.export(model, (image,)).run_decompositions({})
-    # coremltools compares types of weights and zero points: converting those takes iOS 17.
+    # coremltools needs zero points of the type of the weights; a cast of them would need iOS 17.
     buffers = program.graph_signature.inputs_to_buffers
-    for node in program.graph.find_nodes(op="call_function", target=_RESTORE_WEIGHT):
+    for node in program.graph.find_nodes(op="call_function", target=_DEQUANTIZE_WEIGHT):
         name = buffers[node.args[2].name]
         program.state_dict[name] = program.state_dict[name].to(torch.int8)
     return program
 
 
-def rounds_activations(program: torch.export.ExportedProgram) -> bool:
-    """Whether more than weights is in int8."""
-    return bool(program.graph.find_nodes(op="call_function", target=_QUANTIZE))
+def has_int8_activations(program: torch.export.ExportedProgram) -> bool:
+    """Whether a program has int8 activations besides int8 weights."""
+    return bool(program.graph.find_nodes(op="call_function", target=_QUANTIZE_ACTIVATION))
 
 
 @contextlib.contextmanager
-def unchecked_passes() -> Iterator[None]:
-    """Keeps coremltools from checking the whole program again after each of its hundred passes.
+def skip_program_validation() -> Iterator[None]:
+    """Makes coremltools skip the validation of the whole program after each of its passes.
 
-    Quantized programs have thousands of operators, and these checks take half of the time. They
-    look for mistakes in the passes alone; what is written is proven by computing it.
+    For quantized programs with thousands of operators, validation takes half of the conversion
+    time. It finds only mistakes of the passes, and the written file is evaluated afterwards.
     """
     from coremltools.converters.mil.mil import Program
 

@@ -1,1 +1,1 @@
-"""ExecuTorch with XNNPACK: conversion, graph passes, session and placement."""
+"""ExecuTorch with XNNPACK. `program` and `placement` also serve the Core ML delegate."""

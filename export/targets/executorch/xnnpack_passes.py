@@ -1,36 +1,45 @@
-"""What ExecuTorch leaves to be done in the graph that an XNNPACK delegate is made from.
+"""Passes over the graph of an XNNPACK delegate, which ExecuTorch leaves with redundant operators.
 
-Its own passes put a change of layout behind each convolution for any reader that they do not know
-to take channels last, also where that reader changes it back. Some operators they leave in float
-between conversions from int8 and back, though these only move values. And each reader of a value
-gets a conversion of its own. XNNPACK runs such a graph as it stands.
+ExecuTorch transposes the result of each convolution for every reader that is not on its list of
+channels-last operators, even if that reader transposes it back. It computes some data-movement
+operators in float, between a conversion from int8 and one back to int8. And it converts a value
+once for each of its readers. XNNPACK runs such a graph as it is.
+
+Each pass changes a graph in place; `PASSES` lists them in order. All leave the values of the
+graph's outputs as they are, except that a resize which moves to int8 rounds as XNNPACK's int8
+resize does.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
-from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import (
-    PerTensorQuant,
     XNNConvert,
     XNNCopy,
     XNNGraph,
-    XNNQuantizedTensorValue,
     XNNStaticConstantPad,
     XNNStaticReshape,
     XNNStaticResizeBilinear2D,
     XNNStaticSlice,
     XNNStaticTranspose,
-    XNNTensorValue,
     XNode,
 )
 from executorch.backends.xnnpack.utils.xnnpack_constants import XNN_INVALID_VALUE_ID
 
-_MOVES = (
+from export.targets.executorch.xnnpack_graph import (
+    input_ids,
+    input_producer,
+    is_external,
+    output_ids,
+    quantization_of,
+    tensor_of,
+    values_by_id,
+    with_inputs_replaced,
+)
+
+INT8_DATA_MOVEMENT_OPS = (
     XNNCopy,
     XNNStaticConstantPad,
     XNNStaticReshape,
@@ -38,162 +47,144 @@ _MOVES = (
     XNNStaticSlice,
     XNNStaticTranspose,
 )
-"""Operators of one input that have int8 forms, if both have one scale.
+"""Operators of one input that XNNPACK has in int8, for equal scales of input and output.
 
-A padding's value is a float all the same, and rounded when the graph is made.
+The padding value stays a float, which XNNPACK quantizes when it creates the operator.
 """
 
 
-@contextlib.contextmanager
-def simplified_delegates() -> Iterator[None]:
-    """While it is open, graphs are simplified before ExecuTorch writes them into a delegate."""
-    write = xnnpack_preprocess.serialize_xnnpack_binary
+def fuse_transposes_and_slices(graph: XNNGraph) -> None:
+    """Makes one transpose of two in a row, and one slice of two; removes identity transposes.
 
-    def simplify_and_write(graph: XNNGraph, constants: bytearray) -> bytes:
-        simplify(graph)
-        return write(graph, constants)
-
-    xnnpack_preprocess.serialize_xnnpack_binary = simplify_and_write
-    try:
-        yield
-    finally:
-        xnnpack_preprocess.serialize_xnnpack_binary = write
-
-
-def simplify(graph: XNNGraph) -> None:
-    """Takes out what is done twice, or done and undone. The graph computes the same.
-
-    Resizes that stood between conversions from int8 and back round as XNNPACK's int8 ones do.
+    The first of two stays for its other readers; `remove_unused` removes it if there are none. An
+    identity transpose that computes an output of the graph stays.
     """
-    nodes = _Simplifier(graph).nodes()
-    graph.xnodes = _needed(graph, nodes)
-    used = {value for node in graph.xnodes for value in (*_inputs(node), *_outputs(node))}
+    values = values_by_id(graph)
+    producers: dict[int, XNode] = {}
+    replacements: dict[int, int] = {}
+    nodes = []
+    for original in graph.xnodes:
+        node = _fused_with_producer(with_inputs_replaced(original, replacements), producers)
+        operation = node.xnode_union
+        if _is_identity_transpose(node) and not is_external(values[operation.output_id]):
+            replacements[operation.output_id] = operation.input_id
+            continue
+        producers.update(dict.fromkeys(output_ids(node), node))
+        nodes.append(node)
+    graph.xnodes = nodes
+
+
+def _is_identity_transpose(node: XNode) -> bool:
+    operation = node.xnode_union
+    return isinstance(operation, XNNStaticTranspose) and operation.perm == sorted(operation.perm)
+
+
+def _fused_with_producer(node: XNode, producers: dict[int, XNode]) -> XNode:
+    """A transpose of a transpose, or a slice of a slice, as one; any other node as it is."""
+    producer = input_producer(node, producers, (XNNStaticTranspose, XNNStaticSlice))
+    if producer is None or type(producer.xnode_union) is not type(node.xnode_union):
+        return node
+    first, second = producer.xnode_union, node.xnode_union
+    if isinstance(second, XNNStaticTranspose):
+        perm = [first.perm[axis] for axis in second.perm]
+        fused = replace(second, input_id=first.input_id, perm=perm)
+    else:
+        pairs = zip(first.offsets, second.offsets, strict=True)
+        offsets = [sum(pair) for pair in pairs]
+        fused = replace(second, input_id=first.input_id, offsets=offsets)
+    return replace(node, xnode_union=fused)
+
+
+def keep_data_movement_in_int8(graph: XNNGraph) -> None:
+    """Makes one int8 data movement of: int8 to float, data movement in float, float to int8.
+
+    Only if both int8 values have the same scale and zero point.
+    """
+    values = values_by_id(graph)
+    producers: dict[int, XNode] = {}
+    nodes = []
+    for original in graph.xnodes:
+        node = _in_int8(original, producers, values)
+        producers.update(dict.fromkeys(output_ids(node), node))
+        nodes.append(node)
+    graph.xnodes = nodes
+
+
+def _in_int8(node: XNode, producers: dict[int, XNode], values: dict[int, object]) -> XNode:
+    """The int8 data movement that replaces a conversion to int8; any other node as it is."""
+    movement = input_producer(node, producers, XNNConvert)
+    if movement is None:
+        return node
+    to_float = input_producer(movement, producers, INT8_DATA_MOVEMENT_OPS)
+    if to_float is None or not isinstance(to_float.xnode_union, XNNConvert):
+        return node
+    source, result = to_float.xnode_union.input_id, node.xnode_union.output_id
+    quantization = quantization_of(values[source])
+    if quantization is None or quantization != quantization_of(values[result]):
+        return node
+    operation = replace(movement.xnode_union, input_id=source, output_id=result)
+    return replace(movement, xnode_union=operation)
+
+
+def eliminate_common_subexpressions(graph: XNNGraph) -> None:
+    """Computes a value once that several nodes compute in the same way from the same inputs.
+
+    A node that computes an output of the graph stays.
+    """
+    values = values_by_id(graph)
+    first_outputs: dict[object, int] = {}  # by everything that defines a node except its output
+    replacements: dict[int, int] = {}
+    nodes = []
+    for original in graph.xnodes:
+        node = with_inputs_replaced(original, replacements)
+        outputs = output_ids(node)
+        if len(outputs) == 1:
+            (output,) = outputs
+            first = first_outputs.setdefault(_definition(node, values[output]), output)
+            if first != output and not is_external(values[output]):
+                replacements[output] = first
+                continue
+        nodes.append(node)
+    graph.xnodes = nodes
+
+
+def _definition(node: XNode, output: object) -> tuple[str, ...]:
+    """Equal for two nodes if they compute the same, whatever their outputs are called."""
+    operation = replace(node.xnode_union, output_id=XNN_INVALID_VALUE_ID)
+    datatype, quantization = tensor_of(output).datatype, quantization_of(output)
+    return str(operation), str(node.output_min_max), str(datatype), str(quantization)
+
+
+def remove_unused(graph: XNNGraph) -> None:
+    """Removes nodes that no output of the graph depends on, then values that no node uses."""
+    values = values_by_id(graph)
+    needed = {number for number, value in values.items() if is_external(value)}
+    nodes = []
+    for node in reversed(graph.xnodes):
+        if needed.intersection(output_ids(node)):
+            needed.update(input_ids(node))
+            nodes.append(node)
+    graph.xnodes = nodes[::-1]
+    used = {number for node in graph.xnodes for number in (*input_ids(node), *output_ids(node))}
     graph.xvalues = [
         value
         for value in graph.xvalues
-        if _tensor(value.xvalue_union).id_out in used or _external(value.xvalue_union)
+        if tensor_of(value.xvalue_union).id_out in used or is_external(value.xvalue_union)
     ]
 
 
-class _Simplifier:
-    """One walk along a graph, in which each node is put in its simplest form."""
-
-    def __init__(self, graph: XNNGraph):
-        self.graph = graph
-        self.values = {
-            _tensor(value.xvalue_union).id_out: value.xvalue_union for value in graph.xvalues
-        }
-        self.makers: dict[int, XNode] = {}
-        self.same: dict[int, int] = {}  # a value to the one that is used instead
-        self.known: dict[object, int] = {}
-
-    def nodes(self) -> list[XNode]:
-        done = []
-        for node in self.graph.xnodes:
-            node = _with_inputs(node, self.same)
-            outputs = _outputs(node)
-            if len(outputs) == 1:
-                node = self.merged(self.on_integers(node))
-                instead = self.instead(node)
-                if instead is not None and not _external(self.values[outputs[0]]):
-                    self.same[outputs[0]] = instead
-                    continue
-            for output in outputs:
-                self.makers[output] = node
-            done.append(node)
-        return done
-
-    def on_integers(self, node: XNode) -> XNode:
-        """A move of int8 values, for the last of a conversion to float, the move and one back."""
-        move = self.maker(node, XNNConvert)
-        back = None if move is None else self.maker(move, _MOVES)
-        if move is None or back is None or not isinstance(back.xnode_union, XNNConvert):
-            return node
-        source, result = back.xnode_union.input_id, node.xnode_union.output_id
-        levels = _levels(self.values[source])
-        if levels is None or levels != _levels(self.values[result]):
-            return node
-        return replace(
-            move, xnode_union=replace(move.xnode_union, input_id=source, output_id=result)
-        )
-
-    def merged(self, node: XNode) -> XNode:
-        """One transpose or slice for two of them."""
-        first = self.maker(node, (XNNStaticTranspose, XNNStaticSlice))
-        if first is None or type(first.xnode_union) is not type(node.xnode_union):
-            return node
-        before, after = first.xnode_union, node.xnode_union
-        changed: dict[str, Any]
-        if isinstance(after, XNNStaticTranspose):
-            changed = {"perm": [before.perm[axis] for axis in after.perm]}
-        else:
-            pairs = zip(before.offsets, after.offsets, strict=True)
-            changed = {"offsets": [sum(pair) for pair in pairs]}
-        return replace(node, xnode_union=replace(after, input_id=before.input_id, **changed))
-
-    def instead(self, node: XNode) -> int | None:
-        """An earlier value that is the same as a node's; None if there is none yet."""
-        operation = node.xnode_union
-        if isinstance(operation, XNNStaticTranspose) and operation.perm == sorted(operation.perm):
-            return int(operation.input_id)
-        (output,) = _outputs(node)
-        anonymous = replace(operation, output_id=XNN_INVALID_VALUE_ID)
-        kind = self.values[output]
-        # What a value is without what it is called.
-        own = (str(anonymous), str(node.output_min_max), _tensor(kind).datatype, str(_levels(kind)))
-        found = self.known.setdefault(own, output)
-        return None if found == output else found
-
-    def maker(self, node: XNode, kind: type[Any] | tuple[type[Any], ...]) -> XNode | None:
-        """What computes the only input of a node, if the node is of a kind."""
-        if not isinstance(node.xnode_union, kind):
-            return None
-        return self.makers.get(node.xnode_union.input_id)
+PASSES: tuple[Callable[[XNNGraph], None], ...] = (
+    fuse_transposes_and_slices,
+    keep_data_movement_in_int8,
+    fuse_transposes_and_slices,  # of those that are in int8 only now
+    eliminate_common_subexpressions,
+    remove_unused,
+)
+"""In this order: fused transposes leave more data movement between two conversions, and nodes are
+compared in their final form."""
 
 
-def _tensor(value: Any) -> XNNTensorValue:
-    return value.tensor_value if isinstance(value, XNNQuantizedTensorValue) else value
-
-
-def _external(value: Any) -> bool:
-    return bool(_tensor(value).external_id != XNN_INVALID_VALUE_ID)
-
-
-def _levels(value: Any) -> PerTensorQuant | None:
-    """Scale and zero point of an int8 map; None of anything else."""
-    if not isinstance(value, XNNQuantizedTensorValue):
-        return None
-    return value.quant_params if isinstance(value.quant_params, PerTensorQuant) else None
-
-
-def _names(node: XNode, *, outputs: bool) -> list[str]:
-    """The fields of an operation that hold values."""
-    names = [field.name for field in fields(node.xnode_union) if field.name.endswith("_id")]
-    return [name for name in names if name.startswith("output") == outputs]
-
-
-def _inputs(node: XNode) -> list[int]:
-    return [getattr(node.xnode_union, name) for name in _names(node, outputs=False)]
-
-
-def _outputs(node: XNode) -> list[int]:
-    return [getattr(node.xnode_union, name) for name in _names(node, outputs=True)]
-
-
-def _with_inputs(node: XNode, same: dict[int, int]) -> XNode:
-    operation = node.xnode_union
-    renamed = {name: getattr(operation, name) for name in _names(node, outputs=False)}
-    renamed = {name: same.get(value, value) for name, value in renamed.items()}
-    return replace(node, xnode_union=replace(operation, **renamed))
-
-
-def _needed(graph: XNNGraph, nodes: list[XNode]) -> list[XNode]:
-    """Those that the graph's outputs depend on."""
-    unions = (value.xvalue_union for value in graph.xvalues)
-    wanted = {_tensor(union).id_out for union in unions if _external(union)}
-    kept = []
-    for node in reversed(nodes):
-        if wanted.intersection(_outputs(node)):
-            wanted.update(_inputs(node))
-            kept.append(node)
-    return kept[::-1]
+def run_passes(graph: XNNGraph) -> None:
+    """Runs `PASSES` over the graph of one delegate, in place."""
+    for graph_pass in PASSES:
+        graph_pass(graph)

@@ -1,1 +1,1 @@
-"""What only ONNX files need, beside the target itself."""
+"""ONNX files for ONNX Runtime on the CPU."""

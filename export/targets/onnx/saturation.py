@@ -1,13 +1,13 @@
-"""Whether the int8 layers of an ONNX file give the same results on every processor.
+"""A check that the int8 layers of an ONNX file give the same results on every processor.
 
-x86 processors without VNNI have an instruction for uint8 activations and int8 weights that adds the
-products of two neighbouring inputs in 16 bits, and saturates. ONNX Runtime uses it in convolutions
-and matrix products, for pairs (0, 1), (2, 3), ... of a layer's inputs: of a convolution in the
-order row, column, channel. Depthwise convolutions have another kernel. The other processors (VNNI,
-Arm, WebAssembly) add in 32 bits.
+x86 processors without VNNI multiply uint8 activations and int8 weights with an instruction that
+adds the products of two neighbouring inputs in 16 bits and saturates. ONNX Runtime uses it in
+convolutions and matrix products, for the pairs (0, 1), (2, 3), ... of a layer's inputs. Inputs of a
+convolution have the order row, column, channel. Depthwise convolutions have another kernel. Other
+processors (x86 with VNNI, Arm, WebAssembly) add in 32 bits.
 
-A sum cannot saturate, whatever the activations are, if the two weights add up to 128 at the most:
-255 * 128 = 32640, where 16 bits end at 32767. Two weights of different signs always fit.
+A sum cannot saturate, for any activations, if the two weights add up to at most 128:
+255 * 128 = 32640, and 16 bits hold 32767. Two weights of different signs never saturate.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 PAIR_LIMIT = 128
-"""Most that two neighbouring int8 weights may add up to, in magnitude."""
+"""Largest magnitude of the sum of two neighbouring int8 weights that cannot saturate."""
 
 
 @dataclass(frozen=True)
 class PairSums:
-    """What was found in a file.
+    """Sums of neighbouring weights in a file.
 
     Attributes:
-        layers: layers with int8 weights and uint8 activations whose kernels add in pairs.
-        largest: greatest magnitude that two neighbouring weights add up to.
-        saturating: layer (the node's name) to the number of its pairs beyond `PAIR_LIMIT`.
+        layers: number of layers with int8 weights and uint8 activations whose kernels add in pairs.
+        largest: largest magnitude of a sum of two neighbouring weights.
+        saturating: {name of the layer's node: number of its pairs beyond `PAIR_LIMIT`}.
     """
 
     layers: int
@@ -40,16 +40,16 @@ class PairSums:
     saturating: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in manifests."""
+        """The entry in manifests."""
         return {"layers": self.layers, "largest": self.largest, "limit": PAIR_LIMIT}
 
 
 def kernel_order(weight: NDArray[Any], axis: int) -> NDArray[Any]:
-    """One row for each output channel, its inputs in the order in which kernels add them.
+    """One row per output channel, with its inputs in the order in which the kernels add them.
 
     Args:
         weight: (out, in, kh, kw) of a convolution, or a matrix.
-        axis: of the output channels.
+        axis: axis of the output channels.
     """
     rows = np.moveaxis(weight, axis, 0)
     if rows.ndim == 4:
@@ -58,19 +58,23 @@ def kernel_order(weight: NDArray[Any], axis: int) -> NDArray[Any]:
 
 
 def pair_sums(rows: NDArray[Any]) -> NDArray[Any]:
-    """(out, ceil(in / 2)): neighbouring weights of `kernel_order` added; an odd last one alone."""
+    """Sums of neighbouring weights, (out, ceil(in / 2)); an odd last weight alone.
+
+    Args:
+        rows: from `kernel_order`.
+    """
     if rows.shape[1] % 2:
         rows = np.pad(rows, ((0, 0), (0, 1)))
     return rows[:, 0::2] + rows[:, 1::2]
 
 
 def is_depthwise(shape: tuple[int, ...], groups: int) -> bool:
-    """Whether a convolution's weight (out, in / groups, kh, kw) has one channel in each group."""
+    """Whether a convolution with a weight (out, in / groups, kh, kw) is depthwise."""
     return len(shape) == 4 and groups == shape[0] and shape[1] == 1
 
 
 def find_pair_sums(path: Path) -> PairSums:
-    """Looks through an ONNX file, of ours or of others, for sums that saturate."""
+    """Finds the sums that can saturate in any ONNX file."""
     graph = onnx.load(path).graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     producers = {output: node for node in graph.node for output in node.output}
@@ -93,7 +97,7 @@ def _int8_rows(
     producers: dict[str, onnx.NodeProto],
     constants: dict[str, onnx.TensorProto],
 ) -> NDArray[Any] | None:
-    """The weights of a layer whose kernel adds in pairs, as `kernel_order` has them."""
+    """The weights, in `kernel_order`, of a layer whose kernel adds in pairs; None for others."""
     if node.op_type not in ("Conv", "MatMul", "Gemm"):
         return None
     activation, source = producers.get(node.input[0]), producers.get(node.input[1])

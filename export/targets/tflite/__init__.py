@@ -1,1 +1,1 @@
-"""TFLite files: conversion, the flatbuffer itself, and the runtime."""
+"""TFLite files for LiteRT."""

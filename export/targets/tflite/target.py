@@ -1,7 +1,7 @@
 """TFLite: written by litert-torch, run by LiteRT with XNNPACK on the CPU. Built-in operators only.
 
-The file takes NHWC, so that a phone's camera frame needs no transpose; outputs stay as the model
-has them. The operators are among those that TensorFlow Lite 2.14 knows.
+The file takes NHWC, so that a phone's camera frame needs no transpose. Outputs keep the layout of
+the model. TensorFlow Lite 2.14 supports all operators.
 """
 
 from __future__ import annotations
@@ -19,64 +19,49 @@ from export.placement import Placement
 from export.session import Outputs
 from export.targets import ConversionInput
 from export.targets.tflite import flatbuffer
-from export.targets.tflite import session as runtime
 from export.targets.tflite.convert import convert, convert_int8
+from export.targets.tflite.module_outputs import module_outputs as read_module_outputs
+from export.targets.tflite.passes import store_weights_in_float16
+from export.targets.tflite.placement import placement as xnnpack_placement
+from export.targets.tflite.session import TfliteSession
 
 roi_align = separable_roi_align
 
 
 def write(conversion: ConversionInput, path: Path) -> None:
-    """See `Target.write`. With fp16, weights are halved and the CPU computes in float32."""
+    """See `Target.write`. With fp16, weights are float16 and the CPU computes in float32."""
     if conversion.quantized:
         assert isinstance(conversion.model, fx.GraphModule)
         file = convert_int8(conversion.model, conversion.spec, conversion.size)
     else:
         file = convert(conversion.model, conversion.spec, conversion.size)
     if conversion.precision == "fp16":
-        flatbuffer.halve_weights(file)
+        store_weights_in_float16(file)
     flatbuffer.set_metadata(file, conversion.metadata)
     path.write_bytes(flatbuffer.pack(file))
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """What `write` embedded, and the converter's own entries.
-
-    Raises:
-        UserError: not a TFLite file.
-    """
-    return flatbuffer.get_metadata(flatbuffer.read(path))
-
-
-def open_session(path: Path, *, threads: int = 0) -> runtime.TfliteSession:
+def open_session(path: Path, *, threads: int = 0) -> TfliteSession:
     """See `Target.open_session`.
 
     Raises:
         UserError: the runtime refuses the file.
     """
-    return runtime.TfliteSession(path, threads=threads)
+    return TfliteSession(path, threads=threads)
 
 
 def placement(path: Path) -> Placement:
-    """What XNNPACK takes of the file, and what is left to the plain kernels.
+    """See `Target.placement`: which operators XNNPACK runs, and which the plain kernels.
 
     Raises:
         UserError: the runtime refuses the file.
     """
-    return runtime.placement(path)
+    return xnnpack_placement(path)
 
 
 def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:
-    """See `Target.module_outputs`: the last value each module computed, as the file holds it.
-
-    Feature maps are usually NHWC there. A module whose last operation was merged into another's
-    gives the value before it; one that the converter dissolved is missing.
-
-    Args:
-        path: written by `write`.
-        image: (1, 3, H, W).
-        names: dotted names of modules.
-    """
-    return runtime.module_outputs(path, image, names)
+    """See `Target.module_outputs`: the last value that each module computes, mostly NHWC."""
+    return read_module_outputs(path, image, names)
 
 
 def versions(path: Path) -> dict[str, str]:

@@ -159,7 +159,7 @@ def verify_on_cpus(
     outputs: list[tuple[Cpu, list[Outputs]]] = []
     source, expected = THIS_MACHINE.name, host
     if needs_exact(artifact):
-        from export.targets.onnx.target import OnnxSession
+        from export.targets.onnx.session import OnnxSession
 
         progress(f"{name}: exact computation")
         exact = OnnxSession(artifact.path, threads=1, exact=True)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.panoptic.nms import SWEEPS, ClusterNMS, sweeps_needed
+from export.panoptic.nms import SWEEPS, ClusterNMS
 from lvt.checkpoint import identify, load_model, read_checkpoint
 from lvt.config import LVT
 from lvt.data.preprocessing import fixed_size
@@ -33,6 +33,18 @@ def random_boxes(count: int, crowd: float, seed: int) -> torch.Tensor:
 def survivors(boxes: torch.Tensor, threshold: float) -> list[int]:
     scores = torch.arange(len(boxes), 0, -1).float()
     return sorted(nms(boxes, scores, threshold).tolist())
+
+
+def sweeps_needed(boxes: torch.Tensor, threshold: float) -> int:
+    """Number of sweeps after which the result of `ClusterNMS` no longer changes."""
+    valid = boxes.new_ones(len(boxes))
+    last = ClusterNMS(len(boxes), threshold, 0)(boxes, valid)
+    for sweeps in range(1, len(boxes) + 2):
+        alive = ClusterNMS(len(boxes), threshold, sweeps)(boxes, valid)
+        if torch.equal(alive, last):
+            return sweeps - 1
+        last = alive
+    return len(boxes)
 
 
 @settings(max_examples=250, deadline=None)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from export.panoptic.roi_align import sampling_matrix, separable_roi_align
-from export.targets.onnx import target as onnx_target
+from export.targets.onnx.convert import OPSET
+from export.targets.onnx.roi_align import TRANSLATIONS
+from export.targets.onnx.roi_align import roi_align as onnx_roi_align
 from lvt.panoptic.roi_align import roi_align, sampling_matrices
 
 SEED = st.integers(0, 2**32 - 1)
@@ -67,7 +69,7 @@ def test_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes = clipped(random_boxes(20, 40.0, 3), 36, 44)
     whole = separable_roi_align(feature, boxes, 7, 4)
     for channels in (4, 2, 1):
-        monkeypatch.setattr("export.panoptic.roi_align._PIECE", 20 * 7 * 9 * channels)
+        monkeypatch.setattr("export.panoptic.roi_align._MAX_INTERMEDIATE", 20 * 7 * 9 * channels)
         pieces = separable_roi_align(feature, boxes, 7, 4)
         torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-6)
 
@@ -81,7 +83,7 @@ def test_empty_boxes_give_zeros() -> None:
 
 class Align(nn.Module):
     def forward(self, feature: Tensor, boxes: Tensor) -> Tensor:
-        return onnx_target.roi_align(feature, boxes, 7, 4)
+        return onnx_roi_align(feature, boxes, 7, 4)
 
 
 def test_onnx_operator(tmp_path: Path) -> None:
@@ -93,9 +95,9 @@ def test_onnx_operator(tmp_path: Path) -> None:
         Align().eval(),
         (feature, boxes),
         input_names=["feature", "boxes"],
-        opset_version=onnx_target.OPSET,
+        opset_version=OPSET,
         dynamo=True,
-        custom_translation_table=onnx_target.TRANSLATIONS,
+        custom_translation_table=TRANSLATIONS,
         verbose=False,
     )
     assert program is not None

@@ -25,7 +25,7 @@ from export.cli import run as run_cli
 from export.session import Outputs, TorchSession
 from export.targets import ConversionInput, load_target
 from export.targets.onnx.saturation import PAIR_LIMIT, find_pair_sums, kernel_order, pair_sums
-from export.targets.onnx.target import OnnxSession
+from export.targets.onnx.session import OnnxSession
 from lvt.data.images import packaged_photos
 from lvt.data.metrics import sqnr_db
 from tests.export.test_cli import run

@@ -1,4 +1,4 @@
-"""What each MIL operator computes, by type."""
+"""The MIL operators in PyTorch, by type."""
 
 from export.targets.coreml.ops import (
     convolution,
@@ -10,10 +10,10 @@ from export.targets.coreml.ops import (
     resize,
     shape,
 )
-from export.targets.coreml.ops.kinds import Operator
+from export.targets.coreml.ops.operator_types import Operator
 
 DATA_MOVEMENT_OPS = frozenset(shape.OPERATORS)
-"""Operators whose results are values of their operands: there is nothing to round."""
+"""Operators whose results are values of their operands, so that nothing is rounded."""
 
 OPERATORS: dict[str, Operator] = {
     **convolution.OPERATORS,

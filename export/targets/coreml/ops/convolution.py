@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from export.targets.coreml.ops.kinds import Operator
+from export.targets.coreml.ops.operator_types import Operator
 
 _Pads = list[tuple[int, int]]
 
@@ -27,11 +27,11 @@ def _split_evenly(total: int, heavier_before: bool) -> tuple[int, int]:
 def _paddings(
     pad_type: str, pad: list[int] | None, sizes: list[int], kernels: list[int], strides: list[int]
 ) -> _Pads:
-    """Padding before and after each spatial axis, for kernels of that extent, dilation included."""
+    """Padding before and after each spatial axis; `kernels` are extents with dilation."""
     if pad_type == "custom" and pad is not None:
         return list(zip(pad[::2], pad[1::2], strict=True))
     if pad_type in ("same", "same_lower"):
-        # As much as makes the output ceil(size / stride) long.
+        # Pads such that the output has ceil(size / stride) elements.
         totals = [
             max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
             for size, kernel, stride in zip(sizes, kernels, strides, strict=True)
@@ -89,12 +89,12 @@ def _conv_transpose(
         if pad_type == "custom" and pad is not None:
             before, after = pad[2 * axis], pad[2 * axis + 1]
         elif pad_type == "same":
-            wanted = output_shape[2 + axis] if output_shape else size * stride
-            before, after = _split_evenly(max(0, length - wanted), heavier_before=False)
+            target = output_shape[2 + axis] if output_shape else size * stride
+            before, after = _split_evenly(max(0, length - target), heavier_before=False)
         else:
             before, after = 0, 0
         out = output_shape[2 + axis] if output_shape else length - before - after
-        # A longer output than the kernel reaches ends in zeros, as with torch's output_padding.
+        # An output beyond the reach of the kernel ends in zeros, like torch's output_padding.
         missing = max(0, before + out - length)
         full = _pad(full, [(0, missing if i == axis else 0) for i in range(rank)])
         full = full.narrow(2 + axis, before, out)
@@ -109,7 +109,7 @@ def _pooling_pads(
     pad: list[int] | None,
     ceil_mode: bool,
 ) -> tuple[_Pads, _Pads]:
-    """Declared padding, and padding with what the last window of ceil_mode reaches beyond it."""
+    """The declared padding, and the padding that the last window of ceil_mode needs."""
     sizes = list(x.shape[2:])
     pads = _paddings(pad_type, pad, sizes, kernel_sizes, strides)
     if not ceil_mode:
@@ -154,7 +154,7 @@ def _avg_pool(
     mean = pool(_pad(x, reach), kernel_sizes, strides)
     if not any(amount for pair in reach for amount in pair):
         return mean
-    # What counts in the denominator; the reach of ceil_mode never does.
+    # The elements that count in the denominator; the extra reach of ceil_mode never does.
     counted = x.new_ones(1, 1, *x.shape[2:])
     if not exclude_padding_from_average:
         counted = _pad(counted, pads, 1.0)

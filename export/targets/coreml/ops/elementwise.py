@@ -1,4 +1,4 @@
-"""One value in, one value out: arithmetic, comparisons, activations."""
+"""Elementwise operators: arithmetic, comparisons, activations."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from export.targets.coreml.ops.kinds import Operator, UnsupportedError
+from export.targets.coreml.ops.operator_types import Operator, UnsupportedError
 
-# `cast` names types so; uint16 is held in int32, see the evaluator.
+# By the names of `cast`; uint16 is stored as int32, see `export.targets.coreml.values`.
 _CASTS = {
     "fp16": torch.float32,
     "fp32": torch.float32,

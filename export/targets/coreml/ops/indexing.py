@@ -1,6 +1,6 @@
 """Gathers and scatters.
 
-Negative indices count from the end, as iOS 15 and 16 define; iOS 17 leaves them undefined.
+Negative indices count from the end, as iOS 15 and 16 define. iOS 17 leaves them undefined.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import math
 import torch
 from torch import Tensor
 
-from export.targets.coreml.ops.kinds import Operator, UnsupportedError
+from export.targets.coreml.ops.operator_types import Operator, UnsupportedError
 
-# `validate_indices` asks Core ML for an error on indices out of bounds; torch always gives one.
+# `validate_indices` makes Core ML raise an error on indices out of bounds; torch always does.
 
 
 def _wrapped(indices: Tensor, size: int) -> Tensor:
@@ -54,7 +54,7 @@ def _gather_nd(
 
 
 def _scattered(data: Tensor, targets: Tensor, updates: Tensor, mode: str) -> Tensor:
-    """Data with `updates` combined into the flat positions `targets`, of the same shape."""
+    """`data` with `updates` combined into the flat positions `targets`; both have one shape."""
     flat, at, values = data.flatten(), targets.flatten(), updates.flatten()
     if mode == "update":
         out = flat.scatter(0, at, values)
@@ -71,7 +71,7 @@ def _scattered(data: Tensor, targets: Tensor, updates: Tensor, mode: str) -> Ten
 
 
 def _positions(data: Tensor) -> Tensor:
-    """Each element's flat position; gathering from it tells where a scatter goes."""
+    """The flat position of each element; gathering from it gives the targets of a scatter."""
     return torch.arange(data.numel()).view(data.shape)
 
 

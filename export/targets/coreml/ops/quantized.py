@@ -1,4 +1,4 @@
-"""Quantized activations, and weights that are stored compressed."""
+"""Quantization of activations, and decompression of weights."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from export.targets.coreml.ops.kinds import Operator
+from export.targets.coreml.ops.operator_types import Operator
 
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
 
 
 def _along(values: Tensor, x: Tensor, axis: int | None) -> Tensor:
-    """A scalar as it is; a vector laid along `axis` of x."""
+    """A scalar as it is; a vector reshaped to broadcast along `axis` of x."""
     if values.ndim == 0 or axis is None:
         return values
     return values.view(-1, *[1] * (x.ndim - 1 - axis % x.ndim))
@@ -27,19 +27,19 @@ def _quantize(
     axis: int | None = None,
 ) -> Tensor:
     low, high = _RANGES[output_dtype]
-    levels = torch.round(input / _along(scale, input, axis))
+    quantized = torch.round(input / _along(scale, input, axis))
     if zero_point is not None:
-        levels = levels + _along(zero_point, input, axis)
-    return levels.clamp(low, high)
+        quantized = quantized + _along(zero_point, input, axis)
+    return quantized.clamp(low, high)
 
 
 def _dequantize(
     input: Tensor, scale: Tensor, zero_point: Tensor | None = None, axis: int | None = None
 ) -> Tensor:
-    levels = input.to(torch.float32)
+    quantized = input.to(torch.float32)
     if zero_point is not None:
-        levels = levels - _along(zero_point, input, axis)
-    return levels * _along(scale, input, axis)
+        quantized = quantized - _along(zero_point, input, axis)
+    return quantized * _along(scale, input, axis)
 
 
 def _affine_dequantize(
@@ -49,17 +49,17 @@ def _affine_dequantize(
 
 
 def _repeated(values: Tensor, shape: torch.Size) -> Tensor:
-    """Values of blocks spread over the elements of shape."""
+    """Repeats one value a block for all elements of the blocks."""
     for axis, size in enumerate(shape):
         values = values.repeat_interleave(size // values.shape[axis], axis)
     return values
 
 
 def _blockwise_shift_scale(data: Tensor, scale: Tensor, offset: Tensor | None = None) -> Tensor:
-    levels = data.to(torch.float32)
+    quantized = data.to(torch.float32)
     if offset is not None:
-        levels = levels - _repeated(offset, data.shape)
-    return levels * _repeated(scale, data.shape)
+        quantized = quantized - _repeated(offset, data.shape)
+    return quantized * _repeated(scale, data.shape)
 
 
 def _unpacked(packed: Tensor, bits: int, count: int) -> Tensor:
@@ -92,7 +92,7 @@ def _sparse_to_dense(nonzero_data: Tensor, mask: Tensor, shape: list[int] | None
 
 
 def _constexpr_cast(source_val: Tensor, output_dtype: str) -> Tensor:
-    return source_val  # float16 to float32 is the only one there is
+    return source_val  # MIL has only float16 to float32
 
 
 OPERATORS: dict[str, Operator] = {

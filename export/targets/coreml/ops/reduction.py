@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from export.targets.coreml.ops.kinds import Operator
+from export.targets.coreml.ops.operator_types import Operator
 
 
 def _reduction(function: Callable[[Tensor, list[int], bool], Tensor]) -> Operator:
-    """An operator over the given axes; all axes where none are given."""
+    """An operator over the given axes, by default over all."""
 
     def apply(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
         return function(x, list(range(x.ndim)) if axes is None else axes, keep_dims)
@@ -50,7 +50,7 @@ def _log_sum_exp(x: Tensor, axes: list[int], keep_dims: bool) -> Tensor:
     return x.logsumexp(axes, keep_dims)
 
 
-# The first of several equal values wins in all of the following; Core ML promises no order.
+# Of equal values, the first comes first in all of the following; Core ML guarantees no order.
 
 
 def _argmax(
@@ -78,7 +78,7 @@ def _topk(
     return_indices: bool = True,
     output_indices_dtype: str = "int32",
 ) -> tuple[Tensor, ...]:
-    # Unsorted results may come in any order, so the sorted one will do.
+    # Unsorted results may have any order, so sorted ones are correct too.
     values, indices = x.sort(dim=axis, descending=not ascending, stable=True)
     count = x.shape[axis] if k == -1 else k
     best = values.narrow(axis, 0, count), indices.narrow(axis, 0, count)

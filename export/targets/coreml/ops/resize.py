@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-from export.targets.coreml.ops.kinds import Operator, UnsupportedError
+from export.targets.coreml.ops.operator_types import Operator, UnsupportedError
 
 
 def _grid(size: int, out: int, sampling_mode: str) -> Tensor:
-    """Where each output point lies on the input axis; (out,) float64 within [0, size - 1]."""
+    """Position of each output point on the input axis: (out,) float64 within [0, size - 1]."""
     steps = torch.arange(out, dtype=torch.float64)
     if sampling_mode in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS"):
         if out > 1:

@@ -1,4 +1,4 @@
-"""Values moved, none computed: layout, slicing, joining, padding, and what creates a tensor."""
+"""Data movement: layout, slicing, concatenation, padding; and operators that create tensors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from export.targets.coreml.ops.kinds import Operator
+from export.targets.coreml.ops.operator_types import Operator
 
 
 def _reshape(x: Tensor, shape: list[int]) -> Tensor:
@@ -30,7 +30,7 @@ def _expand_dims(x: Tensor, axes: list[int]) -> Tensor:
 
 
 def _squeeze(x: Tensor, axes: list[int] | None = None) -> Tensor:
-    # torch ignores axes that are longer than 1; so does MIL.
+    # Like MIL, torch ignores axes that are longer than 1.
     return x.squeeze() if axes is None else x.squeeze(tuple(axes))
 
 
@@ -73,7 +73,7 @@ def _ranges(
     end_mask: list[bool] | None,
     squeeze_mask: list[bool] | None,
 ) -> list[range]:
-    """The positions a slice picks along each axis, by Python's rules."""
+    """The positions that a slice selects along each axis, by Python's rules."""
     rank = x.ndim
     no_mask = [False] * rank
     steps, squeezed = stride or [1] * rank, squeeze_mask or no_mask
@@ -154,7 +154,7 @@ def _pad(x: Tensor, pad: list[int], mode: str = "constant", constant_val: float 
     pairs = list(zip(pad[::2], pad[1::2], strict=True))
     if mode == "constant":
         return F.pad(x, [p for pair in reversed(pairs) for p in pair], value=constant_val)
-    # torch restricts the other modes to some ranks; picking positions works for all.
+    # torch restricts the other modes to some ranks; selecting positions works for all.
     for axis, (before, after) in enumerate(pairs, start=x.ndim - len(pairs)):
         size = x.shape[axis]
         positions = range(-before, size + after)
@@ -179,7 +179,7 @@ def _pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
     return F.pixel_unshuffle(x, downscale_factor)
 
 
-# Unlike the two above, these two let the position within a block vary slower than the channel.
+# Unlike in the two above, in these two the position within a block varies slower than the channel.
 
 
 def _depth_to_space(x: Tensor, block_size: int) -> Tensor:

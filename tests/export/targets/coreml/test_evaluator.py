@@ -24,7 +24,7 @@ from export.targets.coreml.evaluator import Evaluator
 from export.targets.coreml.loader import load
 from export.targets.coreml.ops import OPERATORS
 from export.targets.coreml.session import EvaluatorSession
-from export.targets.coreml.suppress_warnings import quiet
+from export.targets.coreml.suppress_warnings import suppress_warnings
 from lvt.data.metrics import decibels, power
 from lvt.errors import UserError
 from tests.export.targets.coreml.packages import ct, save_program
@@ -152,7 +152,7 @@ def test_float16_values_are_rounded(
     evaluator = Evaluator(packages["_traced", "FLOAT16"])
     halves = [name for name, kind in evaluator.program.types.items() if kind.dtype == "fp16"]
     computed = [n for op in evaluator.program.operations for n in op.outputs if n in halves]
-    outputs = evaluator.run({"image": image}, also=computed)
+    outputs = evaluator.run({"image": image}, intermediates=computed)
     assert len(computed) > 20
     assert all(outputs[name].dtype == np.float16 for name in computed)
     # An intermediate value is what the rest of the file continues with, not a wider one.
@@ -169,11 +169,11 @@ def test_intermediate_values_are_those_of_the_model(
     assert isinstance(stem, nn.Module)
     with torch.inference_mode():
         expected = stem(torch.from_numpy(image)).numpy()
-    outputs = evaluator.run({"image": image}, also=gelu.outputs)
+    outputs = evaluator.run({"image": image}, intermediates=gelu.outputs)
     assert list(outputs) == ["logits", "labels", *gelu.outputs]
     assert _sqnr(outputs[gelu.outputs[0]], expected) > 110
     with pytest.raises(UserError, match="computes no value named nonsense"):
-        evaluator.run({"image": image}, also=["nonsense"])
+        evaluator.run({"image": image}, intermediates=["nonsense"])
 
 
 def test_runs_are_independent(
@@ -400,9 +400,9 @@ def test_other_kinds_of_model_are_refused(tmp_path: Path) -> None:
         load(package)
 
 
-def test_quiet_holds_back_warnings_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_warnings_are_suppressed_and_errors_are_not(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("coremltools")
-    with quiet():
+    with suppress_warnings():
         logger.warning("no Core ML on Linux")
         logger.error("a real one")
     logger.error("afterwards")

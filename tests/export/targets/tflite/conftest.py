@@ -35,7 +35,7 @@ class TinyFiles(NamedTuple):
         rewritten: what was converted.
         image: (1, 3, *SIZE).
         fp32: the file.
-        fp16: the same with halved weights.
+        fp16: the same with float16 weights.
     """
 
     spec: ModelSpec
@@ -50,7 +50,7 @@ def write_both(
     model: nn.Module, spec: ModelSpec, size: tuple[int, int], folder: Path
 ) -> tuple[Path, Path]:
     """The float32 and the float16 file from one conversion, which is what takes long."""
-    from export.targets import tflite  # an optional dependency; the tests themselves skip
+    from export.targets.tflite import target as tflite  # optional; the tests themselves skip
 
     converted = tflite.convert(model, spec, size)
     paths = folder / "fp32.tflite", folder / "fp16.tflite"

@@ -122,7 +122,7 @@ def test_it_computes_in_int8(small_int8: Written) -> None:
     assert list(graph.inputs) == [image.tensorIndex]
     assert list(graph.tensors[image.tensorIndex].shape) == [1, *SMALL_SIZE, 3]
     assert {entry.tensorIndex for entry in signature.outputs} == set(graph.outputs)
-    assert METADATA.items() <= tflite.read_metadata(small_int8.path).items()
+    assert METADATA.items() <= flatbuffer.get_metadata(flatbuffer.read(small_int8.path)).items()
 
 
 @pytest.mark.parametrize("which", ["small_int8", "small_weights"])

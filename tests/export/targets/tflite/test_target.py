@@ -28,7 +28,7 @@ from ai_edge_litert import schema_py_generated as schema
 from export.targets import ConversionInput
 from export.targets.tflite import flatbuffer
 from export.targets.tflite import target as tflite
-from export.targets.tflite.convert import module_name, record_calls
+from export.targets.tflite.module_names import module_name, record_calls
 
 
 def producers(graph: Any) -> dict[int, Any]:
@@ -83,7 +83,7 @@ def test_phone_feeds_nhwc_without_a_transpose(tiny_files: TinyFiles) -> None:
 
 def test_metadata_returns(tiny_files: TinyFiles) -> None:
     for path in (tiny_files.fp32, tiny_files.fp16):
-        assert METADATA.items() <= tflite.read_metadata(path).items()
+        assert METADATA.items() <= flatbuffer.get_metadata(flatbuffer.read(path)).items()
 
 
 def test_file_is_built_in_operators_with_short_names(tiny_files: TinyFiles) -> None:
@@ -245,9 +245,9 @@ def test_files_the_runtime_refuses(
 def test_metadata_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"something else")
     with pytest.raises(UserError, match="not a TFLite file"):
-        tflite.read_metadata(tmp_path / "m.onnx")
+        flatbuffer.get_metadata(flatbuffer.read(tmp_path / "m.onnx"))
     with pytest.raises(UserError, match="cannot read"):
-        tflite.read_metadata(tmp_path / "absent.tflite")
+        flatbuffer.get_metadata(flatbuffer.read(tmp_path / "absent.tflite"))
 
 
 def test_conversion_keeps_off_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -255,9 +255,9 @@ def test_conversion_keeps_off_stdout(tmp_path: Path, capfd: pytest.CaptureFixtur
     spec = ModelSpec("semantic", tiny(), 2)
     model = nn.Conv2d(3, 2, 1).eval()
     tflite.write(ConversionInput(model, spec, (8, 8), "fp32", {}), tmp_path / "m.tflite")
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert said.err != ""
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err != ""
 
 
 def test_versions(tiny_files: TinyFiles) -> None:

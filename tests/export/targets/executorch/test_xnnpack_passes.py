@@ -1,4 +1,4 @@
-"""Delegates' graphs before and after they are simplified: smaller, and the same in the runtime."""
+"""Each pass on small graphs; all of them on lowered models: smaller, and equal in the runtime."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ from executorch.backends.xnnpack.utils.xnnpack_constants import (
 from export.targets import ConversionInput
 from export.targets.executorch import target as executorch
 from export.targets.executorch.program import write_program
-from export.targets.executorch.xnnpack_passes import simplified_delegates, simplify
+from export.targets.executorch.serializer_hook import before_serialization
+from export.targets.executorch.xnnpack_passes import (
+    eliminate_common_subexpressions,
+    fuse_transposes_and_slices,
+    keep_data_movement_in_int8,
+    remove_unused,
+    run_passes,
+)
 from lvt.data.metrics import sqnr_db
 from lvt.models import ModelSpec
 from quantization.backend_config import BACKEND_CONFIGS
@@ -36,13 +43,15 @@ from tests.conftest import tiny
 
 SPEC = ModelSpec("semantic", tiny(recursion=1), 4)
 SIZE = (8, 12)
-LEVELS = xnn.PerTensorQuant(0.5, 3)
-OTHER_LEVELS = xnn.PerTensorQuant(0.25, 3)
+SCALE = xnn.PerTensorQuant(0.5, 3)
+OTHER_SCALE = xnn.PerTensorQuant(0.25, 3)
+
+Pass = Callable[[xnn.XNNGraph], None]
 
 
 @dataclass
 class Builder:
-    """A graph, value by value; the first value is its input."""
+    """Builds a graph value by value; the first value is its input."""
 
     nodes: list[xnn.XNode] = field(default_factory=list)
     values: list[xnn.XValue] = field(default_factory=list)
@@ -50,9 +59,9 @@ class Builder:
     def __post_init__(self) -> None:
         self.value(flags=XNN_VALUE_FLAG_EXTERNAL_INPUT)
 
-    def value(self, levels: xnn.PerTensorQuant | None = None, flags: int = 0) -> int:
+    def value(self, quantization: xnn.PerTensorQuant | None = None, flags: int = 0) -> int:
         number = len(self.values)
-        kind = xnn.XNNDatatype.xnn_datatype_fp32 if levels is None else None
+        kind = xnn.XNNDatatype.xnn_datatype_fp32 if quantization is None else None
         tensor = xnn.XNNTensorValue(
             kind or xnn.XNNDatatype.xnn_datatype_qint8,
             num_dims=4,
@@ -62,23 +71,25 @@ class Builder:
             flags=flags,
             id_out=number,
         )
-        union = tensor if levels is None else xnn.XNNQuantizedTensorValue(tensor, levels)
+        union = (
+            tensor if quantization is None else xnn.XNNQuantizedTensorValue(tensor, quantization)
+        )
         self.values.append(xnn.XValue(union))
         return number
 
     def add(
         self,
         kind: Callable[..., object],
-        *given: int,
-        levels: xnn.PerTensorQuant | None = None,
+        *inputs: int,
+        quantization: xnn.PerTensorQuant | None = None,
         output: bool = False,
         **options: object,
     ) -> int:
-        result = self.value(levels, XNN_VALUE_FLAG_EXTERNAL_OUTPUT if output else 0)
-        names = ["input_id"] if len(given) == 1 else ["input1_id", "input2_id"]
-        inputs = dict(zip(names, given, strict=True))
+        result = self.value(quantization, XNN_VALUE_FLAG_EXTERNAL_OUTPUT if output else 0)
+        names = ["input_id"] if len(inputs) == 1 else ["input1_id", "input2_id"]
+        operands = dict(zip(names, inputs, strict=True))
         self.nodes.append(
-            xnn.XNode(kind(**inputs, output_id=result, flags=0, **options), debug_handle=0)
+            xnn.XNode(kind(**operands, output_id=result, flags=0, **options), debug_handle=0)
         )
         return result
 
@@ -89,9 +100,11 @@ class Builder:
         options = {"num_dims": 4, "offsets": offsets, "sizes": sizes}
         return self.add(xnn.XNNStaticSlice, value, **options)
 
-    def simplified(self) -> list[object]:
+    def after(self, *passes: Pass) -> list[object]:
+        """The operations of the graph after some passes."""
         graph = xnn.XNNGraph("0", self.nodes, self.values, 2, [], [], [])
-        simplify(graph)
+        for graph_pass in passes:
+            graph_pass(graph)
         used = {
             value
             for node in graph.xnodes
@@ -102,33 +115,37 @@ class Builder:
             getattr(value.xvalue_union, "tensor_value", value.xvalue_union).id_out
             for value in graph.xvalues
         }
-        assert used <= numbers, "no operator takes a value that is gone"
+        assert used <= numbers, "no operator may use a value that was removed"
         return [node.xnode_union for node in graph.xnodes]
 
 
-def test_what_is_transposed_there_and_back_is_not_transposed() -> None:
+def names(operations: list[object]) -> list[str]:
+    return [type(operation).__name__ for operation in operations]
+
+
+def test_transposes_that_cancel_are_removed() -> None:
     graph = Builder()
     there = graph.transposed(0, 0, 3, 1, 2)
     back = graph.transposed(there, 0, 2, 3, 1)
     graph.add(xnn.XNNAbs, back, output=True)
-    (only,) = graph.simplified()
-    assert isinstance(only, xnn.XNNAbs)
-    assert only.input_id == 0
+    first, reader = graph.after(fuse_transposes_and_slices)
+    assert names([first, reader]) == ["XNNStaticTranspose", "XNNAbs"]
+    assert reader.input_id == 0, "reads the value before both transposes"
 
 
 def test_two_transposes_are_one() -> None:
     graph = Builder()
     graph.transposed(graph.transposed(0, 0, 2, 3, 1), 3, 0, 1, 2, output=True)
-    (only,) = graph.simplified()
+    (only,) = graph.after(fuse_transposes_and_slices, remove_unused)
     assert isinstance(only, xnn.XNNStaticTranspose)
     x = np.arange(24).reshape(1, 2, 3, 4)
     assert np.array_equal(x.transpose(only.perm), x.transpose(0, 2, 3, 1).transpose(3, 0, 1, 2))
 
 
-def test_a_transpose_that_is_the_output_stays() -> None:
+def test_an_identity_transpose_that_is_an_output_stays() -> None:
     graph = Builder()
     result = graph.transposed(graph.transposed(0, 0, 3, 1, 2), 0, 2, 3, 1, output=True)
-    (only,) = graph.simplified()
+    (only,) = graph.after(fuse_transposes_and_slices, remove_unused)
     assert isinstance(only, xnn.XNNStaticTranspose)
     assert (only.input_id, only.output_id, only.perm) == (0, result, [0, 1, 2, 3])
 
@@ -137,24 +154,43 @@ def test_a_slice_of_a_slice_is_one() -> None:
     graph = Builder()
     first = graph.sliced(0, [0, 1, 2, 0], [2, 5, 5, 2])
     graph.add(xnn.XNNAbs, graph.sliced(first, [0, 3, 0, 1], [2, 2, 2, 1]), output=True)
-    only, _ = graph.simplified()
+    only, _ = graph.after(fuse_transposes_and_slices, remove_unused)
     assert isinstance(only, xnn.XNNStaticSlice)
     assert (only.offsets, only.sizes, only.input_id) == ([0, 4, 2, 1], [2, 2, 2, 1], 0)
 
 
-def test_what_is_computed_twice_is_computed_once() -> None:
+def test_slices_are_fused_across_transposes_that_cancel() -> None:
+    graph = Builder()
+    first = graph.sliced(0, [0, 1, 0, 0], [2, 5, 5, 2])
+    back = graph.transposed(graph.transposed(first, 0, 3, 1, 2), 0, 2, 3, 1)
+    graph.add(xnn.XNNAbs, graph.sliced(back, [0, 1, 0, 0], [2, 2, 2, 1]), output=True)
+    operations = graph.after(fuse_transposes_and_slices, remove_unused)
+    assert names(operations) == ["XNNStaticSlice", "XNNAbs"]
+
+
+def test_the_first_of_two_transposes_stays_for_its_other_readers() -> None:
+    graph = Builder()
+    first = graph.transposed(0, 0, 2, 3, 1)
+    graph.transposed(first, 3, 0, 1, 2, output=True)
+    graph.add(xnn.XNNAbs, first, output=True)
+    operations = graph.after(fuse_transposes_and_slices, remove_unused)
+    assert names(operations) == ["XNNStaticTranspose", "XNNStaticTranspose", "XNNAbs"]
+
+
+def test_equal_nodes_are_computed_once() -> None:
     graph = Builder()
     left, right = graph.add(xnn.XNNAbs, 0), graph.add(xnn.XNNAbs, 0)
     graph.add(xnn.XNNAdd, graph.add(xnn.XNNExp, left), graph.add(xnn.XNNExp, right), output=True)
-    kinds = Counter(type(operation).__name__ for operation in graph.simplified())
-    assert kinds == {"XNNAbs": 1, "XNNExp": 1, "XNNAdd": 1}
+    operations = graph.after(eliminate_common_subexpressions)
+    assert names(operations) == ["XNNAbs", "XNNExp", "XNNAdd"]
 
 
-def test_what_only_looks_alike_is_computed_twice() -> None:
-    """Other levels, other options, another clamp, and outputs, which must all be written."""
+def test_similar_nodes_are_all_computed() -> None:
+    """Other scales, another clamp, and outputs of the graph, which must all be written."""
     graph = Builder()
-    first, second = (graph.add(xnn.XNNConvert, 0, levels=of) for of in (LEVELS, OTHER_LEVELS))
-    graph.add(xnn.XNNAdd, first, second, levels=LEVELS, output=True)
+    scales = (SCALE, OTHER_SCALE)
+    first, second = (graph.add(xnn.XNNConvert, 0, quantization=scale) for scale in scales)
+    graph.add(xnn.XNNAdd, first, second, quantization=SCALE, output=True)
     clamped = []
     for least in (0.0, 1.0):
         clamped.append(graph.add(xnn.XNNAbs, 0))
@@ -162,25 +198,43 @@ def test_what_only_looks_alike_is_computed_twice() -> None:
     graph.add(xnn.XNNAdd, *clamped, output=True)
     for _ in range(2):
         graph.add(xnn.XNNExp, 0, output=True)
-    assert len(graph.simplified()) == 8
+    assert len(graph.after(eliminate_common_subexpressions)) == 8
 
 
 @pytest.mark.parametrize(
-    ("levels", "expected"),
-    [(LEVELS, ["XNNConvert", "XNNStaticTranspose"]), (OTHER_LEVELS, None)],
-    ids=["the same scale", "another"],
+    ("scale", "expected"),
+    [(SCALE, ["XNNConvert", "XNNStaticTranspose"]), (OTHER_SCALE, None)],
+    ids=["the same scale", "another scale"],
 )
-def test_moves_of_integers(levels: xnn.PerTensorQuant, expected: list[str] | None) -> None:
+def test_data_movement_in_int8(scale: xnn.PerTensorQuant, expected: list[str] | None) -> None:
     graph = Builder()
-    whole = graph.add(xnn.XNNConvert, 0, levels=LEVELS)
-    moved = graph.transposed(graph.add(xnn.XNNConvert, whole), 0, 2, 1, 3)
-    graph.add(xnn.XNNConvert, moved, levels=levels, output=True)
-    kinds = [type(operation).__name__ for operation in graph.simplified()]
-    assert kinds == (expected or ["XNNConvert", "XNNConvert", "XNNStaticTranspose", "XNNConvert"])
+    quantized = graph.add(xnn.XNNConvert, 0, quantization=SCALE)
+    moved = graph.transposed(graph.add(xnn.XNNConvert, quantized), 0, 2, 1, 3)
+    graph.add(xnn.XNNConvert, moved, quantization=scale, output=True)
+    found = names(graph.after(keep_data_movement_in_int8, remove_unused))
+    assert found == (expected or ["XNNConvert", "XNNConvert", "XNNStaticTranspose", "XNNConvert"])
+
+
+def test_unused_nodes_and_values_are_removed() -> None:
+    graph = Builder()
+    graph.add(xnn.XNNExp, graph.add(xnn.XNNAbs, 0))
+    graph.add(xnn.XNNAbs, 0, output=True)
+    assert names(graph.after(remove_unused)) == ["XNNAbs"]
+
+
+def test_data_movement_in_int8_is_fused() -> None:
+    """Two transposes that are adjacent only once both are in int8: the order of the passes."""
+    graph = Builder()
+    value = graph.add(xnn.XNNConvert, 0, quantization=SCALE)
+    for perm in ((0, 2, 3, 1), (0, 3, 2, 1)):
+        moved = graph.transposed(graph.add(xnn.XNNConvert, value), *perm)
+        value = graph.add(xnn.XNNConvert, moved, quantization=SCALE)
+    graph.add(xnn.XNNConvert, value, output=True)
+    assert names(graph.after(run_passes)) == ["XNNConvert", "XNNStaticTranspose", "XNNConvert"]
 
 
 class Net(nn.Module):
-    """What ExecuTorch's passes make more of than there is to do, one of each."""
+    """A model that ExecuTorch lowers with every redundancy that the passes remove."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -199,7 +253,7 @@ class Net(nn.Module):
 def test_files_compute_the_same(
     int8: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the runtime; in int8 with fewer conversions and to a level where a resize rounds."""
+    """In the runtime. In int8 up to a rounding step of the resize, and with fewer conversions."""
     image = np.random.default_rng(0).standard_normal((1, 3, *SIZE)).astype(np.float32)
     model: nn.Module = Net().eval()
     if int8:
@@ -214,7 +268,7 @@ def test_files_compute_the_same(
 
     monkeypatch.setattr(xnnpack_preprocess, "serialize_xnnpack_binary", spying)
     write_program(conversion, XnnpackPartitioner(), tmp_path / "plain.pte")
-    with simplified_delegates():
+    with before_serialization(run_passes):
         write_program(conversion, XnnpackPartitioner(), tmp_path / "simple.pte")
     assert xnnpack_preprocess.serialize_xnnpack_binary is spying, "as it was before"
 
@@ -233,17 +287,17 @@ def test_files_compute_the_same(
         np.testing.assert_array_equal(found, expected)
 
 
-def test_exports_are_simplified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exports_run_the_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`write` is what `lvt-export` and `lvt-quantize` call."""
-    simplified: list[bool] = []
+    unchanged: list[bool] = []
     serialize = xnnpack_preprocess.serialize_xnnpack_binary
 
     def spying(graph: xnn.XNNGraph, constants: bytearray) -> bytes:
         before = len(graph.xnodes)
-        simplify(graph)
-        simplified.append(len(graph.xnodes) == before)
+        run_passes(graph)
+        unchanged.append(len(graph.xnodes) == before)
         return serialize(graph, constants)
 
     monkeypatch.setattr(xnnpack_preprocess, "serialize_xnnpack_binary", spying)
     executorch.write(ConversionInput(Net().eval(), SPEC, SIZE, "fp32", {}), tmp_path / "net.pte")
-    assert simplified == [True], "nothing is left to simplify"
+    assert unchanged == [True], "the passes have nothing left to do"

@@ -1,0 +1,51 @@
+"""PyTorch to a Core AI asset through coreai-torch."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import coreai_torch
+import torch
+from coreai.runtime import AIModelAssetMetadata
+from torch import Tensor, nn
+
+from export.targets import ConversionInput
+from export.targets.coreai.silence_output import silence_output
+
+INPUT = "image"
+
+
+class Float16Model(nn.Module):
+    """Computes a model in float16, with float32 images and float32 outputs.
+
+    Args:
+        model: copied, so that the original keeps its precision.
+    """
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = copy.deepcopy(model).half()
+        self.eval()
+
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
+        outputs = self.model(image.half())
+        if isinstance(outputs, Tensor):
+            return outputs.float()
+        return tuple(output.float() for output in outputs)
+
+
+def convert(conversion: ConversionInput, path: Path) -> None:
+    """Writes an .aimodel folder."""
+    half = conversion.precision == "fp16"
+    model = Float16Model(conversion.model) if half else conversion.model
+    program = torch.export.export(model, (torch.zeros(1, 3, *conversion.size),))
+    program = program.run_decompositions(coreai_torch.get_decomp_table())
+    converter = coreai_torch.TorchConverter().add_exported_program(
+        program, input_names=[INPUT], output_names=list(conversion.spec.outputs)
+    )
+    metadata = AIModelAssetMetadata()
+    for key, value in conversion.metadata.items():
+        metadata.set_custom(key, value)
+    with silence_output():
+        converter.to_coreai().save_asset(path, metadata)

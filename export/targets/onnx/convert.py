@@ -1,0 +1,73 @@
+"""PyTorch to ONNX through torch's exporter. Standard operators only."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import onnx
+import torch
+
+from export.targets import ConversionInput
+from export.targets.onnx.roi_align import TRANSLATIONS
+
+OPSET = 20
+"""The first opset with Gelu, which runtimes execute as one kernel; ONNX Runtime 1.17 has it."""
+
+IR_VERSION = 9
+"""The version of opset 20. torch writes 10, which ONNX Runtime before 1.18 refuses."""
+
+INPUT = "image"
+
+MODULE_KEY = "lvt.module"
+"""Node metadata: dotted name of the innermost module that a node belongs to."""
+
+_SCOPE_KEY = "pkg.torch.onnx.name_scopes"
+
+
+def convert(conversion: ConversionInput, path: Path) -> None:
+    """Writes an ONNX file that passes `onnx.checker` with full shape inference."""
+    program = torch.onnx.export(
+        conversion.model,
+        (torch.zeros(1, 3, *conversion.size),),
+        input_names=[INPUT],
+        output_names=list(conversion.spec.outputs),
+        opset_version=OPSET,
+        dynamo=True,
+        custom_translation_table=TRANSLATIONS,
+        optimize=True,
+        verbose=False,
+    )
+    assert program is not None
+    proto = program.model_proto
+    proto.ir_version = IR_VERSION
+    keep_only_module_names(proto)
+    proto.producer_name = "lvt-mobile"
+    onnx.helper.set_model_props(proto, conversion.metadata)
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.save(proto, path)
+
+
+def keep_only_module_names(proto: onnx.ModelProto) -> None:
+    """Replaces the exporter's metadata by the module name of each node.
+
+    The exporter's metadata include stack traces, which contain paths of this machine.
+    """
+    for node in proto.graph.node:
+        entries = {entry.key: entry.value for entry in node.metadata_props}
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
+        scopes = _parse_scopes(entries.get(_SCOPE_KEY, ""))
+        if scopes:
+            node.metadata_props.add(key=MODULE_KEY, value=scopes[-1])
+    for value in [*proto.graph.value_info, *proto.graph.input, *proto.graph.output]:
+        del value.metadata_props[:]
+    del proto.graph.metadata_props[:]
+
+
+def _parse_scopes(text: str) -> list[str]:
+    """Dotted module names, outermost first, from the exporter's list of scopes.
+
+    The last scope is the operator itself and is left out.
+    """
+    return [scope for scope in ast.literal_eval(text or "[]")[:-1] if scope]

@@ -1,0 +1,36 @@
+"""Outputs of inner modules of an ONNX file, for finding where its values leave the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from export.session import Outputs
+from export.targets.onnx.convert import MODULE_KEY
+from export.targets.onnx.session import OnnxSession
+
+
+def module_outputs(path: Path, image: NDArray[np.float32], names: Sequence[str]) -> Outputs:
+    """The last value that each module computes, by the name of the module.
+
+    Args:
+        path: a file that lvt-export wrote.
+        image: (1, 3, H, W).
+        names: dotted names of modules; those without a node of their own are missing in the result.
+    """
+    proto = onnx.load(path)
+    last_values: dict[str, str] = {}
+    for node in proto.graph.node:
+        module = next((e.value for e in node.metadata_props if e.key == MODULE_KEY), "")
+        for name in names:
+            if module == name or module.startswith(f"{name}."):
+                last_values[name] = node.output[0]
+    del proto.graph.output[:]
+    outputs = [onnx.ValueInfoProto(name=value) for value in set(last_values.values())]
+    proto.graph.output.extend(outputs)
+    arrays = OnnxSession(proto.SerializeToString()).run(image)
+    return {name: arrays[value] for name, value in last_values.items()}

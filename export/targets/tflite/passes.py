@@ -1,0 +1,119 @@
+"""Passes over the flatbuffer that the converter wrote, each in place."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from export.targets.tflite import flatbuffer
+
+_WEIGHT_INPUT = 1
+_OPERATORS_WITH_WEIGHTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
+"""Operators whose weights may be float16 in every runtime and delegate."""
+
+_DEQUANTIZE_FLOAT16 = 3
+"""The first version of DEQUANTIZE that reads float16."""
+
+_NO_BUFFER = 0
+"""Index of the empty buffer, for tensors that are not constant."""
+
+
+def store_weights_in_float16(model: Any) -> None:
+    """Stores the weights of convolutions and linear layers as float16.
+
+    A DEQUANTIZE follows each weight. CPU runtimes evaluate it once at preparation, and GPU
+    delegates skip it. Other constants (anchors, coordinates, biases) keep their precision.
+    """
+    for graph in model.subgraphs:
+        dequantize = [_store_in_float16(model, graph, i) for i in _weights(model, graph)]
+        graph.operators[:0] = dequantize
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used.update(entry.buffer for entry in model.metadata or [])
+    for index, buffer in enumerate(model.buffers):
+        if index not in used:
+            buffer.data = None
+
+
+def _weights(model: Any, graph: Any) -> Iterator[int]:
+    """Indices of constant float32 tensors that are only used as weights."""
+    weights: set[int] = set()
+    others: set[int] = set(graph.outputs)
+    for operator in graph.operators:
+        has_weights = flatbuffer.operator_name(model, operator) in _OPERATORS_WITH_WEIGHTS
+        for position, index in enumerate(operator.inputs):
+            (weights if has_weights and position == _WEIGHT_INPUT else others).add(int(index))
+    for index in sorted(weights - others):
+        tensor = graph.tensors[index]
+        constant = model.buffers[tensor.buffer].data is not None
+        if constant and tensor.type == schema.TensorType.FLOAT32:
+            yield index
+
+
+def _store_in_float16(model: Any, graph: Any, index: int) -> Any:
+    """Moves a constant to a float16 tensor; returns the operator that dequantizes it."""
+    tensor = graph.tensors[index]
+    values = np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(np.float32)
+    half = schema.TensorT()
+    half.name = tensor.name + b"_half"
+    half.shape = tensor.shape
+    half.type = schema.TensorType.FLOAT16
+    half.buffer = flatbuffer.add_buffer(model, values.astype(np.float16).tobytes())
+    graph.tensors.append(half)
+    tensor.buffer = _NO_BUFFER  # the float32 data are removed once no other tensor shares them
+    half_index = len(graph.tensors) - 1
+    return flatbuffer.new_operator(model, "DEQUANTIZE", _DEQUANTIZE_FLOAT16, half_index, index)
+
+
+def make_inputs_and_outputs_float(model: Any) -> None:
+    """Makes int8 inputs and outputs of a file float32, with QUANTIZE and DEQUANTIZE operators.
+
+    Args:
+        model: a `ModelT` of one graph.
+    """
+    (graph,) = model.subgraphs
+    inputs = {int(index): _float_twin(graph, int(index)) for index in graph.inputs}
+    outputs = {int(index): _float_twin(graph, int(index)) for index in graph.outputs}
+    quantize = [
+        flatbuffer.new_operator(model, "QUANTIZE", 1, twin, index)
+        for index, twin in inputs.items()
+        if twin != index
+    ]
+    dequantize = [
+        flatbuffer.new_operator(model, "DEQUANTIZE", 2, index, twin)
+        for index, twin in outputs.items()
+        if twin != index
+    ]
+    graph.operators = [*quantize, *graph.operators, *dequantize]
+    graph.inputs = _replace(inputs, graph.inputs)
+    graph.outputs = _replace(outputs, graph.outputs)
+    for signature in model.signatureDefs or []:
+        for entry in signature.inputs:
+            entry.tensorIndex = inputs[entry.tensorIndex]
+        for entry in signature.outputs:
+            entry.tensorIndex = outputs[entry.tensorIndex]
+
+
+def _replace(twins: dict[int, int], indices: Sequence[int]) -> Any:
+    return np.array([twins[int(index)] for index in indices], np.int32)
+
+
+def _float_twin(graph: Any, index: int) -> int:
+    """Adds a float32 tensor beside an int8 one, and gives it the int8 tensor's name.
+
+    Returns:
+        The index of the new tensor; `index` if the tensor is float32 already.
+    """
+    tensor = graph.tensors[index]
+    if tensor.type != schema.TensorType.INT8:
+        return index
+    twin = copy.copy(tensor)
+    twin.type = schema.TensorType.FLOAT32
+    twin.quantization = None
+    twin.buffer = _NO_BUFFER
+    tensor.name = tensor.name + b"_int8"
+    graph.tensors.append(twin)
+    return len(graph.tensors) - 1
