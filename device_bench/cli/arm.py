@@ -1,4 +1,4 @@
-"""`lvt-bench arm`: the same answers from the kernels of phones?"""
+"""`lvt-bench arm`: verify the outputs of artifacts on emulated processors of phones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def arm(
     artifacts: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="ONNX and TFLite files of lvt-export and lvt-quantize. Without: fetch only."
+            help="ONNX and TFLite files of lvt-export and lvt-quantize. Without any, only fetch the "
+            "emulator."
         ),
     ] = None,
     cpu: Annotated[
@@ -33,21 +34,21 @@ def arm(
     ] = None,
     ckpt: Annotated[
         Path | None,
-        typer.Option(help="What the files were made of, or `demo`: compare with the float model."),
+        typer.Option(help="Checkpoint of the files, or `demo`: also compare with its float model."),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of pictures; else packaged photos or scenes.")
+        Path | None, typer.Option(help="Folder of images. [default: packaged photos or scenes]")
     ] = None,
-    pictures: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 4,
+    pictures: Annotated[int, typer.Option(min=1, help="Number of images.")] = 4,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run artifacts on emulated processors, and compare their outputs.
+    """Run artifacts on emulated processors and compare their outputs.
 
-    Debian's QEMU runs the arm64 wheels of ONNX Runtime and LiteRT, and this machine's on an x86
-    processor without VNNI; the first run fetches what is missing into the user's cache. Shows what
-    the kernels compute, not how fast they are: docs/arm.md.
-    Exit code 1: a file answers something else.
+    Debian's QEMU runs the arm64 wheels of ONNX Runtime and LiteRT, and this machine's wheels on an
+    x86 processor without VNNI. The first run downloads missing parts to the user's cache. This
+    verifies the outputs of the kernels, not their speed: docs/arm.md.
+    Exit code 1: the outputs of a file differ.
     """
     with command(verbose) as terminal:
         from export.artifact.reader import open_artifact
@@ -79,14 +80,14 @@ def arm(
         else:
             for result in results:
                 terminal.out.print(arm_table(result))
-        _tell_failures(results, terminal)
+        _report_failures(results, terminal)
 
 
-def _tell_failures(results: list[ArmResult], terminal: Terminal) -> None:
-    """Says what is too much.
+def _report_failures(results: list[ArmResult], terminal: Terminal) -> None:
+    """Print the failures of all results.
 
     Raises:
-        typer.Exit: something is.
+        typer.Exit: there are some.
     """
     for result in results:
         for entry in result.cpus:
@@ -98,7 +99,7 @@ def _tell_failures(results: list[ArmResult], terminal: Terminal) -> None:
 
 
 def arm_table(result: ArmResult) -> Table:
-    """One row for each processor and output."""
+    """One row per processor and output."""
     from rich.table import Table
 
     manifest = result.artifact.manifest
