@@ -21,8 +21,8 @@ def arm(
     artifacts: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="ONNX and TFLite files of lvt-export and lvt-quantize. Without any, only fetch the "
-            "emulator."
+            help="ONNX and TFLite files of lvt-export and lvt-quantize. Without any, only fetch "
+            "the emulator."
         ),
     ] = None,
     cpu: Annotated[
