@@ -94,7 +94,7 @@ def run_device_job(job: DeviceJob, terminal: Terminal) -> DeviceBenchOutcome:
 
 
 def print_device_runs(outcome: DeviceBenchOutcome, terminal: Terminal, *, threads: int) -> None:
-    """Print what the tables of a report do not show: tool statistics and the devices."""
+    """Print statistics of tools and facts about the devices, which a report's tables lack."""
     table = tool_table(outcome.runs, threads=threads)
     if table is not None:
         terminal.out.print(table)

@@ -75,7 +75,7 @@ class OutputFiles:
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """What the command measures.
+    """The request of one `lvt-bench` command.
 
     Attributes:
         artifacts: empty: the default model.

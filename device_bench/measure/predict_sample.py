@@ -47,7 +47,7 @@ def predict_sample(
 def decode_prediction(
     artifact: Artifact, outputs: Outputs, pixels: NDArray[np.uint8]
 ) -> Image.Image | list[tuple[str, float]]:
-    """Decode the outputs for a picture to what a person can check.
+    """Decode the outputs for a picture to a form that a person can check.
 
     Args:
         artifact: the model, which has labels.

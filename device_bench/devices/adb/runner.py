@@ -42,7 +42,7 @@ APP_RUNTIMES = {
 }
 """Runtimes of the app for each target, the default first. An app without one reports it."""
 ANDROID = "android"
-"""The value of `--backend` that stands for all connected devices."""
+"""The value of `--backend` for connected devices."""
 _APP = "the demo app"
 
 DeviceProgress = Callable[[str, str, float], None]
@@ -239,7 +239,7 @@ class _DeviceRunner:
     def _prepare(
         self, artifact: Artifact, runtime: str
     ) -> tuple[Callable[[], TimedRun | ToolOutput], str]:
-        """Push what a run needs; return the function that starts it, and the name of its runner."""
+        """Push the files of a run; return the function that starts it and the runner's name."""
         device, plan, stop, progress = self._device, self._plan, self._stop, self._progress
         if plan.binary is None:
             name = push_artifact(device, artifact, progress)

@@ -1,4 +1,4 @@
-"""Prints what the tables of a report do not show: statistics of tools, and the devices."""
+"""Statistics of tools and facts about the devices, which the tables of a report lack."""
 
 from __future__ import annotations
 

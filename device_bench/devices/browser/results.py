@@ -96,7 +96,7 @@ def make_results(
         timings: of each artifact, from interleaved rounds.
         parities: of each artifact's outputs in this browser.
         browser: that ran them.
-        config: how the page was asked to measure.
+        config: the requested threads, runs and preset.
         hidden: whether the page was in the background during the run.
     """
     accuracies = known_accuracy([entry.artifact.manifest for entry in served])
