@@ -1,1 +1,1 @@
-"""The commands of lvt-bench."""
+"""The commands of `lvt-bench`."""

@@ -1,4 +1,4 @@
-"""`lvt-bench --backend android`: from options to runs on devices, with progress."""
+"""`lvt-bench --backend android`: options, progress and output of runs on devices."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from pathlib import Path
 
 import typer
 
-from device_bench.devices.adb.device import Device, find_devices
-from device_bench.devices.adb.report import device_lines, device_names, tool_table
-from device_bench.devices.adb.runner import ANDROID, Contest, Outcome, entries, run_contest
-from device_bench.devices.adb.tool_output import Printed
-from device_bench.measure.preset import Protocol
+from device_bench.devices.adb.device import AdbDevice, find_devices
+from device_bench.devices.adb.runner import (
+    ANDROID,
+    DeviceBenchOutcome,
+    DeviceBenchPlan,
+    choose_runtimes,
+    run_on_devices,
+)
+from device_bench.devices.adb.tables import device_lines, tool_table
+from device_bench.devices.adb.tool_output import ToolOutput
+from device_bench.measure.config import BenchConfig
 from export.artifact.reader import open_artifact
 from lvt.errors import UserError
 from lvt.support.terminal import Terminal
@@ -20,22 +26,22 @@ from lvt.support.terminal import Terminal
 
 @dataclass(frozen=True)
 class AndroidOptions:
-    """What the command line says of devices; None or empty: not given."""
+    """The command's options for devices; None or empty: not given."""
 
     serial: str | None
     runtimes: tuple[str, ...]
     binary: Path | None
-    cool_to: float
-    cool_seconds: float
+    max_celsius: float
+    max_cool_down_seconds: float
 
     def check(self, backends: Sequence[str]) -> None:
-        """Refuses options that would do nothing, and a tool that is not there.
+        """Check that the options have an effect, and that the tool exists.
 
         Raises:
             UserError: names the option.
         """
-        given = {"--serial": self.serial, "--runtime": self.runtimes, "--binary": self.binary}
-        for name, value in given.items():
+        options = {"--serial": self.serial, "--runtime": self.runtimes, "--binary": self.binary}
+        for name, value in options.items():
             if value and ANDROID not in backends:
                 raise UserError(f"{name} is for devices: add --backend {ANDROID}")
         if self.binary is not None and not self.binary.is_file():
@@ -43,67 +49,58 @@ class AndroidOptions:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Devices that are there, and what to do on them."""
+class DeviceJob:
+    """Connected devices, and what to run on them."""
 
-    devices: tuple[Device, ...]
-    contest: Contest
+    devices: tuple[AdbDevice, ...]
+    plan: DeviceBenchPlan
 
 
 def prepare_devices(
-    options: AndroidOptions,
-    paths: Sequence[Path],
-    *,
-    threads: int,
-    runs: int,
-    seconds: float,
-    rule: Protocol,
-) -> Prepared:
-    """Opens the artifacts and finds the devices, before anything runs.
+    options: AndroidOptions, paths: Sequence[Path], config: BenchConfig
+) -> DeviceJob:
+    """Open the artifacts and find the devices, before anything runs.
 
     Raises:
-        UserError: see `entries` and `find_devices`.
+        UserError: see `open_artifact`, `choose_runtimes` and `find_devices`.
     """
     artifacts = [open_artifact(path) for path in paths]
-    contest = Contest(
-        entries=entries(artifacts, options.runtimes, options.binary),
+    plan = DeviceBenchPlan(
+        models=choose_runtimes(artifacts, options.runtimes, options.binary),
+        config=config,
         binary=options.binary,
-        threads=threads,
-        runs=runs,
-        seconds=seconds,
-        rule=rule,
-        cool_to=options.cool_to,
-        cool_seconds=options.cool_seconds,
+        max_celsius=options.max_celsius,
+        max_cool_down_seconds=options.max_cool_down_seconds,
     )
-    return Prepared(tuple(find_devices(options.serial)), contest)
+    return DeviceJob(tuple(find_devices(options.serial)), plan)
 
 
-def run_on_devices(terminal: Terminal, prepared: Prepared) -> Outcome:
-    """Runs, with a line of progress for each device.
+def run_device_job(job: DeviceJob, terminal: Terminal) -> DeviceBenchOutcome:
+    """Run all models, with one line of progress per device.
 
     Raises:
-        UserError: no device got through.
+        UserError: no device completed a run.
     """
     with terminal.progress() as bar:
-        lines = {
+        tasks = {
             device.serial: bar.add_task("starting", total=1.0, detail=device.serial)
-            for device in prepared.devices
+            for device in job.devices
         }
 
-        def tick(serial: str, step: str, share: float) -> None:
-            bar.update(lines[serial], description=step, completed=share)
+        def update(serial: str, step: str, share: float) -> None:
+            bar.update(tasks[serial], description=step, completed=share)
 
-        return run_contest(prepared.devices, prepared.contest, tick)
+        return run_on_devices(job.devices, job.plan, update)
 
 
-def print_devices(outcome: Outcome, terminal: Terminal, *, threads: int) -> None:
-    """What the tables of a result file do not hold: the devices, and figures without samples."""
-    names = device_names(list(dict.fromkeys(run.device for run in outcome.runs)))
-    told = [run for run in outcome.runs if isinstance(run.timed, Printed)]
-    if told:
-        terminal.out.print(tool_table(told, names, threads=threads))
-    for run in told:
-        for reason in run.reasons:
-            terminal.note(f"not valid: {run.artifact.path.name}: {reason}")
-    for line in device_lines(outcome.runs, names):
+def print_device_runs(outcome: DeviceBenchOutcome, terminal: Terminal, *, threads: int) -> None:
+    """Print statistics of tools and facts about the devices, which a report's tables lack."""
+    table = tool_table(outcome.runs, threads=threads)
+    if table is not None:
+        terminal.out.print(table)
+    for run in outcome.runs:
+        if isinstance(run.output, ToolOutput):
+            for issue in run.validity_issues:
+                terminal.note(f"not valid: {run.artifact.path.name}: {issue}")
+    for line in device_lines(outcome.runs):
         typer.echo(line)

@@ -1,87 +1,69 @@
-"""`lvt-bench serve`: artifacts in the browsers of phones."""
+"""`lvt-bench serve`: measure artifacts in browsers."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from device_bench.cli.options import (
-    MinSeconds,
-    PresetName,
-    Runs,
-    chosen_protocol,
-    least_of,
-    made_default,
-)
+from device_bench.cli import options as opt
 from lvt.errors import UserError
 from lvt.support.command import command
 from lvt.support.files import ensure_writable
 from lvt.support.options import Verbose
+from lvt.support.terminal import Terminal
 
 
 def serve(
-    artifacts: Annotated[
-        list[Path] | None,
-        typer.Argument(help="ONNX files written by lvt-export. Without: a default model."),
-    ] = None,
-    lan: Annotated[
-        bool, typer.Option("--lan", help="Let phones in this network in, by QR code.")
-    ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
-    cert: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A certificate for https (PEM), with --key."),
-    ] = None,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key (PEM).")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of WebAssembly.")] = 1,
-    preset: PresetName = "quick",
-    runs: Runs = None,
-    min_seconds: MinSeconds = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Add the results to this file, or make it."),
-    ] = None,
-    setup: Annotated[
-        bool, typer.Option("--setup", help="Fetch onnxruntime-web with npm, once, and stop.")
-    ] = False,
+    artifacts: opt.ServedArtifacts = None,
+    lan: opt.Lan = False,
+    port: opt.Port = 8765,
+    cert: opt.Certificate = None,
+    key: opt.CertificateKey = None,
+    threads: opt.WasmThreads = 1,
+    preset: opt.Preset = "quick",
+    runs: opt.Runs = None,
+    min_seconds: opt.MinSeconds = None,
+    json_file: opt.AppendedJsonFile = None,
+    setup: opt.Setup = False,
     verbose: Verbose = False,
 ) -> None:
-    """Time artifacts in the browser of a phone, or of this machine.
+    """Measure artifacts in the browser of a phone or of this machine.
 
     Serves a page that runs them in onnxruntime-web (WebAssembly or WebGPU), compares their outputs
-    with ONNX Runtime's here, and sends every sample back. Only this machine can open it unless
-    --lan is given; the address holds a token that is new every time.
+    with ONNX Runtime's on this machine, and sends all samples back. Without --lan only this machine
+    can open the page. The address contains a token that is new at every start.
     """
     with command(verbose) as terminal:
-        rule = chosen_protocol(preset)
+        from device_bench.measure.config import BenchConfig
+
+        config = BenchConfig.from_preset(
+            preset, threads=threads, runs=runs, min_seconds=min_seconds
+        )
         if (cert is None) != (key is None):
             raise UserError("--cert and --key belong together: give both, or neither")
         if json_file is not None:
             ensure_writable(json_file)
         if setup:
-            from device_bench.devices.browser.runtime import fetch_runtime
-
-            with terminal.steps() as progress:
-                progress("fetching onnxruntime-web with npm")
-                folder = fetch_runtime()
-            typer.echo(f"onnxruntime-web is in {folder}")
+            _install_runtime(terminal)
             return
-        from device_bench.devices.browser.api import Settings
-        from device_bench.devices.browser.app import Address
-        from device_bench.devices.browser.app import serve as serve_artifacts
+        from device_bench.devices.browser.app import ServerAddress, run_server
         from device_bench.devices.browser.runtime import check_runtime
+        from device_bench.measure.default_model import default_model_path
         from export.artifact.reader import open_artifact
 
         for path in artifacts or []:
             open_artifact(path)
-        check_runtime()  # before a default model is made
-        least_runs, least_seconds = least_of(rule, runs, min_seconds)
-        serve_artifacts(
-            terminal,
-            artifacts or [made_default(terminal, "onnx")],
-            Address(lan, port, None if cert is None or key is None else (cert, key)),
-            Settings(threads=threads, runs=least_runs, seconds=least_seconds, rule=rule),
-            json_file,
-        )
+        check_runtime()  # before a default model is exported
+        if not artifacts:
+            with terminal.steps() as progress:
+                artifacts = [default_model_path("onnx", progress)]
+        tls = None if cert is None or key is None else (cert, key)
+        run_server(terminal, artifacts, ServerAddress(lan, port, tls), config, json_file)
+
+
+def _install_runtime(terminal: Terminal) -> None:
+    from device_bench.devices.browser.runtime import fetch_runtime
+
+    with terminal.steps() as progress:
+        progress("fetching onnxruntime-web with npm")
+        folder = fetch_runtime()
+    typer.echo(f"onnxruntime-web is in {folder}")

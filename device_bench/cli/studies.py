@@ -1,24 +1,17 @@
-"""`lvt-bench baselines` and `rewrites`: models exported for the occasion and timed in turn."""
+"""`lvt-bench baselines` and `lvt-bench rewrites`: export several models and compare them."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING
 
 import typer
 
-from device_bench.cli.options import (
-    JsonFile,
-    MinSeconds,
-    PresetName,
-    Runs,
-    Threads,
-    chosen_protocol,
-    least_of,
-)
+from device_bench.cli import options as opt
+from device_bench.cli.progress import progress_bar
 from lvt.config import TASKS
 from lvt.support.command import FAILED, command
 from lvt.support.files import ensure_writable
@@ -26,41 +19,38 @@ from lvt.support.options import Verbose, choice, parse_size
 from lvt.support.terminal import Terminal
 
 if TYPE_CHECKING:
-    from device_bench.measure.preset import Protocol
-
-M = TypeVar("M")
+    from device_bench.measure.config import BenchProgress
 
 
 def baselines(
-    task: Annotated[
-        list[str] | None,
-        typer.Option(help="backbone, semantic or panoptic; may be repeated. [default: all]"),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(help="Input, HEIGHTxWIDTH. [default: what the paper counts at]"),
-    ] = None,
-    threads: Threads = 1,
-    preset: PresetName = "quick",
-    runs: Runs = None,
-    min_seconds: MinSeconds = None,
-    json_file: JsonFile = None,
+    task: opt.BaselineTasks = None,
+    size: opt.BaselineSize = None,
+    threads: opt.Threads = 1,
+    preset: opt.Preset = "quick",
+    runs: opt.Runs = None,
+    min_seconds: opt.MinSeconds = None,
+    json_file: opt.JsonFile = None,
     verbose: Verbose = False,
 ) -> None:
-    """Time LVT beside MobileNetV2, PVTv2-B0, MiT-B0 and what segments with them.
+    """Compare LVT with the paper's baselines.
 
-    All have random weights and run in ONNX Runtime. LVT is rewritten for it, as every export is;
-    the others are as transformers has them. Panoptic models take seconds an inference, at the
-    paper's 800x1216. Figures in brackets are the paper's, whose images a second are a GPU's.
+    The baselines are MobileNetV2, PVTv2-B0, MiT-B0 and segmenters that use them. All models have
+    random weights and run in ONNX Runtime. LVT is rewritten, as in every export; the others are
+    unchanged models of transformers. Panoptic models take seconds per inference at the paper's
+    800x1216. Figures in brackets are the paper's; its images per second are a GPU's.
     """
     with command(verbose) as terminal:
-        rule = chosen_protocol(preset)
-        given_size = parse_size(size) if size else None
+        from device_bench.measure.config import BenchConfig
+
+        config = BenchConfig.from_preset(
+            preset, threads=threads, runs=runs, min_seconds=min_seconds
+        )
+        input_size = parse_size(size) if size else None
         if json_file is not None:
             ensure_writable(json_file)
         with terminal.steps() as progress:
             progress("loading transformers")
-            from device_bench.results.write import write_results
+            from device_bench.results.bench_report import write_json
             from device_bench.studies.baselines import BASELINES, SIZES, check_transformers
             from device_bench.studies.run_baselines import (
                 baseline_tables,
@@ -69,113 +59,87 @@ def baselines(
             )
             from export.panoptic.graph import check_size
 
-            known = tuple(SIZES)
-            chosen = {choice(name, known, "task") for name in task or known}
-            if given_size is not None:
-                check_size(given_size, "each of these models")
+            all_tasks = tuple(SIZES)
+            tasks = {choice(name, all_tasks, "task") for name in task or all_tasks}
+            if input_size is not None:
+                check_size(input_size, "each of these models")
             check_transformers()
-        entries = [entry for entry in BASELINES if entry.task in chosen]
-        results = _measured(
-            terminal,
-            partial(run_baselines, entries, size=given_size),
-            threads=threads,
-            rule=rule,
-            least=least_of(rule, runs, min_seconds),
-        )
+        models = [baseline for baseline in BASELINES if baseline.task in tasks]
+        with _study(terminal) as (folder, show):
+            results = run_baselines(models, folder, config, show, size=input_size)
         for table in baseline_tables(results, threads=threads):
             terminal.out.print(table)
         for result in results:
             if result.baseline.remark:
                 typer.echo(f"* {result.baseline.name}: {result.baseline.remark}")
-            if result.timing.reasons:
-                reasons = "; ".join(result.timing.reasons)
-                terminal.note(f"not valid: {result.baseline.name}: {reasons}")
+            _note_issues(terminal, result.baseline.name, result.timing.validity_issues)
         if json_file is not None:
-            data = baselines_json(results, threads=threads, rule=rule)
-            write_results(json_file, data)
+            write_json(json_file, baselines_json(results, config))
 
 
 def rewrites(
-    ckpt: Annotated[
-        Path | None, typer.Option(help="Checkpoint, or `demo`. Without: random weights.")
-    ] = None,
-    task: Annotated[str, typer.Option(help="Of a model with random weights.")] = "backbone",
-    size: Annotated[str, typer.Option(help="Input, HEIGHTxWIDTH.")] = "512x512",
-    threads: Threads = 1,
-    preset: PresetName = "quick",
-    runs: Runs = None,
-    min_seconds: MinSeconds = None,
-    json_file: JsonFile = None,
+    ckpt: opt.Checkpoint = None,
+    task: opt.RandomModelTask = "backbone",
+    size: opt.InputSize = "512x512",
+    threads: opt.Threads = 1,
+    preset: opt.Preset = "quick",
+    runs: opt.Runs = None,
+    min_seconds: opt.MinSeconds = None,
+    json_file: opt.JsonFile = None,
     verbose: Verbose = False,
 ) -> None:
-    """Time what each rewrite is worth in ONNX Runtime.
+    """Measure the effect of each rewrite in ONNX Runtime.
 
-    The first file is the reference as it is (--no-rewrite); at each further step one more kind of
-    module is rewritten. Every file proves its parity before it is timed.
+    The first file is the unchanged reference (--no-rewrite); each further file rewrites one more
+    type of module. The parity of every file is verified before it is measured.
     """
     with command(verbose) as terminal:
-        rule = chosen_protocol(preset)
+        from device_bench.measure.config import BenchConfig
+
+        config = BenchConfig.from_preset(
+            preset, threads=threads, runs=runs, min_seconds=min_seconds
+        )
         if json_file is not None:
             ensure_writable(json_file)
         with terminal.steps() as progress:
             progress("loading the model")
-            from device_bench.results.write import write_results
+            from device_bench.results.bench_report import write_json
             from device_bench.studies.rewrite_ablation import (
+                ablation_json,
+                ablation_table,
                 measure_rewrites,
-                rewrites_json,
-                rewrites_table,
             )
             from export.plan import ExportRequest, resolve_model
 
-            job = resolve_model(
-                ExportRequest(
-                    "onnx",
-                    checkpoint=ckpt,
-                    task=None if ckpt else choice(task, TASKS, "task"),
-                    size=parse_size(size),
-                )
+            request = ExportRequest(
+                "onnx",
+                checkpoint=ckpt,
+                task=None if ckpt else choice(task, TASKS, "task"),
+                size=parse_size(size),
             )
-        steps = _measured(
-            terminal,
-            partial(measure_rewrites, job),
-            threads=threads,
-            rule=rule,
-            least=least_of(rule, runs, min_seconds),
-        )
-        terminal.out.print(rewrites_table(steps, job, threads=threads))
+            job = resolve_model(request)
+        with _study(terminal) as (folder, show):
+            steps = measure_rewrites(job, folder, config, show)
+        terminal.out.print(ablation_table(steps, job, threads=threads))
         for step in steps:
-            if step.timing.reasons:
-                terminal.note(f"not valid: {step.name}: {'; '.join(step.timing.reasons)}")
+            _note_issues(terminal, step.name, step.timing.validity_issues)
         if json_file is not None:
-            data = rewrites_json(steps, threads=threads, rule=rule)
-            write_results(json_file, data)
+            write_json(json_file, ablation_json(steps, config))
 
 
-def _measured(
-    terminal: Terminal,
-    measure: Callable[..., list[M]],
-    *,
-    threads: int,
-    rule: Protocol,
-    least: tuple[int, float],
-) -> list[M]:
-    """What `measure` finds with a scratch folder, the figures given and a progress bar.
-
-    Ends the command if an export fails.
-    """
+@contextmanager
+def _study(terminal: Terminal) -> Iterator[tuple[Path, BenchProgress]]:
+    """A scratch folder and a progress bar. A failed export ends the command with exit code 1."""
     from export.errors import ExportError
 
     try:
-        with terminal.progress() as bar, tempfile.TemporaryDirectory() as folder:
-            shown = bar.add_task("starting", total=1.0, detail="")
-            return measure(
-                Path(folder),
-                threads=threads,
-                runs=least[0],
-                seconds=least[1],
-                rule=rule,
-                tick=lambda step, share: bar.update(shown, description=step, completed=share),
-            )
+        with progress_bar(terminal) as progress, tempfile.TemporaryDirectory() as folder:
+            yield Path(folder), progress
     except ExportError as error:
         terminal.note(f"error: {error}", cause=error.__cause__)
         raise typer.Exit(FAILED) from error
+
+
+def _note_issues(terminal: Terminal, name: str, issues: tuple[str, ...]) -> None:
+    if issues:
+        terminal.note(f"not valid: {name}: {'; '.join(issues)}")

@@ -1,1 +1,1 @@
-"""Benchmarks on other devices: Android over adb, and phones in their browser."""
+"""Benchmarks on other devices: Android over adb, and browsers."""

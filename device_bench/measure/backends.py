@@ -1,4 +1,4 @@
-"""What can be timed on this machine: artifacts in their runtimes, and the PyTorch reference."""
+"""Backends that this machine can time: artifacts in their runtimes, and the PyTorch reference."""
 
 from __future__ import annotations
 
@@ -19,71 +19,31 @@ TORCH = "torch"
 BACKENDS: tuple[str, ...] = (*(info.runtime for info in TARGETS.values()), TORCH)
 
 
-def default_target(backends: Sequence[str]) -> str:
-    """The target to time where no artifact is named: the first that a backend runs, else ONNX.
-
-    Raises:
-        UserError: see `check_backend`.
-    """
-    for backend in backends:
-        check_backend(backend)
-    runs = [info for info in TARGETS.values() if info.runtime in backends]
-    return runs[0].name if runs else "onnx"
-
-
-def check_backend(backend: str) -> None:
-    """Refuses what cannot be timed here.
-
-    Raises:
-        UserError: unknown backend, or one whose latency this machine cannot tell.
-    """
-    if backend not in BACKENDS:
-        raise UserError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
-    info = next((info for info in TARGETS.values() if info.runtime == backend), None)
-    if (
-        info is not None
-        and not info.host_latency
-        and not (sys.platform == "darwin" and info.name == "coreml")
-    ):
-        where = "an iPhone or a Mac" if info.name == "coreml" else "an app on an Apple device"
-        raise UserError(
-            f"{info.name} latency needs {where}: this machine evaluates the file, which shows what "
-            "it computes but not how fast it is there"
-        )
-
-
 @dataclass(frozen=True)
 class BenchTarget:
-    """One thing to time: an artifact under a backend.
-
-    Attributes:
-        where: what it runs on; empty: this machine.
-    """
+    """An artifact and the backend that runs it on this machine."""
 
     artifact: Artifact
     backend: str
-    where: str = ""
 
     @property
     def label(self) -> str:
-        """How it is called in tables."""
+        """Name in progress and tables."""
         name = self.artifact.path.name
-        if self.where:
-            return f"{name} ({self.backend}, {self.where})"
         return f"{name} (PyTorch reference)" if self.backend == TORCH else name
 
     @property
-    def caveat(self) -> str | None:
-        """Why its figures are not quite those of the artifact; None if they are."""
+    def validity_issue(self) -> str | None:
+        """Why its figures are not those of the artifact; None if they are."""
         if self.backend == TORCH:
             return "the PyTorch reference runs with random weights, which can be faster or slower"
         return None
 
     @property
     def arena_bytes(self) -> int | None:
-        """Memory the file plans for activations; None where the runtime does not tell.
+        """Memory that the file plans for activations; None where the runtime does not report it.
 
-        ONNX Runtime and LiteRT keep the size of their arenas to themselves.
+        ONNX Runtime and LiteRT do not report the size of their arenas.
         """
         if self.backend != target_info("executorch").runtime:
             return None
@@ -91,23 +51,23 @@ class BenchTarget:
 
         return planned_bytes(self.artifact.path)
 
-    def open(self, threads: int) -> Session:
-        """Loads it; `threads` is at least 1."""
+    def open_session(self, threads: int) -> Session:
+        """Load the model; `threads` is at least 1."""
         if self.backend == TORCH:
             import torch
 
             torch.set_num_threads(threads)
-            # An artifact no longer has its weights as PyTorch; see `caveat`.
+            # An artifact does not contain its weights in PyTorch's form.
             spec = self.artifact.spec
             return reference_session(build_random(spec), spec)
         return load_target(self.artifact.target).open_session(self.artifact.path, threads=threads)
 
 
-def contestant(path: Path, backend: str | None = None) -> BenchTarget:
-    """Opens an artifact for a backend; for its own runtime where none is named.
+def open_bench_target(path: Path, backend: str | None = None) -> BenchTarget:
+    """Open an artifact for a backend, by default for its own runtime.
 
     Raises:
-        UserError: see `check_backend`; or a backend that does not run this kind of file.
+        UserError: see `open_artifact` and `check_backend`; or the backend cannot run the file.
     """
     if backend is not None:
         check_backend(backend)
@@ -118,3 +78,46 @@ def contestant(path: Path, backend: str | None = None) -> BenchTarget:
     backend = backend or runtime
     check_backend(backend)
     return BenchTarget(artifact, backend)
+
+
+def open_bench_targets(paths: Sequence[Path], backends: Sequence[str] = ()) -> list[BenchTarget]:
+    """Open every artifact for every backend; without backends, each for its own runtime.
+
+    Raises:
+        UserError: see `open_bench_target`.
+    """
+    if not backends:
+        return [open_bench_target(path) for path in paths]
+    return [open_bench_target(path, backend) for path in paths for backend in backends]
+
+
+def check_backend(backend: str) -> None:
+    """Check that this machine can time a backend.
+
+    Raises:
+        UserError: unknown backend, or one whose latency cannot be measured here.
+    """
+    if backend not in BACKENDS:
+        raise UserError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+    info = next((info for info in TARGETS.values() if info.runtime == backend), None)
+    if info is None or info.host_latency:
+        return
+    if info.name == "coreml" and sys.platform == "darwin":
+        return
+    where = "an iPhone or a Mac" if info.name == "coreml" else "an app on an Apple device"
+    raise UserError(
+        f"{info.name} latency needs {where}: this machine evaluates the file, which shows what "
+        "it computes but not how fast it is there"
+    )
+
+
+def default_target(backends: Sequence[str]) -> str:
+    """The export target of the default model: the first that one of `backends` runs, else ONNX.
+
+    Raises:
+        UserError: see `check_backend`.
+    """
+    for backend in backends:
+        check_backend(backend)
+    matches = [info.name for info in TARGETS.values() if info.runtime in backends]
+    return matches[0] if matches else "onnx"

@@ -1,4 +1,4 @@
-"""The model that is timed when no artifact is named: exported once, then kept in a cache."""
+"""The model that is timed when no artifact is given: exported once, then kept in the cache."""
 
 from __future__ import annotations
 
@@ -17,23 +17,17 @@ from export.plan import ExportRequest
 from lvt.errors import UserError
 from lvt.support.files import cache_folder
 
-
-def _code_version() -> str:
-    """Changes with any code or library that shapes the exported file."""
-    digest = hashlib.sha256()
-    for package in (lvt, export):
-        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
-            digest.update(path.read_bytes())
-    for library in ("torch", "onnx", "onnxscript", "executorch", "litert-torch"):
-        with contextlib.suppress(PackageNotFoundError):  # of an extra
-            digest.update(version(library).encode())
-    return digest.hexdigest()[:12]
+_LIBRARIES = ("torch", "onnx", "onnxscript", "executorch", "litert-torch")
+"""Libraries whose version can change the exported file."""
 
 
-def default_artifact(target: str, progress: Progress) -> Path:
-    """The classifier at 224x224 with reproducible random weights, for `target`.
+def default_model_path(target: str, progress: Progress) -> Path:
+    """Path of the classifier at 224x224 with reproducible random weights, exported for `target`.
 
-    A file in the cache that is missing, damaged or of another version is made again.
+    A cached file that is missing, damaged or of another version is exported again.
+
+    Raises:
+        UserError: the export failed.
     """
     name = f"lvt_classification_224x224_{_code_version()}{TARGETS[target].suffix}"
     path = cache_folder() / name
@@ -46,3 +40,15 @@ def default_artifact(target: str, progress: Progress) -> Path:
         except ExportError as error:
             raise UserError(f"the default model: {error}") from error
     return path
+
+
+def _code_version() -> str:
+    """Digest of all code and library versions that can change the exported file."""
+    digest = hashlib.sha256()
+    for package in (lvt, export):
+        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
+            digest.update(path.read_bytes())
+    for library in _LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):  # optional dependency
+            digest.update(version(library).encode())
+    return digest.hexdigest()[:12]

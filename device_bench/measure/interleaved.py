@@ -1,162 +1,167 @@
-"""Inferences of several sessions in turn, so that a noisy machine is noisy for all alike."""
+"""Times several sessions in interleaved rounds, so that background load affects all of them."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_bench.measure.preset import Protocol, complaints
-from device_bench.measure.sensors import HOST, Conditions, Sensors
-from device_bench.measure.statistics import Interval, Samples, Summary, speedup, summarise
+from device_bench.measure.config import BenchConfig, BenchProgress
+from device_bench.measure.sensors import HOST_SENSORS, SensorReading, Sensors
+from device_bench.measure.statistics import (
+    Interval,
+    LatencySamples,
+    LatencySummary,
+    record_samples,
+    speedup,
+    summarise,
+)
+from device_bench.measure.validity import validity_issues
 from device_bench.measure.warmup import WarmUp, warm_up
 from export.session import Session
 
-Tick = Callable[[str, float], None]
-"""Called with what is being done and the share of the timed runs that is done."""
-
-_CONDITIONS_EVERY = 1.0
-"""Seconds between looks at frequency and temperature."""
+_SECONDS_BETWEEN_READINGS = 1.0
+"""Interval of the frequency and temperature readings."""
 
 
 @dataclass(frozen=True)
 class TimedSession:
-    """A session that is ready to be timed.
+    """A session and its input, ready to be timed.
 
     Attributes:
-        label: how it is called.
-        image: (1, 3, H, W), preprocessed; the same for every inference.
+        label: name in progress and tables.
+        image: (1, 3, H, W), preprocessed; every inference uses it.
     """
 
     label: str
     session: Session
     image: NDArray[np.float32]
 
-    def timed(self) -> float:
-        """Seconds of one inference."""
+    def run_once(self) -> float:
+        """Run one inference and return its duration in seconds."""
         start = time.perf_counter()
         self.session.run(self.image)
         return time.perf_counter() - start
 
 
 @dataclass(frozen=True, eq=False)
-class Timing:
-    """Steady-state latency of one entrant.
+class SessionTiming:
+    """Steady-state latency of one session.
 
     Attributes:
-        warmup: what was run before, untimed.
-        samples_ms: inferences in order.
-        ratio: how many times faster than the first entrant; None for the first.
-        joules: of the processor's packages, an inference; None where the machine does not tell.
-        conditions: the machine during the run; empty where it does not tell.
-        reasons: why it is not valid; empty if it is.
+        warmup: the untimed inferences before.
+        samples_ms: timed inferences in order.
+        latency: summary of the samples.
+        speedup: over the first session of the run; None for that one.
+        joules: energy of the processor packages per inference; None: unknown.
+        readings: frequency and temperature during the run; empty: unknown.
+        validity_issues: reasons why the timing is not valid; empty if it is.
     """
 
     warmup: WarmUp
-    samples_ms: Samples
-    summary: Summary
-    ratio: Interval | None
+    samples_ms: LatencySamples
+    latency: LatencySummary
+    speedup: Interval | None
     joules: float | None
-    conditions: tuple[Conditions, ...]
-    reasons: tuple[str, ...]
+    readings: tuple[SensorReading, ...]
+    validity_issues: tuple[str, ...]
+
+
+def time_interleaved(
+    sessions: list[TimedSession],
+    config: BenchConfig,
+    progress: BenchProgress,
+    *,
+    load_before: float,
+    sensors: Sensors = HOST_SENSORS,
+) -> list[SessionTiming]:
+    """Warm all sessions up, then time them in rounds of one inference each.
+
+    Args:
+        sessions: at least one; each must use `config.threads` threads.
+        config: number of rounds and validity rules.
+        progress: called with the current step.
+        load_before: the machine's one-minute load average before the benchmark began.
+        sensors: of the machine that runs the sessions.
+    """
+    warmups = []
+    for session in sessions:
+        progress(f"warming up {session.label}", 0.0)
+        warmups.append(warm_up(session.run_once))
+    rounds = _run_rounds(sessions, config, progress, sensors)
+    issues = partial(
+        validity_issues,
+        preset=config.preset,
+        load_before=load_before,
+        busy_threads=config.threads,
+        cores=os.cpu_count() or 1,
+    )
+    return [
+        SessionTiming(
+            warmup=warmup,
+            samples_ms=samples,
+            latency=summarise(samples),
+            speedup=speedup(rounds.samples[0], samples) if index else None,
+            joules=rounds.joules[index],
+            readings=rounds.readings,
+            validity_issues=tuple(issues(samples, warmup=warmup)),
+        )
+        for index, (warmup, samples) in enumerate(zip(warmups, rounds.samples, strict=True))
+    ]
 
 
 @dataclass(frozen=True)
 class _Rounds:
-    """What the timed rounds gave: of each entrant a series, and its joules an inference."""
+    """Measurements of the timed rounds: samples and joules per inference of each session."""
 
-    samples: list[Samples]
+    samples: list[LatencySamples]
     joules: list[float | None]
-    conditions: tuple[Conditions, ...]
+    readings: tuple[SensorReading, ...]
 
 
-def time_interleaved(
-    entrants: list[TimedSession],
-    *,
-    threads: int,
-    runs: int,
-    seconds: float,
-    rule: Protocol,
-    load_before: float,
-    tick: Tick,
-    sensors: Sensors = HOST,
-) -> list[Timing]:
-    """Warms all entrants up, then times them round by round, one inference each per round.
-
-    Args:
-        entrants: at least one.
-        threads: that every session uses.
-        runs: least number of rounds.
-        seconds: least time each entrant's inferences take together.
-        rule: what validity is judged by.
-        load_before: the machine's one-minute load average before the benchmark began.
-        tick: told about progress.
-        sensors: of the machine that runs them.
-    """
-    warmups = []
-    for entrant in entrants:
-        tick(f"warming up {entrant.label}", 0.0)
-        warmups.append(warm_up(entrant.timed))
-    rounds = _interleave(entrants, runs, seconds, tick, sensors)
-    judge = partial(
-        complaints,
-        rule=rule,
-        load_before=load_before,
-        busy_threads=threads,
-        cores=os.cpu_count() or 1,
-    )
-    return [
-        Timing(
-            warmup=warmup,
-            samples_ms=series,
-            summary=summarise(series),
-            ratio=speedup(rounds.samples[0], series) if index else None,
-            joules=rounds.joules[index],
-            conditions=rounds.conditions,
-            reasons=tuple(judge(series, warmup=warmup)),
-        )
-        for index, (warmup, series) in enumerate(zip(warmups, rounds.samples, strict=True))
-    ]
-
-
-def _interleave(
-    entrants: list[TimedSession], runs: int, seconds: float, tick: Tick, sensors: Sensors
+def _run_rounds(
+    sessions: list[TimedSession], config: BenchConfig, progress: BenchProgress, sensors: Sensors
 ) -> _Rounds:
-    series: list[list[float]] = [[] for _ in entrants]
-    totals = [0.0] * len(entrants)
-    joules: list[float | None] = [0.0] * len(entrants)
-    meter = sensors.energy()
-    conditions: list[Conditions | None] = []
-    looked = -math.inf
+    samples_ms: list[list[float]] = [[] for _ in sessions]
+    seconds = [0.0] * len(sessions)
+    joules: list[float | None] = [0.0] * len(sessions)
+    readings: list[SensorReading | None] = []
+    meter = sensors.energy_meter()
+    last_reading = -math.inf
     done = 0
-    while done < runs or min(totals) < seconds:
-        if time.perf_counter() - looked >= _CONDITIONS_EVERY:
-            conditions.append(sensors.conditions(done))
-            looked = time.perf_counter()
-        order = range(len(entrants))
-        for index in order if done % 2 == 0 else reversed(order):  # no one always runs second
+    while done < config.min_runs or min(seconds) < config.min_seconds:
+        if time.perf_counter() - last_reading >= _SECONDS_BETWEEN_READINGS:
+            readings.append(sensors.read(done))
+            last_reading = time.perf_counter()
+        order = range(len(sessions))
+        # Alternate the order, so that no session always runs after the same other one.
+        for index in order if done % 2 == 0 else reversed(order):
             meter.lap()
-            elapsed = entrants[index].timed()
-            joules[index] = _plus(joules[index], meter.lap())
-            series[index].append(elapsed * 1e3)
-            totals[index] += elapsed
+            elapsed = sessions[index].run_once()
+            joules[index] = _add_energy(joules[index], meter.lap())
+            samples_ms[index].append(elapsed * 1e3)
+            seconds[index] += elapsed
         done += 1
-        share = min(done / runs if runs else 1.0, min(totals) / seconds if seconds else 1.0)
-        tick(f"timing, {done} rounds", min(share, 1.0))
-    conditions.append(sensors.conditions(done))
+        progress(f"timing, {done} rounds", _completed_share(done, min(seconds), config))
+    readings.append(sensors.read(done))
     return _Rounds(
-        samples=[np.array(values) for values in series],
+        samples=[record_samples(values) for values in samples_ms],
         joules=[None if total is None else total / done for total in joules],
-        conditions=tuple(entry for entry in conditions if entry is not None),
+        readings=tuple(reading for reading in readings if reading is not None),
     )
 
 
-def _plus(total: float | None, lap: float | None) -> float | None:
-    """A sum with a part missing is not known."""
+def _completed_share(runs: int, seconds: float, config: BenchConfig) -> float:
+    by_runs = runs / config.min_runs if config.min_runs else 1.0
+    by_seconds = seconds / config.min_seconds if config.min_seconds else 1.0
+    return min(by_runs, by_seconds, 1.0)
+
+
+def _add_energy(total: float | None, lap: float | None) -> float | None:
+    """The sum; None as soon as one lap is unknown."""
     return None if total is None or lap is None else total + lap

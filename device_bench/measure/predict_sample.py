@@ -1,4 +1,4 @@
-"""Asks an artifact about a picture and draws what it says, small enough for a result file."""
+"""Predictions for a sample picture, drawn and small enough for a result file."""
 
 from __future__ import annotations
 
@@ -14,37 +14,36 @@ from export.predict.prediction import ClassPrediction
 from export.session import Session
 
 _LONGEST_SIDE = 640
-"""Of the sample picture, as in COCO. It is shrunk before it is asked about, not afterwards: names
-and legend stay readable."""
-_QUALITY = 80
-_CLASSES = 5
+"""Of the sample picture, as in COCO. It is resized before the inference, so that the names and
+the legend drawn afterwards stay readable."""
+_JPEG_QUALITY = 80
 
 
-def answer_to(
+def predict_sample(
     artifact: Artifact, session: Session, picture: NDArray[np.uint8]
 ) -> SamplePrediction | None:
-    """One inference and its answer; None for a bare backbone, which says nothing of a picture.
+    """Run one inference and draw its prediction; None for a bare backbone.
 
     Args:
-        artifact: whose manifest says how to ask and what the answer means.
-        session: runs it.
+        artifact: describes pre- and post-processing.
+        session: runs the artifact.
         picture: (H, W, 3) uint8 RGB.
     """
     if artifact.labels is None:
         return None
-    shrunk = Image.fromarray(picture)
-    shrunk.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    pixels = np.asarray(shrunk)
+    resized = Image.fromarray(picture)
+    resized.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    pixels = np.asarray(resized)
     outputs = session.run(artifact.preprocessing(pixels))
     prediction = artifact.decode(outputs, (pixels.shape[0], pixels.shape[1]))
     assert prediction is not None
     if isinstance(prediction, ClassPrediction):
-        best = [(name, 100 * probability) for name, probability in prediction.best(_CLASSES)]
-        return SamplePrediction(_jpeg(shrunk), overlay=None, classes=tuple(best))
-    return SamplePrediction(_jpeg(shrunk), _jpeg(prediction.overlay(pixels)))
+        classes = tuple((name, 100 * probability) for name, probability in prediction.best())
+        return SamplePrediction(_jpeg(resized), overlay=None, classes=classes)
+    return SamplePrediction(_jpeg(resized), _jpeg(prediction.overlay(pixels)))
 
 
 def _jpeg(picture: Image.Image) -> bytes:
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    picture.save(file, "JPEG", quality=_JPEG_QUALITY, optimize=True)
     return file.getvalue()

@@ -1,29 +1,33 @@
-"""Untimed inferences until latency has settled. Knows nothing of models or clocks."""
+"""Untimed inferences until latency has settled. Independent of models and clocks."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
 
+from device_bench.measure.statistics import finite_number
+
 WINDOW = 5
-"""Inferences that are compared with as many before them."""
+"""Number of inferences in each of the two windows that are compared."""
 TOLERANCE = 0.05
-"""How far the medians of two windows may lie apart, as a share of the earlier one."""
-LEAST_SECONDS = 1.0
-MOST_SECONDS = 20.0
-"""When to give up, after two windows at least: the measurement is then not valid."""
+"""Accepted difference between the medians of the two windows, relative to the earlier one."""
+MIN_SECONDS = 1.0
+MAX_SECONDS = 20.0
+"""The warm-up gives up after this time, but not before two windows; the result is then not valid.
+"""
 
 
 @dataclass(frozen=True)
 class WarmUp:
-    """What was run before timing began.
+    """The untimed inferences before the timing.
 
     Attributes:
-        runs: inferences.
-        seconds: time they took together.
+        runs: number of inferences.
+        seconds: their total time.
         settled: whether latency had become stable.
     """
 
@@ -31,25 +35,38 @@ class WarmUp:
     seconds: float
     settled: bool
 
+    def to_dict(self) -> dict[str, Any]:
+        """The form stored in result files."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: the data is damaged.
+        """
+        return cls(int(stored["runs"]), finite_number(stored["seconds"]), bool(stored["settled"]))
+
 
 def warm_up(infer: Callable[[], float]) -> WarmUp:
-    """Runs `infer` until it is stable.
+    """Call `infer` until its latency is stable.
 
-    Stable: at least `LEAST_SECONDS` have been spent, and the median of the last `WINDOW`
-    inferences is within `TOLERANCE` of the median of the `WINDOW` before. Medians, so that one
-    disturbed inference neither ends the warm-up nor prolongs it.
+    Latency is stable when at least `MIN_SECONDS` have passed and the median of the last `WINDOW`
+    inferences is within `TOLERANCE` of the median of the `WINDOW` before. Medians keep a single
+    disturbed inference from ending or extending the warm-up.
 
     Args:
-        infer: one inference; returns the seconds it took.
+        infer: runs one inference and returns its duration in seconds.
     """
     runs, total = 0, 0.0
     recent: deque[float] = deque(maxlen=2 * WINDOW)
     while True:
         recent.append(infer())
         runs, total = runs + 1, total + recent[-1]
-        if runs < 2 * WINDOW or total < LEAST_SECONDS:
+        if runs < 2 * WINDOW or total < MIN_SECONDS:
             continue
-        before, now = np.median(np.reshape(recent, (2, WINDOW)), axis=1)
-        settled = bool(abs(now - before) <= TOLERANCE * before)
-        if settled or total >= MOST_SECONDS:
+        earlier, later = np.median(np.reshape(recent, (2, WINDOW)), axis=1)
+        settled = bool(abs(later - earlier) <= TOLERANCE * earlier)
+        if settled or total >= MAX_SECONDS:
             return WarmUp(runs, total, settled)

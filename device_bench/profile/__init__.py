@@ -1,4 +1,5 @@
-"""Where an inference's time goes, operator by operator, as each runtime's own profiler tells it.
+"""Time of each operator, from the runtimes' own profilers.
 
-Apart from the timing: in sessions of its own, afterwards, because a profiler slows what it watches.
+Models are profiled after the timing and in separate sessions, because a profiler slows the
+inference.
 """

@@ -1,4 +1,4 @@
-"""Operators of all runtimes under common names, so that their times can be compared."""
+"""Operator families: common names for the operators of all runtimes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ LAYOUT = "layout changes"
 CONVERSION = "type conversions"
 OTHER = "other"
 BETWEEN = "between operators"
-"""What no operator accounts for; no family."""
+"""Time outside all operators; not a family."""
 
-_WORDS: tuple[tuple[str, str], ...] = (
+_PATTERNS: tuple[tuple[str, str], ...] = (
     ("convolutions", r"conv(?!ert)"),
     ("matrix products", r"mat ?mul|gemm|matrix multiply|fully ?connected|\bb?mm\b"),
     (CONVERSION, r"\bcast\b|quantize|convert|to dim order|to copy"),
@@ -23,6 +23,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("resizing and pooling", r"resize|upsample|pool"),
     ("softmax, norms, sums", r"softmax|norm|reduce|\bmean\b|\bsum\b"),
     (
+        # XNNPACK concatenates maps with copies.
         "slices, joins, copies",
         r"slice|split|concat|\bcat\b|\bpad\b|gather|select|embedding|copy|expand|tile|pack",
     ),
@@ -32,13 +33,14 @@ _WORDS: tuple[tuple[str, str], ...] = (
         r"|lu\b|unary|sigmoid|tanh|erf|where|equal|less|greater",
     ),
 )
-"""Family and what its types look like in lower case, with spaces for punctuation; the first that
-fits. Copies are how XNNPACK joins maps."""
+"""Families with a pattern for their types, in lower case with spaces for punctuation.
 
-FAMILIES: tuple[str, ...] = (*dict.fromkeys(name for name, _ in _WORDS if name != OTHER), OTHER)
+The first match applies."""
+
+FAMILIES: tuple[str, ...] = (*dict.fromkeys(name for name, _ in _PATTERNS if name != OTHER), OTHER)
 
 
 def family(operator_type: str) -> str:
-    """One of FAMILIES."""
+    """The family of an operator type, one of FAMILIES."""
     words = re.sub(r"[^a-z0-9]+", " ", operator_type.lower())
-    return next((name for name, pattern in _WORDS if re.search(pattern, words)), OTHER)
+    return next((name for name, pattern in _PATTERNS if re.search(pattern, words)), OTHER)

@@ -1,7 +1,7 @@
-"""LiteRT's compiled model with its profiler, through the C library that its wheel brings.
+"""LiteRT's compiled model with its profiler, through the C library in its wheel.
 
-The wheel's Python has neither the profiler nor a switch for it; the C interface, exported under a
-version of its own, has both. Signatures and records are those of ai-edge-litert 2.3.
+The Python interface of the wheel does not offer the profiler, the C interface does. Signatures and
+records are those of ai-edge-litert 2.3.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from lvt.errors import UserError
 
 OPERATOR = 2
 DELEGATE_OPERATORS = (4, 8)
-"""Kinds of records: an operator of the interpreter's, and one inside a delegate."""
+"""Kinds of records: an operator of the interpreter, and one inside a delegate."""
 
 _CPU = 1
 _LOCK_FOR_WRITING = 1
 _TENSOR_TYPE_BYTES = 256
-"""More than LiteRtRankedTensorType takes; it is only handed from call to call."""
+"""More than the size of LiteRtRankedTensorType, which is only passed from call to call."""
 
 _Deleter = ctypes.CFUNCTYPE(None, c_void_p)
-_KEEP = _Deleter(lambda _: None)
-"""Option texts belong to Python, not to the library."""
+_NO_DELETER = _Deleter(lambda _: None)
+"""For option texts, which Python owns and the library must not free."""
 
 _HANDLE = POINTER(c_void_p)
 _ARGUMENTS: dict[str, tuple[Any, ...]] = {
@@ -73,8 +73,8 @@ _DESTROYERS = (
 )
 
 
-class _Record(ctypes.Structure):
-    """ProfiledEventData of the C interface."""
+class _EventRecord(ctypes.Structure):
+    """`ProfiledEventData` of the C interface."""
 
     _fields_ = (
         ("tag", c_char_p),
@@ -90,14 +90,14 @@ class _Record(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Event:
+class ProfilerEvent:
     """One record of the profiler.
 
     Attributes:
-        type: as the runtime calls the operator.
-        kind: OPERATOR, one of DELEGATE_OPERATORS, or bookkeeping.
-        ms: how long it took, in whole microseconds.
-        index: of the operator, in the file or in its delegate.
+        type: name of the operator type in the runtime.
+        kind: OPERATOR, one of DELEGATE_OPERATORS, or another kind of event.
+        ms: duration, a multiple of a microsecond.
+        index: of the operator in the file or in its delegate.
     """
 
     type: str
@@ -107,10 +107,10 @@ class Event:
 
 
 def _library() -> ctypes.CDLL:
-    """The C library with the types of what is called.
+    """Load the C library and declare its functions.
 
     Raises:
-        UserError: this ai-edge-litert brings none, or one without the profiler.
+        UserError: the installed ai-edge-litert has no such library, or one without the profiler.
     """
     folder = Path(ai_edge_litert.__file__).parent
     path = next(iter(sorted(folder.glob("libLiteRt.*"))), None)
@@ -125,27 +125,27 @@ def _library() -> ctypes.CDLL:
             function.argtypes, function.restype = (c_void_p,), None
     except (AttributeError, OSError) as error:
         raise UserError(
-            f"ai-edge-litert {version('ai-edge-litert')} does not bring the profiler that "
-            f"--profile reads ({error}); 2.3 does"
+            f"ai-edge-litert {version('ai-edge-litert')} has no profiler that --profile can read "
+            f"({error}); install version 2.3"
         ) from error
     return library
 
 
 class ProfiledModel:
-    """A file on the CPU, as LiteRT compiles it, with its profiler. A context manager.
+    """A model file compiled by LiteRT for the CPU, with its profiler. A context manager.
 
-    XNNPACK takes it with the same options as in the interpreter that sessions use.
+    XNNPACK runs with the same options as in the interpreter of our sessions.
     """
 
     def __init__(self, path: Path, threads: int):
         self._library = _library()
         self._name = path.name
-        self._owned = ExitStack()
-        self._texts: list[ctypes.Array[ctypes.c_char]] = []
+        self._handles = ExitStack()
+        self._option_texts: list[ctypes.Array[ctypes.c_char]] = []
         try:
             self._open(path, threads)
         except BaseException:
-            self._owned.close()
+            self._handles.close()
             raise
 
     def _open(self, path: Path, threads: int) -> None:
@@ -172,28 +172,30 @@ class ProfiledModel:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._owned.close()
+        self._handles.close()
 
     def set_input(self, image: NDArray[np.float32]) -> None:
-        """Copies the image in.
+        """Copy the image to the input buffer.
 
         Args:
-            image: in the file's own layout, contiguous.
+            image: contiguous, in the layout of the file.
 
         Raises:
-            UserError: the file takes another amount of data.
+            UserError: the file has another input size.
         """
         (buffer,) = self._inputs
         size, address = c_size_t(), c_void_p()
         self._call("LiteRtGetTensorBufferSize", buffer, byref(size))
         if size.value != image.nbytes:
-            raise UserError(f"{self._name} takes {size.value} bytes, not {image.nbytes}")
+            raise UserError(
+                f"{self._name} takes an input of {size.value} bytes, not {image.nbytes}"
+            )
         self._call("LiteRtLockTensorBuffer", buffer, byref(address), _LOCK_FOR_WRITING)
         ctypes.memmove(address, image.ctypes.data, image.nbytes)
         self._call("LiteRtUnlockTensorBuffer", buffer)
 
     def run(self) -> None:
-        """One inference, recorded."""
+        """Run one inference under the profiler."""
         self._call("LiteRtResetProfiler", self._profiler)
         self._call("LiteRtStartProfiler", self._profiler)
         self._call(
@@ -207,16 +209,16 @@ class ProfiledModel:
         )
         self._call("LiteRtStopProfiler", self._profiler)
 
-    def events(self) -> Iterator[Event]:
-        """Records of the last inference, in order."""
+    def events(self) -> Iterator[ProfilerEvent]:
+        """The records of the last inference, in order."""
         count = c_int()
         self._call("LiteRtGetNumProfilerEvents", self._profiler, byref(count))
         if not count.value:
             return
-        records = (_Record * count.value)()
+        records = (_EventRecord * count.value)()
         self._call("LiteRtGetProfilerEvents", self._profiler, count, records)
         for record in records:
-            yield Event(
+            yield ProfilerEvent(
                 record.tag.decode(), record.kind, record.elapsed_us / 1e3, int(record.index)
             )
 
@@ -228,34 +230,44 @@ class ProfiledModel:
         buffers = []
         for index in range(count.value):
             tensor = self._get(f"LiteRtGetSignature{side}TensorByIndex", signature, index)
-            kind = ctypes.create_string_buffer(_TENSOR_TYPE_BYTES)
-            self._call("LiteRtGetRankedTensorType", tensor, kind)
-            needs = self._get(
+            tensor_type = ctypes.create_string_buffer(_TENSOR_TYPE_BYTES)
+            self._call("LiteRtGetRankedTensorType", tensor, tensor_type)
+            requirements = self._get(
                 f"LiteRtGetCompiledModel{side}BufferRequirements", self._model, 0, index
             )
             create = "LiteRtCreateManagedTensorBufferFromRequirements"
-            buffers.append(self._make("TensorBuffer", create, environment, kind, needs))
+            buffers.append(
+                self._make("TensorBuffer", create, environment, tensor_type, requirements)
+            )
         return buffers
 
     def _add_option(self, options: c_void_p, kind: bytes, text: bytes) -> None:
-        """Hands the library a line of TOML, which must live as long as the options."""
+        """Pass one line of TOML to the library; the text must live as long as the options."""
         buffer = ctypes.create_string_buffer(text)
-        self._texts.append(buffer)
-        entry = self._get("LiteRtCreateOpaqueOptions", kind, ctypes.cast(buffer, c_void_p), _KEEP)
-        self._call("LiteRtAddOpaqueOptions", options, entry)
+        self._option_texts.append(buffer)
+        option = self._get(
+            "LiteRtCreateOpaqueOptions", kind, ctypes.cast(buffer, c_void_p), _NO_DELETER
+        )
+        self._call("LiteRtAddOpaqueOptions", options, option)
 
     def _make(self, kind: str, function: str, *arguments: Any) -> c_void_p:
-        """An object of our own, destroyed with us."""
+        """Create an object of the library that is destroyed with this one."""
         handle = self._get(function, *arguments)
-        self._owned.callback(getattr(self._library, f"LiteRtDestroy{kind}"), handle)
+        self._handles.callback(getattr(self._library, f"LiteRtDestroy{kind}"), handle)
         return handle
 
     def _get(self, function: str, *arguments: Any) -> c_void_p:
+        """Call a function whose last parameter receives a handle."""
         handle = c_void_p()
         self._call(function, *arguments, byref(handle))
         return handle
 
     def _call(self, function: str, *arguments: Any) -> None:
+        """Call a function of the library.
+
+        Raises:
+            UserError: it returned an error status.
+        """
         status = getattr(self._library, function)(*arguments)
         if status:
             raise UserError(

@@ -1,134 +1,92 @@
-"""What a trace adds up to: times by type and family, and what lies between operators."""
+"""Aggregates a trace to a profile: times by operator, type and family."""
 
 from __future__ import annotations
-
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_bench.measure.statistics import Samples
+from device_bench.measure.statistics import LatencySamples
 from device_bench.profile.families import CONVERSION, LAYOUT, family
-from device_bench.profile.trace import Trace
+from device_bench.profile.trace import Operator, Trace
+from device_bench.results.operator_profile import OperatorProfile, OperatorTime, TypeTime
 from export.placement import Placement
 
+_DECIMALS = 4
+"""Times are kept to 0.1 microseconds; profilers count whole ones."""
 
-@dataclass(frozen=True)
-class TypeTime:
-    """All operators of one type.
 
-    Attributes:
-        type: as the runtime calls it.
-        family: see `families`.
-        count: how many there are.
-        ms: what they take together, of one inference.
+def summarise_trace(
+    trace: Trace, placement: Placement, timed_ms: LatencySamples
+) -> OperatorProfile:
+    """Aggregate a trace.
+
+    All times are means over the faster half of the profiled inferences, which the machine disturbed
+    least. Every figure uses the same inferences, so that the parts add up to the whole.
+
+    Args:
+        trace: the records of the profiler.
+        placement: which operators the accelerator takes.
+        timed_ms: samples of the timing without a profiler.
     """
+    operators = trace.operators
+    operator_ms = trace.operator_ms[_faster_half(trace.inference_ms)].mean(axis=0)  # (operators,)
+    inference_ms = _mean_of_faster_half(trace.inference_ms)
+    delegated = np.array([operator.delegated for operator in operators])
+    types = _times_by_type(operators, operator_ms)
+    families = _times_by_family(types)
+    slowest_first = np.argsort(-operator_ms, kind="stable")
+    return OperatorProfile(
+        inferences=len(trace.inference_ms),
+        inference_ms=_round(inference_ms),
+        slowdown=_round(inference_ms / _mean_of_faster_half(timed_ms)),
+        between_ms=_round(inference_ms - float(operator_ms.sum())),
+        layout_ms=_round(families.get(LAYOUT, 0.0) + families.get(CONVERSION, 0.0)),
+        outside_ms=_round(float(operator_ms[~delegated].sum())),
+        placement=placement,
+        remarks=trace.remarks,
+        families={name: _round(ms) for name, ms in families.items()},
+        types=tuple(
+            TypeTime(entry.type, entry.family, entry.count, _round(entry.ms)) for entry in types
+        ),
+        operators=tuple(
+            _operator_time(operators[index], float(operator_ms[index])) for index in slowest_first
+        ),
+    )
 
-    type: str
-    family: str
-    count: int
-    ms: float
+
+def _operator_time(operator: Operator, ms: float) -> OperatorTime:
+    return OperatorTime(
+        operator.type, operator.name, operator.module, operator.delegated, _round(ms)
+    )
 
 
-def _quicker_half(milliseconds: Samples) -> NDArray[np.intp]:
-    """Indices of the quicker half of inferences: those that the machine disturbed least."""
+def _times_by_type(
+    operators: tuple[Operator, ...], operator_ms: NDArray[np.float64]
+) -> list[TypeTime]:
+    """All types, slowest first."""
+    times: dict[str, list[float]] = {}
+    for operator, ms in zip(operators, operator_ms, strict=True):
+        times.setdefault(operator.type, []).append(float(ms))
+    types = [TypeTime(name, family(name), len(ms), sum(ms)) for name, ms in times.items()]
+    return sorted(types, key=lambda entry: -entry.ms)
+
+
+def _times_by_family(types: list[TypeTime]) -> dict[str, float]:
+    """Milliseconds of each family that occurs, slowest first."""
+    times: dict[str, float] = {}
+    for entry in types:
+        times[entry.family] = times.get(entry.family, 0.0) + entry.ms
+    return dict(sorted(times.items(), key=lambda item: -item[1]))
+
+
+def _faster_half(milliseconds: LatencySamples) -> NDArray[np.intp]:
+    """Indices of the faster half of the inferences."""
     return np.argsort(milliseconds, kind="stable")[: (len(milliseconds) + 1) // 2]
 
 
-@dataclass(frozen=True)
-class Profile:
-    """Where one file's time goes.
-
-    Times are means over the quicker half of the profiled inferences. The same inferences stand
-    behind every figure, so that the parts add up to the whole.
-
-    Attributes:
-        trace: what it was read from.
-        placement: which operators the accelerator takes, and in how many pieces.
-        timed_ms: samples of the timing without a profiler.
-    """
-
-    trace: Trace
-    placement: Placement
-    timed_ms: Samples
-
-    @property
-    def operator_ms(self) -> NDArray[np.float64]:
-        """(operators,), in the trace's order."""
-        return self.trace.operator_ms[_quicker_half(self.trace.inference_ms)].mean(axis=0)
-
-    @property
-    def inference_ms(self) -> float:
-        """One profiled inference."""
-        return _typical(self.trace.inference_ms)
-
-    @property
-    def slowdown(self) -> float:
-        """Profiled over timed inference, each the mean of its quicker half."""
-        return self.inference_ms / _typical(self.timed_ms)
-
-    @property
-    def between_ms(self) -> float:
-        """What no operator accounts for: dispatch, copies in and out, the profiler itself."""
-        return self.inference_ms - float(self.operator_ms.sum())
-
-    @property
-    def outside_ms(self) -> float:
-        """Operators that the accelerator does not take."""
-        delegated = np.array([operator.delegated for operator in self.trace.operators])
-        return float(self.operator_ms[~delegated].sum())
-
-    @property
-    def layout_ms(self) -> float:
-        """What only rearranges or converts values: both families together."""
-        times = self.by_family()
-        return times.get(LAYOUT, 0.0) + times.get(CONVERSION, 0.0)
-
-    def by_type(self) -> list[TypeTime]:
-        """Every type, slowest first."""
-        times: dict[str, list[float]] = {}
-        for operator, ms in zip(self.trace.operators, self.operator_ms, strict=True):
-            times.setdefault(operator.type, []).append(float(ms))
-        types = [TypeTime(t, family(t), len(ms), sum(ms)) for t, ms in times.items()]
-        return sorted(types, key=lambda entry: -entry.ms)
-
-    def by_family(self) -> dict[str, float]:
-        """Milliseconds of each family there is, slowest first."""
-        times: dict[str, float] = {}
-        for entry in self.by_type():
-            times[entry.family] = times.get(entry.family, 0.0) + entry.ms
-        return dict(sorted(times.items(), key=lambda item: -item[1]))
-
-    def slowest(self) -> list[int]:
-        """Indices of the operators, slowest first."""
-        return [int(index) for index in np.argsort(-self.operator_ms, kind="stable")]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As it stands in result files; operators slowest first."""
-        operators, ms = self.trace.operators, self.operator_ms
-        return {
-            "inferences": len(self.trace.inference_ms),
-            "inference_ms": _rounded(self.inference_ms),
-            "slowdown": _rounded(self.slowdown),
-            "between_ms": _rounded(self.between_ms),
-            "layout_ms": _rounded(self.layout_ms),
-            "outside_ms": _rounded(self.outside_ms),
-            "placement": self.placement.to_dict(),
-            "remarks": list(self.trace.remarks),
-            "families": {name: _rounded(ms) for name, ms in self.by_family().items()},
-            "types": [{**asdict(entry), "ms": _rounded(entry.ms)} for entry in self.by_type()],
-            "operators": [
-                {**asdict(operators[index]), "ms": _rounded(float(ms[index]))}
-                for index in self.slowest()
-            ],
-        }
+def _mean_of_faster_half(milliseconds: LatencySamples) -> float:
+    return float(milliseconds[_faster_half(milliseconds)].mean())
 
 
-def _typical(milliseconds: Samples) -> float:
-    return float(milliseconds[_quicker_half(milliseconds)].mean())
-
-
-def _rounded(value: float) -> float:
-    """To a tenth of a microsecond: profilers count in whole ones."""
-    return round(value, 4)
+def _round(value: float) -> float:
+    return round(value, _DECIMALS)

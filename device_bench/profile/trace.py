@@ -1,4 +1,4 @@
-"""What every runtime's profiler is read into. Knows no runtime, and sums nothing up."""
+"""The common form of all profilers' records, before any aggregation."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from device_bench.measure.statistics import Samples
+from device_bench.measure.statistics import LatencySamples
 
 WARMUP = 3
-"""Inferences before those that count, so that memory arenas have their full size."""
+"""Inferences before the recorded ones, so that memory arenas reach their full size."""
 INFERENCES = 20
-"""Inferences that count."""
+"""Recorded inferences."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator of the graph that really ran, after the runtime's own optimisations.
+    """One operator of the graph that ran, after the runtime's own optimisations.
 
     Attributes:
-        type: as the runtime calls it.
-        name: of this one among all; made of type and number where the runtime has no names.
-        module: dotted name of the PyTorch module it computes for; None where that is lost.
+        type: name of the operator type in the runtime.
+        name: unique name; made of type and number where the runtime has no names.
+        module: dotted name of the PyTorch module that it computes for; None: unknown.
         delegated: whether the accelerator of the file's placement runs it.
     """
 
@@ -39,23 +39,23 @@ class Trace:
     """Profiled inferences of one file.
 
     Attributes:
-        operators: in the order in which the profiler tells them.
-        operator_ms: (inferences, operators), what each of them took.
-        inference_ms: (inferences,), the whole of it as the caller waits for it.
-        remarks: what to know of these figures, a phrase each.
+        operators: in the order of the profiler's records.
+        operator_ms: (inferences, operators), time of each operator.
+        inference_ms: (inferences,), total time as seen by the caller.
+        remarks: limits of the measurement, one phrase each.
     """
 
     operators: tuple[Operator, ...]
     operator_ms: NDArray[np.float64]
-    inference_ms: Samples
+    inference_ms: LatencySamples
     remarks: tuple[str, ...] = ()
 
 
-class Reader(Protocol):
-    """What the module of a runtime provides."""
+class TraceRecorder(Protocol):
+    """Interface of the module of a runtime."""
 
-    def read(self, path: Path, image: NDArray[np.float32], threads: int) -> Trace:
-        """Runs a file under its runtime's profiler, INFERENCES times after WARMUP.
+    def record(self, path: Path, image: NDArray[np.float32], threads: int) -> Trace:
+        """Run a file under its runtime's profiler: INFERENCES times, after WARMUP.
 
         Args:
             path: of the model file.
@@ -63,6 +63,6 @@ class Reader(Protocol):
             threads: at least 1.
 
         Raises:
-            UserError: the runtime refuses the file, or its records are not as expected.
+            UserError: the runtime rejects the file, or its records have an unexpected form.
         """
         ...

@@ -1,22 +1,22 @@
-"""The page's profiles: families of operators as bars, the slowest operators as a table."""
+"""The page's profiles: operator families as bars, the slowest operators as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from device_bench.profile.families import BETWEEN
-from device_bench.profile.report import slowdown_note
-from device_bench.profile.stored import StoredOperator, StoredProfile
-from device_bench.report.charts import bars
+from device_bench.profile.tables import slowdown_note
+from device_bench.report.charts import bar_chart
 from device_bench.report.markup import Markup, element, join, table
-from device_bench.results.read import Result
+from device_bench.results.bench_result import BenchResult
+from device_bench.results.operator_profile import OperatorProfile, OperatorTime
 
-_OPERATORS = 10
-"""How many of the slowest the table has; the result file has all."""
+_MAX_OPERATORS = 10
+"""Rows of the table of slowest operators; the result file holds all."""
 
 
-def profiles(results: Sequence[Result]) -> Iterator[Markup]:
-    """One card for each result that was profiled, bars on one scale; nothing where none was."""
+def profile_cards(results: Sequence[BenchResult]) -> Iterator[Markup]:
+    """One card per profiled result, with bars on a common scale; nothing where none has one."""
     profiled = [
         (f"{number}  {result.label}", result.profile)
         for number, result in enumerate(results, start=1)
@@ -27,49 +27,49 @@ def profiles(results: Sequence[Result]) -> Iterator[Markup]:
     yield element("h2", "Where the time goes")
     yield element(
         "p",
-        "Milliseconds of one inference under the runtime's profiler, by family of operators; bars "
-        "of all artifacts have one scale.",
+        "Milliseconds of one inference under the runtime's profiler, by family of operators. The "
+        "bars of all artifacts have the same scale.",
         class_="soft",
     )
-    every = [_times(profile) for _, profile in profiled]
-    names = {name for times in every for name in times}
-    order = sorted(names, key=lambda name: -sum(times.get(name, 0.0) for times in every))
-    longest = max(ms for times in every for ms in times.values())
+    all_times = [_family_times(profile) for _, profile in profiled]
+    names = {name for times in all_times for name in times}
+    order = sorted(names, key=lambda name: -sum(times.get(name, 0.0) for times in all_times))
+    longest = max(ms for times in all_times for ms in times.values())
     cards = (_card(title, profile, order, longest) for title, profile in profiled)
     yield element("div", *cards, class_="pair")
 
 
-def _times(profile: StoredProfile) -> dict[str, float]:
-    """Every part of an inference; together they are the whole."""
+def _family_times(profile: OperatorProfile) -> dict[str, float]:
+    """Milliseconds of all parts of an inference, including the time between operators."""
     return {**profile.families, BETWEEN: profile.between_ms}
 
 
-def _card(title: str, profile: StoredProfile, order: Sequence[str], longest: float) -> Markup:
-    times, whole = _times(profile), profile.inference_ms
+def _card(title: str, profile: OperatorProfile, order: Sequence[str], longest: float) -> Markup:
+    times, inference_ms = _family_times(profile), profile.inference_ms
     rows = [
-        (name, ms, f"{ms:.2f} ms, {ms / whole:.0%}")
+        (name, ms, f"{ms:.2f} ms, {ms / inference_ms:.0%}")
         for name, ms in ((name, times.get(name, 0.0)) for name in order)
     ]
-    rough = slowdown_note(profile.slowdown)
-    facts = (
-        f"{whole:.2f} ms, {profile.slowdown:.2f} times the timed inference; outside "
-        f"{profile.accelerator}: {profile.outside_ms:.2f} ms"
+    summary = (
+        f"{inference_ms:.2f} ms, {profile.slowdown:.2f} times the timed inference; outside "
+        f"{profile.placement.accelerator}: {profile.outside_ms:.2f} ms"
     )
+    notes = (slowdown_note(profile.slowdown), *profile.remarks)
     slowest = [
         (
-            str(place),
-            join(operator.name, Markup(" "), element("small", _described(operator))),
+            str(rank),
+            join(operator.name, Markup(" "), element("small", _description(operator))),
             f"{operator.ms:.2f}",
-            f"{operator.ms / whole:.0%}",
+            f"{operator.ms / inference_ms:.0%}",
         )
-        for place, operator in enumerate(profile.operators[:_OPERATORS], start=1)
+        for rank, operator in enumerate(profile.operators[:_MAX_OPERATORS], start=1)
     ]
     return element(
         "section",
         element("h3", title),
-        element("p", facts, class_="soft"),
-        bars(f"Families of operators of {title}", rows, longest),
-        *(element("p", f"Note: {note}.") for note in (rough, *profile.remarks) if note),
+        element("p", summary, class_="soft"),
+        bar_chart(f"Families of operators of {title}", rows, longest),
+        *(element("p", f"Note: {note}.") for note in notes if note),
         element(
             "details",
             element("summary", "Slowest operators"),
@@ -79,5 +79,5 @@ def _card(title: str, profile: StoredProfile, order: Sequence[str], longest: flo
     )
 
 
-def _described(operator: StoredOperator) -> str:
+def _description(operator: OperatorTime) -> str:
     return operator.type if operator.module is None else f"{operator.type}, {operator.module}"

@@ -1,40 +1,41 @@
-"""HTML and SVG from plain Python, with every text escaped by construction."""
+"""Builds HTML and SVG; every plain string is escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
 
-_VOID = ("img", "meta")
-"""Elements that HTML does not close."""
+_VOID_ELEMENTS = ("img", "meta")
+"""Elements without a closing tag in HTML."""
 
 
 class Markup(str):
-    """Text that is markup already; any other text is escaped."""
+    """A string that is already markup. Any other string is escaped when it becomes a child."""
 
     __slots__ = ()
 
 
 def element(name: str, /, *children: str | None, **attributes: str | float | None) -> Markup:
-    """One element.
+    """Create an element.
 
     Args:
         name: of the element.
-        children: markup as it is, other text escaped, None left out.
-        attributes: `_` stands for `-`, a trailing one (`class_`) is dropped; None leaves one out.
+        children: markup is kept, other text is escaped, None is left out.
+        attributes: `_` becomes `-`; a trailing `_` (as in `class_`) is dropped; an attribute with
+            the value None is left out.
     """
-    given = "".join(
+    attribute_text = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    if name in _VOID:
-        return Markup(f"<{name}{given}>")
-    return Markup(f"<{name}{given}>{join(*children)}</{name}>")
+    if name in _VOID_ELEMENTS:
+        return Markup(f"<{name}{attribute_text}>")
+    return Markup(f"<{name}{attribute_text}>{join(*children)}</{name}>")
 
 
 def join(*parts: str | None) -> Markup:
-    """Parts in a row, escaped like children of an element."""
+    """Concatenate parts, escaped like the children of an element."""
     return Markup(
         "".join(
             part if isinstance(part, Markup) else escape(part) for part in parts if part is not None
@@ -43,7 +44,7 @@ def join(*parts: str | None) -> Markup:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table that turns into one block a row where it is narrow, by the page's style sheet."""
+    """Create a table; the style sheet shows each row as a block on narrow screens."""
     head = element("tr", *(element("th", heading, scope="col") for heading in headings))
     body = [
         element(

@@ -1,1 +1,4 @@
-"""Benchmark results: the data model, files, comparison."""
+"""The data model of benchmark results, its files, and comparisons of two files.
+
+Imports no model and no runtime: a result file can be read where nothing can be measured.
+"""

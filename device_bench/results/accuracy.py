@@ -1,7 +1,7 @@
-"""Accuracy figures for latency results: what the manifests of artifacts timed together know.
+"""Accuracy of the timed models, taken from the manifests of their artifacts.
 
-Nothing is evaluated here. `lvt-quantize` writes the figures of both its models into the int8
-file's manifest; a float file gets its figures from there if it is that float model.
+Nothing is evaluated here. `lvt-quantize` writes the accuracy of the quantized and of the float
+model to the manifest of the quantized file; a float file takes its accuracy from there.
 """
 
 from __future__ import annotations
@@ -9,43 +9,46 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
+
+from device_bench.results.bench_result import Accuracy
 
 Manifest = Mapping[str, Any]
 
 
-def known_figures(manifests: Sequence[Manifest]) -> list[dict[str, Any] | None]:
-    """For each manifest what is known of its model's accuracy, as it stands in result files.
+def known_accuracy(manifests: Sequence[Manifest]) -> list[Accuracy | None]:
+    """The accuracy of each model; None where it was not measured.
 
-    `measured_on` is "this file", or "the float model" where the figures come from the manifest of
-    a quantized file that was made from the same checkpoint, for the same task and input size.
-    None: not measured.
+    A file without its own accuracy takes the float model's from the manifest of a quantized file
+    of the same checkpoint, task and input size.
     """
-    of_float_models = {
-        _model(manifest): _entry(manifest["accuracy"], "float", "the float model")
+    float_models = {
+        _model_key(manifest): _accuracy(manifest["accuracy"], "float", "the float model")
         for manifest in manifests
         if manifest["accuracy"] is not None and manifest["source"]["sha256"] is not None
     }
     return [
-        _entry(manifest["accuracy"], "quantized", "this file")
+        _accuracy(manifest["accuracy"], "quantized", "this file")
         if manifest["accuracy"] is not None
-        else of_float_models.get(_model(manifest))
+        else float_models.get(_model_key(manifest))
         for manifest in manifests
     ]
 
 
-def _model(manifest: Manifest) -> tuple[str, ...]:
-    """Equal for artifacts of one checkpoint and one input size, whatever their target."""
+def _model_key(manifest: Manifest) -> tuple[str, ...]:
+    """Equal for artifacts of the same checkpoint and input size, whatever their target."""
     image = manifest["inputs"][0]
     size = [image["shape"][image["layout"].index(axis)] for axis in "HW"]
     source = manifest["source"]
     return (str(source["sha256"]), str(source["ema"]), str(size), json.dumps(manifest["model"]))
 
 
-def _entry(accuracy: Manifest, which: str, measured_on: str) -> dict[str, Any]:
+def _accuracy(
+    measured: Manifest, model: Literal["float", "quantized"], measured_on: str
+) -> Accuracy:
     figures = {
         name: value
-        for name, value in accuracy[which]["figures"].items()
-        if value is not None and math.isfinite(value)  # NaN: a mean over no classes
+        for name, value in measured[model]["figures"].items()
+        if value is not None and math.isfinite(value)  # NaN: the mean of no classes
     }
-    return {"images": accuracy["images"], "figures": figures, "measured_on": measured_on}
+    return Accuracy(figures, measured["images"], measured_on)

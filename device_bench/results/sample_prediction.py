@@ -1,4 +1,4 @@
-"""An artifact's answer to a sample picture, as it stands in result files. Draws nothing."""
+"""A model's prediction for a sample picture, as stored in result files."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from device_bench.measure.statistics import finite
+from device_bench.measure.statistics import finite_number
 
-_JPEG = b"\xff\xd8\xff"
+_JPEG_MAGIC = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
 class SamplePrediction:
-    """What was asked and what was answered.
+    """A sample picture and the prediction for it.
 
     Attributes:
         original: the picture, a JPEG file.
-        overlay: the answer drawn over it, a JPEG file; None for a classifier.
-        classes: the best, with percent; empty where there is an overlay.
+        overlay: the prediction drawn over it, a JPEG file; None for a classifier.
+        classes: names and percents of the top classes; empty where there is an overlay.
     """
 
     original: bytes
@@ -27,31 +27,36 @@ class SamplePrediction:
     classes: tuple[tuple[str, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in result files: pictures as base64."""
+        """The form stored in result files: pictures in base64."""
         return {
-            "original": base64.b64encode(self.original).decode(),
-            "overlay": None if self.overlay is None else base64.b64encode(self.overlay).decode(),
+            "original": _encode(self.original),
+            "overlay": None if self.overlay is None else _encode(self.overlay),
             "classes": [{"name": name, "percent": percent} for name, percent in self.classes],
         }
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave.
+        """Inverse of `to_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: it is damaged, or a picture is no JPEG file.
+            KeyError, TypeError, ValueError: the data is damaged, or a picture is not a JPEG file.
         """
         overlay = stored["overlay"]
-        classes = ((str(entry["name"]), finite(entry["percent"])) for entry in stored["classes"])
         return cls(
-            original=_picture(stored["original"]),
-            overlay=None if overlay is None else _picture(overlay),
-            classes=tuple(classes),
+            original=_decode_jpeg(stored["original"]),
+            overlay=None if overlay is None else _decode_jpeg(overlay),
+            classes=tuple(
+                (str(entry["name"]), finite_number(entry["percent"])) for entry in stored["classes"]
+            ),
         )
 
 
-def _picture(text: str) -> bytes:
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _decode_jpeg(text: str) -> bytes:
     data = base64.b64decode(text, validate=True)
-    if not data.startswith(_JPEG):
-        raise ValueError("a picture is no JPEG file")
+    if not data.startswith(_JPEG_MAGIC):
+        raise ValueError("a picture is not a JPEG file")
     return data

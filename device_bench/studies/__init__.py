@@ -1,1 +1,1 @@
-"""Benchmarks of more than one model: the paper's baselines, and the effect of each rewrite."""
+"""Benchmarks of several models: the paper's baselines, and the effect of each rewrite."""

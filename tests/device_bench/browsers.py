@@ -1,4 +1,4 @@
-"""A real Chromium, and a served page for it; tests skip where one of its parts is missing."""
+"""A real Chromium and a server for it; tests are skipped where a part is missing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from device_bench.devices.browser.api import Desk, Settings
-from device_bench.devices.browser.app import qr_code, svg
-from device_bench.devices.browser.artifact import Sample, serve_artifact
-from device_bench.devices.browser.result_store import ResultLog
+from device_bench.devices.browser.api import BenchApi
+from device_bench.devices.browser.app import qr_code, qr_svg
+from device_bench.devices.browser.artifact import SamplePicture, prepare_artifact
+from device_bench.devices.browser.result_store import ResultStore
 from device_bench.devices.browser.runtime import check_runtime
 from device_bench.devices.browser.server import Server
-from device_bench.measure.preset import Protocol
+from device_bench.measure.config import BenchConfig
+from device_bench.measure.preset import BenchmarkPreset
 from export.session import Session
 from lvt.errors import UserError
 
@@ -33,7 +34,7 @@ _ARGUMENTS = (
     "--use-webgpu-adapter=swiftshader",
 )
 
-SHORT = Settings(threads=1, runs=6, seconds=0.0, rule=Protocol("short", 6, 0.0))
+SHORT = BenchConfig(BenchmarkPreset("short", 6, 0.0), threads=1, min_runs=6, min_seconds=0.0)
 
 
 @contextmanager
@@ -62,22 +63,22 @@ def runtime() -> Path:
 @contextmanager
 def serving(
     artifacts: Sequence[Path],
-    samples: Sequence[Sample],
+    samples: Sequence[SamplePicture],
     runtime_folder: Path,
     *,
     json_file: Path | None = None,
     reference: Session | None = None,
-    settings: Settings = SHORT,
+    config: BenchConfig = SHORT,
     lan: bool = False,
     tls: tuple[Path, Path] | None = None,
 ) -> Iterator[str]:
-    """A server in a thread of this process; gives its address."""
+    """Run a server in a thread of this process; yield its address."""
     bugs: list[BaseException] = []
-    log = ResultLog(json_file, threads=settings.threads, rule=settings.rule)
-    with Server(lan=lan, tls=tls, unexpected=bugs.append) as server:
-        served = [serve_artifact(path, samples, reference) for path in artifacts]
-        qr = svg(qr_code(server.url)) if lan else None
-        server.desk = Desk(served, samples, runtime_folder, log, settings, qr=qr)
+    store = ResultStore(json_file, config)
+    with Server(lan=lan, tls=tls, on_unexpected=bugs.append) as server:
+        served = [prepare_artifact(path, samples, reference) for path in artifacts]
+        qr = qr_svg(qr_code(server.url)) if lan else None
+        server.api = BenchApi(served, samples, runtime_folder, store, config, qr=qr)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:

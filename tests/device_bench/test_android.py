@@ -17,10 +17,10 @@ import pytest
 
 from device_bench.cli import bench as cli
 from device_bench.devices.adb import app_run
-from device_bench.devices.adb.app_run import FILES, PACKAGE
-from device_bench.measure.warmup import LEAST_SECONDS, WINDOW
+from device_bench.devices.adb.app_run import APP_FOLDER, PACKAGE
+from device_bench.measure.warmup import MIN_SECONDS, WINDOW
 from device_bench.report.html_page import render
-from device_bench.results.read import read_results
+from device_bench.results.bench_report import read_report
 from export.artifact.files import manifest_path
 from export.pipeline import ExportResult
 from lvt.support.command import INTERRUPTED
@@ -35,7 +35,7 @@ SHORT = ("--runs", "8", "--min-seconds", "0")
 
 
 def left_behind(device: FakeDevice) -> list[str]:
-    return sorted(path.name for path in device.path(f"{FILES}/bench").iterdir())
+    return sorted(path.name for path in device.path(f"{APP_FOLDER}/bench").iterdir())
 
 
 def ended_by_force(device: FakeDevice) -> bool:
@@ -46,7 +46,7 @@ def ended_by_force(device: FakeDevice) -> bool:
 @contextmanager
 def in_the_middle(device: FakeDevice, action: Callable[[], None]) -> Iterator[None]:
     """Does something once the app has told of its progress."""
-    folder = device.path(f"{FILES}/bench")
+    folder = device.path(f"{APP_FOLDER}/bench")
 
     def act() -> None:
         while not any(path.suffix == ".progress" for path in folder.iterdir()):
@@ -70,7 +70,7 @@ def test_journey(
     assert "Google Pixel 8: Google Tensor G3, Android 14 (API 34)" in output.out
     assert "2x 1704 MHz (sched_pixel) + 1x 2370 MHz" in output.out
     assert "34.9 to 35.1 °C" in output.out  # it began at the first look at 35 or below
-    assert "8 runs, quick asks for 128" in output.err
+    assert "8 runs; preset quick requires 128" in output.err
 
     (entry,) = json.loads(file.read_text())["results"]
     assert entry["backend"] == "onnxruntime on Google Pixel 8"
@@ -89,13 +89,13 @@ def test_journey(
     )
     last = entry["conditions"][-1]
     assert (last["mhz"], last["celsius"]) == (2914, 28.9)
-    assert page.read_text("utf-8") == render(read_results(file))
+    assert page.read_text("utf-8") == render(read_report(file))
     assert "Google Pixel 8" in page.read_text("utf-8")
 
     sent = [path.rpartition("/")[2].removesuffix(".part") for path in device.pushed]
     model = f"{tiny_export.path.stem}-{entry['sha256'][:12]}.onnx"
     assert sent == [model, f"{model}.json"]
-    assert device.path(f"{FILES}/models/{model}").read_bytes() == tiny_export.path.read_bytes()
+    assert device.path(f"{APP_FOLDER}/models/{model}").read_bytes() == tiny_export.path.read_bytes()
     assert left_behind(device) == []
 
     device.pushed.clear()
@@ -147,7 +147,7 @@ def test_names_are_quoted(plug: PLUG, tiny_export: ExportResult, tmp_path: Path)
     shutil.copy(manifest_path(tiny_export.path), manifest_path(evil))
     assert bench(evil, *SHORT) == 0
     assert victim.exists()
-    names = {path.name for path in device.path(f"{FILES}/models").iterdir()}
+    names = {path.name for path in device.path(f"{APP_FOLDER}/models").iterdir()}
     assert len(names) == 2
     assert all(name.startswith(evil.stem) for name in names)
     started = [json.loads(line) for line in device.path("/am.log").read_text().splitlines()]
@@ -175,7 +175,7 @@ def test_first_start_makes_folders(
 ) -> None:
     """Folders that adb makes in the app's place can be closed to the app: the app makes them."""
     device = plug()
-    device.path(f"{FILES}/models").rmdir()
+    device.path(f"{APP_FOLDER}/models").rmdir()
     assert bench(tiny_export.path, *SHORT) == 0
     asked = [json.loads(line) for line in device.path("/am.log").read_text().splitlines()]
     assert ["artifact" in words for words in asked] == [False, True]
@@ -198,13 +198,13 @@ def test_round_trip_with_the_core(
     assert entry["latency_ms"]["runs"] >= 20
     assert sum(entry["samples_ms"]) >= 50
     assert entry["warmup"]["runs"] >= 2 * WINDOW
-    assert entry["warmup"]["seconds"] >= LEAST_SECONDS
+    assert entry["warmup"]["seconds"] >= MIN_SECONDS
     assert min(entry["cold_start"]["load_ms"], entry["cold_start"]["first_ms"]) > 0
     assert re.fullmatch(r"\d+\.\d+\.\d+", entry["device"]["runtime_version"])
     assert entry["device"]["accelerator"] == "cpu"
     assert left_behind(device) == []
 
-    model = next(device.path(f"{FILES}/models").glob("*.onnx"))
+    model = next(device.path(f"{APP_FOLDER}/models").glob("*.onnx"))
     with model.open("ab") as stream:
         stream.write(b"x")  # the next run finds another hash, and pushes again
     device.pushed.clear()
@@ -257,7 +257,7 @@ def test_two_devices(
     assert one.serial in message
     assert two.serial in message
     assert bench(tiny_export.path, "--serial", "emulator-1") == 2
-    assert "no device emulator-1; there is 127.0.0.1:" in one_line_error(capfd)
+    assert "no device emulator-1; connected: 127.0.0.1:" in one_line_error(capfd)
 
 
 def test_unplugged(
@@ -267,7 +267,7 @@ def test_unplugged(
     device = plug(app="hangs")
     with in_the_middle(device, device.unplug):
         assert bench(tiny_export.path, *SHORT) == 2
-    assert f"lost {device.serial} on the way" in one_line_error(capfd)
+    assert f"lost {device.serial} during the run" in one_line_error(capfd)
 
 
 def test_interrupted(
@@ -295,9 +295,9 @@ def test_full_storage(
     device.room = 1000
     assert bench(tiny_export.path) == 2
     message = one_line_error(capfd)
-    assert f"cannot write {FILES}/models/" in message
+    assert f"cannot write {APP_FOLDER}/models/" in message
     assert message.endswith("is its storage full?")
-    assert list(device.path(f"{FILES}/models").iterdir()) == []
+    assert list(device.path(f"{APP_FOLDER}/models").iterdir()) == []
 
 
 def test_app_missing(
@@ -320,7 +320,7 @@ def test_app_crashes(
     device = plug(app="crashes", crash_log=log)
     assert bench(tiny_export.path) == 2
     message = one_line_error(capfd)
-    assert f"the app has ended on {device.serial} without a reply: java.lang.Illegal" in message
+    assert f"the app ended on {device.serial} without a reply: java.lang.Illegal" in message
     assert left_behind(device) == []
 
 

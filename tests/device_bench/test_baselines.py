@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from device_bench.cli import bench as cli
-from device_bench.measure.preset import Protocol
-from device_bench.results.read import parse_results
+from device_bench.measure.config import BenchConfig, no_progress
+from device_bench.measure.preset import BenchmarkPreset
+from device_bench.results.bench_report import parse_report
 from device_bench.studies import baselines
 from device_bench.studies.baselines import BASELINES, SIZES, Baseline, PaperFigures
 from device_bench.studies.run_baselines import (
@@ -30,7 +31,9 @@ from lvt.errors import UserError
 from lvt.models import default_spec
 from tests.export.test_cli import one_line_error, run
 
-RULE = Protocol("short", runs=4, seconds=0.0)
+CONFIG = BenchConfig(
+    BenchmarkPreset("short", min_runs=4, min_seconds=0.0), threads=1, min_runs=4, min_seconds=0.0
+)
 needs_transformers = pytest.mark.skipif(
     importlib.util.find_spec("transformers") is None, reason="needs lvt-mobile[baselines]"
 )
@@ -62,9 +65,7 @@ SMALL = Baseline("small", "backbone", pyramid, PaperFigures(0.1))
 def measured(
     folder: Path, *entries: Baseline, size: tuple[int, int] | None = None
 ) -> list[BaselineResult]:
-    return run_baselines(
-        entries, folder, size=size, threads=1, runs=4, seconds=0.0, rule=RULE, tick=lambda *_: None
-    )
+    return run_baselines(entries, folder, CONFIG, no_progress, size=size)
 
 
 def test_what_is_counted_timed_and_written(tmp_path: Path) -> None:
@@ -74,15 +75,15 @@ def test_what_is_counted_timed_and_written(tmp_path: Path) -> None:
         count_parameters(model),
         count_macs(model, SIZES["backbone"]),
     )
-    assert first.timing.ratio is None
-    assert second.timing.ratio is not None
+    assert first.timing.speedup is None
+    assert second.timing.speedup is not None
     assert len(second.timing.samples_ms) == 4
-    data = json.loads(json.dumps(baselines_json([first, second], threads=1, rule=RULE)))
+    data = json.loads(json.dumps(baselines_json([first, second], CONFIG)))
     assert [entry["name"] for entry in data["models"]] == ["small", "again"]
     assert data["models"][0]["paper"]["parameters"] == 0.1
     assert data["models"][1]["speedup_over_lvt"]["low"] > 0
     with pytest.raises(UserError, match="not a result file"):
-        parse_results(data, "baselines.json")  # one cannot be compared with an artifact's
+        parse_report(data, "baselines.json")  # one cannot be compared with an artifact's
     (table,) = baseline_tables([first, second], threads=1)
     assert table.row_count == 2
 
@@ -93,7 +94,7 @@ def test_at_another_size_the_paper_s_counts_are_left_out(tmp_path: Path) -> None
     for size, paper in (((64, 96), PaperFigures(0.1)), (SIZES["backbone"], entry.paper)):
         (result,) = measured(tmp_path, entry, size=size)
         assert result.macs == count_macs(pyramid(), size)
-        (model,) = baselines_json([result], threads=1, rule=RULE)["models"]
+        (model,) = baselines_json([result], CONFIG)["models"]
         assert model["size"] == list(size)
         assert PaperFigures(**model["paper"]) == paper
         (table,) = baseline_tables([result], threads=1)
@@ -117,7 +118,7 @@ def test_a_file_that_computes_something_else_is_not_timed(tmp_path: Path) -> Non
         return spoilt
 
     with pytest.raises(ParityError, match="spoilt: parity failed"):
-        measured(tmp_path, replace(SMALL, name="spoilt", prepare=spoil))
+        measured(tmp_path, replace(SMALL, name="spoilt", prepare_export=spoil))
 
 
 @needs_transformers
@@ -161,7 +162,7 @@ def test_the_panoptic_graph_on_another_backbone_is_its_model() -> None:
     model, image = entry.build(), torch.randn(1, 3, 64, 96)
     spec = default_spec("panoptic")
     with torch.inference_mode():
-        *_, semantic = entry.prepare(model, (64, 96))(image)
+        *_, semantic = entry.prepare_export(model, (64, 96))(image)
     expected = reference_session(model, spec).run(image.numpy())["semantic"]
     assert torch.allclose(semantic, torch.from_numpy(expected), atol=1e-4 * expected.std())
 

@@ -13,14 +13,15 @@ import pytest
 from PIL import Image
 
 from device_bench.cli import bench as cli
-from device_bench.measure.backends import contestant
-from device_bench.measure.cold_start import measure
-from device_bench.measure.default_model import default_artifact
+from device_bench.measure.backends import open_bench_target
+from device_bench.measure.cold_start import measure_cold_start
+from device_bench.measure.config import BenchConfig
+from device_bench.measure.default_model import default_model_path
 from device_bench.measure.host import run_benchmark
-from device_bench.measure.preset import Protocol
+from device_bench.measure.preset import BenchmarkPreset
 from device_bench.measure.warmup import WINDOW
 from device_bench.report.html_page import render
-from device_bench.results.read import read_results
+from device_bench.results.bench_report import read_report
 from export.artifact.files import manifest_path
 from export.artifact.reader import open_artifact
 from export.capabilities import TARGETS, installed
@@ -31,7 +32,7 @@ from lvt.errors import UserError
 from lvt.support.files import cache_folder
 from tests.export.test_cli import one_line_error, run
 
-SHORT = Protocol("short", runs=6, seconds=0.0)
+SHORT = BenchmarkPreset("short", min_runs=6, min_seconds=0.0)
 
 
 def test_two_artifacts_interleaved(
@@ -51,18 +52,18 @@ def test_two_artifacts_interleaved(
     assert run(cli.app, *arguments, *outputs) == 0
     output = capfd.readouterr()
     assert "speed-up" in output.out
-    assert "8 runs, quick asks for 128" in output.err
+    assert "8 runs; preset quick requires 128" in output.err
 
     data = json.loads(results.read_text())
     assert data["schema"] == 2
-    assert page.read_text("utf-8") == render(read_results(results))
+    assert page.read_text("utf-8") == render(read_report(results))
     assert data["environment"]["cores"]
     assert data["environment"]["packages"]["onnxruntime"]
     first, second = data["results"]
     assert first["speedup_over_first"] is None
     assert second["speedup_over_first"]["low"] <= second["speedup_over_first"]["value"]
-    for entry, export in ((first, plain), (second, tiny_export)):
-        assert entry["sha256"] == export.manifest["file"]["sha256"]
+    for entry, exported in ((first, plain), (second, tiny_export)):
+        assert entry["sha256"] == exported.manifest["file"]["sha256"]
         assert len(entry["samples_ms"]) == 8
         assert entry["latency_ms"]["median"]["value"] == pytest.approx(
             float(np.median(entry["samples_ms"])), abs=1e-3
@@ -77,24 +78,25 @@ def test_two_artifacts_interleaved(
         assert entry["preprocess_ms"] > 0
         with Image.open(io.BytesIO(base64.b64decode(entry["answer"]["original"]))) as asked:
             assert asked.size == (48, 32)
-    for heading in ("Answers to a picture", "Where the time goes"):
+    for heading in ("Predictions for a sample picture", "Where the time goes"):
         assert heading in page.read_text("utf-8")
 
 
 def test_torch_backend_beside_onnxruntime(tiny_export: ExportResult) -> None:
-    """The reference itself can be a contestant; its MACs are those of the reference."""
-    both = [contestant(tiny_export.path, name) for name in ("torch", "onnxruntime")]
-    measurements = run_benchmark(both, threads=1, runs=6, seconds=0.0, rule=SHORT)
-    assert [m.contestant.backend for m in measurements] == ["torch", "onnxruntime"]
-    assert all(m.samples_ms.min() > 0 for m in measurements)
-    assert [m.answer is None for m in measurements] == [True, False]  # of random weights: nothing
-    macs = [m.gmacs_per_second * m.summary.median.value * 1e6 for m in measurements]
+    """The reference itself can be measured; its MACs are those of the reference."""
+    both = [open_bench_target(tiny_export.path, name) for name in ("torch", "onnxruntime")]
+    results = run_benchmark(both, BenchConfig(SHORT, threads=1, min_runs=6, min_seconds=0.0))
+    assert [result.backend for result in results] == ["torch", "onnxruntime"]
+    assert all(result.samples_ms.min() > 0 for result in results)
+    # Random weights predict nothing.
+    assert [result.prediction is None for result in results] == [True, False]
+    macs = [result.gmacs_per_second * result.latency.median.value * 1e6 for result in results]
     manifest = tiny_export.manifest["macs"]
     assert macs == pytest.approx([manifest["reference"], manifest["artifact"]])
 
 
-def test_contestants_take_turns(tiny_export: ExportResult, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timed in blocks, a machine that slows down would decide who wins."""
+def test_rounds_are_interleaved(tiny_export: ExportResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timed in blocks, a machine that slows down would decide which is faster."""
     order: list[str] = []
 
     class Spy:
@@ -106,15 +108,18 @@ def test_contestants_take_turns(tiny_export: ExportResult, monkeypatch: pytest.M
             time.sleep(0.001)
             return {"logits": np.zeros((1, 3, 16, 24), np.float32)}
 
-    entries = [contestant(tiny_export.path, "onnxruntime") for _ in range(2)]
+    targets = [open_bench_target(tiny_export.path, "onnxruntime") for _ in range(2)]
     names = iter("ab")
-    monkeypatch.setattr(type(entries[0]), "open", lambda _self, _threads: Spy(next(names)))
-    run_benchmark(entries, threads=1, runs=20, seconds=0.0, rule=SHORT)
+    monkeypatch.setattr(type(targets[0]), "open_session", lambda _self, _threads: Spy(next(names)))
+    run_benchmark(targets, BenchConfig(SHORT, threads=1, min_runs=20, min_seconds=0.0))
     assert "abba" * 9 in "".join(order)  # and neither always runs second
 
 
 def test_cold_start_is_of_a_fresh_process(tiny_export: ExportResult) -> None:
-    cold = measure(contestant(tiny_export.path, "onnxruntime"), threads=1)
+    cold = measure_cold_start(open_bench_target(tiny_export.path, "onnxruntime"), threads=1)
+    assert cold.load_ms is not None
+    assert cold.first_ms is not None
+    assert cold.memory_bytes is not None
     assert 0 < cold.load_ms < 60_000
     assert cold.first_ms > 0
     weights = tiny_export.path.stat().st_size
@@ -125,14 +130,14 @@ def test_default_model_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The bare command works on a fresh install, and is quick the second time."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     steps: list[str] = []
-    path = default_artifact("onnx", steps.append)
+    path = default_model_path("onnx", steps.append)
     assert path.parent == cache_folder() == tmp_path / "lvt-mobile"
     assert steps
     steps.clear()
-    assert default_artifact("onnx", steps.append) == path
+    assert default_model_path("onnx", steps.append) == path
     assert steps == []
     manifest_path(path).write_text("{")  # a damaged cache mends itself
-    default_artifact("onnx", steps.append)
+    default_model_path("onnx", steps.append)
     assert steps
     assert json.loads(manifest_path(path).read_text())["task"] == "classification"
 
@@ -172,7 +177,7 @@ def test_executorch_tells_its_arena(tiny_checkpoint: Path, tmp_path: Path) -> No
     exported = export_artifact(
         ExportRequest("executorch", out=tmp_path, checkpoint=tiny_checkpoint)
     )
-    arena = contestant(exported.path).arena_bytes
+    arena = open_bench_target(exported.path).arena_bytes
     assert arena is not None
     image_and_logits = 4 * (3 * 64 * 96 + 3 * 16 * 24)
     assert image_and_logits <= arena <= 100 * image_and_logits
@@ -193,7 +198,7 @@ def test_a_model_that_does_not_run_is_one_line(tiny_export: ExportResult, tmp_pa
     path = tmp_path / "m.onnx"
     path.write_bytes(tiny_export.path.read_bytes())
     manifest_path(path).write_text(json.dumps(tiny_export.manifest))
-    entry = contestant(path, "onnxruntime")
+    target = open_bench_target(path, "onnxruntime")
     path.write_bytes(b"broken")
     with pytest.raises(UserError, match="does not run"):
-        measure(entry, threads=1)
+        measure_cold_start(target, threads=1)

@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 import pytest
 
-from device_bench.devices.browser.artifact import Sample
-from device_bench.report.tables import decimals, with_interval
-from device_bench.results.read import read_results
+from device_bench.devices.browser.artifact import SamplePicture
+from device_bench.report.tables import decimal_places, format_interval
+from device_bench.results.bench_report import read_report
 from export.artifact.files import content_bytes, content_sha256, manifest_path, write_manifest
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 MINUTE = 60_000
-PHOTO = Sample("photo", read_image(packaged_photos()[0])[:256, :320])
+PHOTO = SamplePicture("photo", read_image(packaged_photos()[0])[:256, :320])
 
 
 @pytest.fixture(scope="module")
@@ -96,20 +96,23 @@ def test_figures_of_a_browser_land_in_the_result_file(
     assert "Outputs match ONNX Runtime" in shown
     assert "speed-up" in out
 
-    file = read_results(results)
-    assert [result.artifact for result in file.results] == [plain.path.name, tiny_export.path.name]
+    file = read_report(results)
+    assert [result.model.name for result in file.results] == [
+        plain.path.name,
+        tiny_export.path.name,
+    ]
     for result, entry in zip(file.results, json.loads(results.read_text())["results"], strict=True):
         assert result.backend == "onnxruntime-web wasm"
         assert len(result.samples_ms) == 8
         assert result.latency.median.value == pytest.approx(
             float(np.median(result.samples_ms)), abs=1e-3
         )
-        assert result.reasons[0] == "8 runs, quick asks for 128"
+        assert result.validity_issues[0] == "8 runs; preset quick requires 128"
         assert entry["parity"]["passed"]
         assert min(output["sqnr_db"] for output in entry["parity"]["outputs"]) > 90
         assert entry["device"]["cross_origin_isolated"] is True
         assert "Chrome" in entry["label"]
-        assert with_interval(result.latency.median, decimals(result)) in shown
+        assert format_interval(result.latency.median, decimal_places(result)) in shown
     assert file.results[1].speedup is not None
 
 
@@ -139,9 +142,11 @@ def test_a_browser_that_computes_something_else_is_found_out(
     with serving([tiny_export.path], [PHOTO], runtime(), json_file=results, reference=other) as url:
         shown = measured(page, url)
     assert "Outputs differ from the PyTorch reference" in shown
-    (result,) = read_results(results).results
+    (result,) = read_report(results).results
     assert not result.valid
-    assert any("parity failed in the browser: logits is off by" in r for r in result.reasons)
+    assert any(
+        "parity failed in the browser: logits is off by" in r for r in result.validity_issues
+    )
 
 
 def two_nodes(folder: Path, manifest: Mapping[str, Any]) -> Path:
@@ -239,7 +244,7 @@ def test_two_threads_where_memory_can_be_shared(
     """The headers let the page share memory; without them threads would silently be one."""
     results = tmp_path / "results.json"
     two = replace(SHORT, threads=2)
-    with serving([tiny_export.path], [PHOTO], runtime(), json_file=results, settings=two) as url:
+    with serving([tiny_export.path], [PHOTO], runtime(), json_file=results, config=two) as url:
         page.goto(url)
         cores = page.evaluate("navigator.hardwareConcurrency")
         measured(page, url)
@@ -253,7 +258,7 @@ def test_plain_http_in_the_network(tiny_export: ExportResult, tmp_path: Path, pa
     four = replace(SHORT, threads=4)
     try:
         server = serving(
-            [tiny_export.path], [PHOTO], runtime(), json_file=results, settings=four, lan=True
+            [tiny_export.path], [PHOTO], runtime(), json_file=results, config=four, lan=True
         )
         with server as url:
             shown = measured(page, url)
@@ -261,7 +266,7 @@ def test_plain_http_in_the_network(tiny_export: ExportResult, tmp_path: Path, pa
             found = cv2.QRCodeDetector().detectAndDecode(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
             assert found[0] == url
             assert "One thread instead of 4" in page.inner_text("#notes")
-            assert "WebGPU takes https" in page.inner_text("#notes")
+            assert "WebGPU needs https" in page.inner_text("#notes")
             assert not page.is_visible("#camera")
             page.set_input_files("#photo", photo_file(tmp_path))
             page.wait_for_selector("#overlay:visible")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from device_bench.cli import bench as cli
-from device_bench.results.compare import compare_files
-from device_bench.results.read import parse_results
+from device_bench.results.bench_report import parse_report
+from device_bench.results.compare import compare_reports
 from tests.device_bench.result_files import result, result_file, write
 from tests.export.test_cli import one_line_error, run
 
@@ -52,7 +52,7 @@ def test_noise_does_not_fail_the_gate(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert compared(tmp_path, *files, "--fail-above", "1.1") == 0
     output = capfd.readouterr()
     assert "1.150 [" in output.out
-    assert "no difference shown" in output.out
+    assert "not significant" in output.out
     assert output.err == ""
 
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path, capfd: pytest.CaptureFi
     )
     assert compared(tmp_path, before, after) == 0
     output = capfd.readouterr()
-    assert "another" in output.out
+    assert "different" in output.out
     notes = output.err
     assert "gone.onnx on onnxruntime is in the first file only" in notes
     assert "new.onnx on onnxruntime is in the second file only" in notes
@@ -95,8 +95,8 @@ def test_a_result_that_is_not_valid_can_still_fail(tmp_path: Path) -> None:
 
 def test_the_same_file_on_two_backends_is_two_pairs() -> None:
     entries = [result(STEADY), result(SLOWER, backend="torch")]
-    file = parse_results(result_file(*entries), "x")
-    assert [pair.ratio.value for pair in compare_files(file, file).pairs] == [1.0, 1.0]
+    file = parse_report(result_file(*entries), "x")
+    assert [pair.ratio.value for pair in compare_reports(file, file).pairs] == [1.0, 1.0]
 
 
 GOOD = result_file(result(STEADY))
@@ -113,9 +113,9 @@ TWO_THREADS = GOOD["protocol"] | {"threads": 2}
         (["not", "ours"], "not a result file"),
         (result_file(), "no results"),
         (result_file(BROKEN), "damaged: KeyError('latency_ms')"),
-        (result_file(result(STEADY) | {"samples_ms": [1.0, -1.0]}), "no series of latencies"),
-        (result_file(result(STEADY) | {"samples_ms": []}), "no series of latencies"),
-        (result_file(result(STEADY) | {"preprocess_ms": float("nan")}), "no measurement"),
+        (result_file(result(STEADY) | {"samples_ms": [1.0, -1.0]}), "not a list of latencies"),
+        (result_file(result(STEADY) | {"samples_ms": []}), "not a list of latencies"),
+        (result_file(result(STEADY) | {"preprocess_ms": float("nan")}), "not a finite number"),
         (result_file(result(STEADY, "other.onnx")), "nothing in common: model.onnx on onnxruntime"),
         (result_file(result(STEADY), protocol=OTHER_PRESET), "quick before, submission after"),
         (result_file(result(STEADY), protocol=TWO_THREADS), "1 threads before, 2 after"),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 
 from device_bench.report.html_page import render
-from device_bench.report.tables import print_results
-from device_bench.results.read import read_results
+from device_bench.report.tables import print_report
+from device_bench.results.bench_report import read_report
 from lvt.errors import UserError
 from lvt.support.terminal import Terminal
 from tests.device_bench.result_files import (
@@ -30,9 +30,9 @@ WHOLE = result_file(
 
 
 def show(path: Path) -> None:
-    file = read_results(path)
+    file = read_report(path)
     render(file).encode()
-    print_results(file, Terminal(io.StringIO()))
+    print_report(file, Terminal(io.StringIO()))
 
 
 def test_damaged_values(tmp_path: Path) -> None:
@@ -69,4 +69,4 @@ def test_no_result_files(content: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(content)
     with pytest.raises(UserError):
-        read_results(path)
+        read_report(path)

@@ -1,4 +1,4 @@
-"""The answer that stands in a result file is the model's own, whatever its task."""
+"""The stored prediction for the sample picture is the model's own, for every task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from device_bench.measure.predict_sample import answer_to
+from device_bench.measure.predict_sample import predict_sample
 from device_bench.results.sample_prediction import SamplePrediction
 from export.artifact.reader import Artifact, open_artifact
 from export.pipeline import ExportResult
@@ -41,16 +41,16 @@ def pixels(jpeg: bytes | None) -> NDArray[np.float32]:
 def test_a_panoptic_model_finds_what_is_in_its_scene() -> None:
     """The demonstration model: its overlay differs from the picture and has a legend beside it."""
     scene = make_scene(HELD_OUT_SEEDS[7], DEMO_SIZE).image
-    answer = answer_to(*reference(ExportRequest("onnx", checkpoint=Path("demo"))), scene)
-    assert answer is not None
-    original, overlay = pixels(answer.original), pixels(answer.overlay)
+    prediction = predict_sample(*reference(ExportRequest("onnx", checkpoint=Path("demo"))), scene)
+    assert prediction is not None
+    original, overlay = pixels(prediction.original), pixels(prediction.overlay)
     assert original.shape == scene.shape
     assert np.abs(original - scene).mean() < 5  # a JPEG of it
     assert overlay.shape[0] == original.shape[0]
     assert overlay.shape[1] > original.shape[1] + 50
     assert np.abs(overlay[:, : original.shape[1]] - original).mean() > 10
-    assert answer.classes == ()
-    assert SamplePrediction.from_dict(answer.to_dict()) == answer
+    assert prediction.classes == ()
+    assert SamplePrediction.from_dict(prediction.to_dict()) == prediction
 
 
 def test_a_large_picture_is_shrunk(tiny_export: ExportResult) -> None:
@@ -58,29 +58,29 @@ def test_a_large_picture_is_shrunk(tiny_export: ExportResult) -> None:
     artifact = open_artifact(tiny_export.path)
     session = load_target("onnx").open_session(tiny_export.path)
     large = np.zeros((1500, 2000, 3), np.uint8)
-    answer = answer_to(artifact, session, large)
-    assert answer is not None
-    assert pixels(answer.original).shape == (480, 640, 3)
-    assert pixels(answer.overlay).shape[0] == 480
+    prediction = predict_sample(artifact, session, large)
+    assert prediction is not None
+    assert pixels(prediction.original).shape == (480, 640, 3)
+    assert pixels(prediction.overlay).shape[0] == 480
 
 
 def test_a_classifier_names_its_best_classes() -> None:
     picture = read_image(packaged_photos()[0])
     artifact, session = reference(ExportRequest("onnx", task="classification", size=(64, 64)))
-    answer = answer_to(artifact, session, picture)
-    assert answer is not None
-    assert answer.overlay is None
-    percents = [percent for _, percent in answer.classes]
+    prediction = predict_sample(artifact, session, picture)
+    assert prediction is not None
+    assert prediction.overlay is None
+    percents = [percent for _, percent in prediction.classes]
     assert len(percents) == 5
     assert percents == sorted(percents, reverse=True)
     logits = session.run(artifact.preprocessing(picture))["logits"][0].astype(np.float64)
     probability = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     assert percents[0] == pytest.approx(100 * probability.max())
     assert artifact.labels is not None
-    assert answer.classes[0][0] == artifact.labels.names[int(logits.argmax())]
-    assert SamplePrediction.from_dict(answer.to_dict()) == answer
+    assert prediction.classes[0][0] == artifact.labels.names[int(logits.argmax())]
+    assert SamplePrediction.from_dict(prediction.to_dict()) == prediction
 
 
 def test_a_backbone_says_nothing() -> None:
     artifact, session = reference(ExportRequest("onnx", task="backbone", size=(64, 64)))
-    assert answer_to(artifact, session, np.zeros((64, 64, 3), np.uint8)) is None
+    assert predict_sample(artifact, session, np.zeros((64, 64, 3), np.uint8)) is None

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from device_bench.cli import bench as cli
-from device_bench.report.charts import over_time
+from device_bench.report.charts import latency_over_time
 from device_bench.report.html_page import render
 from device_bench.report.markup import Markup, element, join
-from device_bench.results.read import parse_results
+from device_bench.results.bench_report import parse_report
 from lvt.errors import UserError
 from tests.device_bench.result_files import (
     CLASSES,
@@ -63,7 +63,7 @@ class Page(HTMLParser):
 
 
 def page_of(*results: dict[str, Any], **changes: Any) -> str:
-    return render(parse_results(result_file(*results, **changes), "test"))
+    return render(parse_report(result_file(*results, **changes), "test"))
 
 
 def noisy(count: int = 300) -> list[float]:
@@ -96,7 +96,7 @@ def test_every_text_is_escaped() -> None:
     expected = Page(page_of(harmless, classifier))
     content = replace_texts(result_file(harmless, classifier))
     content["environment"][EVIL] = {EVIL: EVIL}
-    attacked = Page(render(parse_results(content, "test")))
+    attacked = Page(render(parse_report(content, "test")))
     assert attacked.open == []
     assert attacked.tags == expected.tags
     assert attacked.attributes == expected.attributes
@@ -155,7 +155,7 @@ def test_what_lies_off_the_scale_is_said() -> None:
 
 def test_long_series_do_not_make_a_huge_page() -> None:
     samples = np.random.default_rng(1).lognormal(0.0, 0.1, 60_000)
-    assert len(over_time("x", samples)) < 20_000
+    assert len(latency_over_time("x", samples)) < 20_000
 
 
 def test_accuracy_is_drawn_where_it_is_known_and_left_out_elsewhere() -> None:
@@ -195,7 +195,7 @@ def test_one_picture_and_its_answers() -> None:
     assert "tabby: 61.2%" in page
     assert "2: b.onnx</figcaption>" in page
     assert "3: c.onnx</figcaption>" not in page
-    assert "Answers to a picture" not in page_of(result(noisy()))
+    assert "Predictions for a sample picture" not in page_of(result(noisy()))
 
 
 def test_the_drift_that_makes_a_run_invalid_stands_out() -> None:
@@ -234,15 +234,15 @@ def test_profiles_share_one_scale() -> None:
     assert "between operators" in page
     assert "Conv, backbone.0" in page
     assert "Note: whole microseconds." in page
-    assert "1.25 times the timed ones, by the profiler or a busy machine" in page
+    assert "1.25 times the timed ones, because of the profiler or a busy machine" in page
     assert "Where the time goes" not in page_of(result(noisy()))
 
 
 def test_files_from_before_these_fields_are_read() -> None:
     """Energy, conditions, answers and profiles came later, under the same schema."""
-    file = parse_results(result_file(result(noisy())), "test")
-    (entry,) = file.results
-    assert (entry.joules, entry.conditions, entry.answer, entry.profile) == (None, (), None, None)
+    file = parse_report(result_file(result(noisy())), "test")
+    (only,) = file.results
+    assert (only.joules, only.readings, only.prediction, only.profile) == (None, (), None, None)
 
 
 def test_energy_stands_in_the_table() -> None:

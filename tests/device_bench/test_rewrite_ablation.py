@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from device_bench.cli.bench import app
-from device_bench.measure.preset import Protocol
+from device_bench.measure.config import BenchConfig, no_progress
+from device_bench.measure.preset import BenchmarkPreset
 from device_bench.studies.rewrite_ablation import UNREWRITTEN, measure_rewrites, rewritten_types
 from export.errors import ParityError
 from export.plan import ExportRequest, ResolvedModel, resolve_model
@@ -21,7 +22,9 @@ from lvt.layers import Mlp
 from lvt.semantic import SegFormerHead
 from tests.export.test_cli import one_line_error, run
 
-RULE = Protocol("short", runs=4, seconds=0.0)
+CONFIG = BenchConfig(
+    BenchmarkPreset("short", min_runs=4, min_seconds=0.0), threads=1, min_runs=4, min_seconds=0.0
+)
 KINDS = {CSA, RASA, Mlp, SegFormerHead}
 
 
@@ -31,9 +34,7 @@ def job(tiny_checkpoint: Path) -> ResolvedModel:
 
 
 def names_of_steps(job: ResolvedModel, folder: Path) -> list[str]:
-    steps = measure_rewrites(
-        job, folder, threads=1, runs=4, seconds=0.0, rule=RULE, tick=lambda *_: None
-    )
+    steps = measure_rewrites(job, folder, CONFIG, no_progress)
     assert [step.gain is None for step in steps] == [True, *[False] * (len(steps) - 1)]
     assert all(len(step.timing.samples_ms) == 4 for step in steps)
     return [step.name for step in steps]

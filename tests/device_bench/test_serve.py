@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 
 from device_bench.cli import bench as cli
-from device_bench.devices.browser.artifact import Sample
+from device_bench.devices.browser.artifact import SamplePicture
 from device_bench.devices.browser.runtime import FILES, runtime_folder
 from device_bench.devices.browser.server import Server
 from device_bench.measure.statistics import latency_ratio
-from device_bench.results.read import read_results
+from device_bench.results.bench_report import read_report
 from export.artifact.reader import open_artifact
 from export.pipeline import ExportResult
 from export.targets.onnx.target import open_session
@@ -33,7 +33,7 @@ from tests.device_bench.browsers import SHORT, serving
 from tests.device_bench.result_files import result, result_file, write
 from tests.export.test_cli import one_line_error, run
 
-PHOTO = Sample("photo", read_image(packaged_photos()[0])[:128, :160])
+PHOTO = SamplePicture("photo", read_image(packaged_photos()[0])[:128, :160])
 DEVICE = {
     "provider": "wasm",
     "user_agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) AppleWebKit/605.1.15 "
@@ -180,13 +180,13 @@ def test_figures_are_judged_and_written(client: Client, outputs: bytes, results:
     assert (status, parity["passed"]) == (200, True)
     status, shown = client.post(f"runs/{name}/figures", {"artifacts": [FIGURES], "hidden": True})
     assert status == 200, shown
-    (only,) = read_results(results).results
+    (only,) = read_report(results).results
     assert only.label.endswith("(onnxruntime-web wasm, Safari 18 on iOS 18)")
     assert only.latency.median.value == 100
     assert (only.warmup.runs, only.warmup.settled) == (10, True)
-    assert only.memory_bytes is None
-    assert only.reasons == ("the page was in the background for a while",)
-    assert read_results(results).environment["processor"] == "Safari 18 on iOS 18"
+    assert only.cold_start.memory_bytes is None
+    assert only.validity_issues == ("the page was in the background for a while",)
+    assert read_report(results).run.environment["processor"] == "Safari 18 on iOS 18"
     assert client.post(f"runs/{name}/figures", {"artifacts": [FIGURES]})[0] == 422  # it is over
 
 
@@ -194,13 +194,13 @@ def test_figures_are_judged_and_written(client: Client, outputs: bytes, results:
     ("changes", "message"),
     [
         ({"samples_ms": [1.0, 0.0]}, "less than a step of this clock"),
-        ({"samples_ms": [1.0, float("nan")]}, "not understood"),
-        ({"samples_ms": []}, "no series"),
+        ({"samples_ms": [1.0, float("nan")]}, "invalid"),
+        ({"samples_ms": []}, "not a list"),
         ({"warmup_ms": [100.0] * 9}, "ended before latency had settled"),
-        ({"warmup_ms": [100.0] * 12}, "went on after latency had settled"),
+        ({"warmup_ms": [100.0] * 12}, "continued after latency had settled"),
         ({"warmup_ms": [200.0] * 5 + [100.0] * 5}, "ended before latency had settled"),
-        ({"load_ms": None}, "not understood"),
-        ({"load_ms": 1e999}, "no measurement"),
+        ({"load_ms": None}, "invalid"),
+        ({"load_ms": 1e999}, "not a finite number"),
     ],
 )
 def test_figures_that_cannot_be_are_refused(
@@ -223,7 +223,7 @@ def test_no_figures_without_outputs(client: Client, outputs: bytes, results: Pat
     broken = np.frombuffer(outputs, "<f4").copy()
     broken[7] = np.nan
     status, told = client.post(f"runs/{name}/outputs/0", broken.tobytes())
-    assert (status, "no numbers" in told) == (422, True)
+    assert (status, "not finite numbers" in told) == (422, True)
     assert client.post("runs/unknown/outputs/0", outputs)[0] == 422
     assert not results.exists()
 
@@ -231,16 +231,14 @@ def test_no_figures_without_outputs(client: Client, outputs: bytes, results: Pat
 def test_threads_and_clocks_that_fall_short_are_told(
     tiny_export: ExportResult, tmp_path: Path, outputs: bytes, results: Path
 ) -> None:
-    settings = SHORT.__class__(4, SHORT.runs, SHORT.seconds, SHORT.rule)
-    with serving(
-        [tiny_export.path], [PHOTO], tmp_path, json_file=results, settings=settings
-    ) as url:
+    config = replace(SHORT, threads=4)
+    with serving([tiny_export.path], [PHOTO], tmp_path, json_file=results, config=config) as url:
         client = Client(url)
         name = client.begin(clock_ms=10.0, user_agent="\x1b[31mEvil\nLinux" + "x" * 999)
         client.post(f"runs/{name}/outputs/0", outputs)
         assert client.post(f"runs/{name}/figures", {"artifacts": [FIGURES]})[0] == 200
-    (only,) = read_results(results).results
-    assert only.reasons == (
+    (only,) = read_report(results).results
+    assert only.validity_issues == (
         "1 of 4 threads: the page cannot share memory (no https)",
         "the browser's clock moves in steps of 10 ms",
     )
@@ -264,8 +262,8 @@ def test_results_join_those_of_this_machine(
             client.post(f"runs/{name}/outputs/0", outputs)
             client.post(f"runs/{name}/figures", {"artifacts": [FIGURES]})
     assert json.loads(results.read_text())["results"][:1] == before
-    file = read_results(results)
-    assert file.environment["processor"] == "Test processor"
+    file = read_report(results)
+    assert file.run.environment["processor"] == "Test processor"
     first, *phones = file.results
     assert len(phones) == 2
     for phone in phones:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from device_bench.measure.preset import PRESETS, Protocol, complaints
-from device_bench.measure.statistics import Summary, drift, latency_ratio, speedup, summarise
+from device_bench.measure.preset import PRESETS, BenchmarkPreset
+from device_bench.measure.statistics import LatencySummary, drift, latency_ratio, speedup, summarise
+from device_bench.measure.validity import validity_issues
 from device_bench.measure.warmup import WarmUp
 
 WARM = WarmUp(10, 1.0, settled=True)
@@ -55,7 +56,7 @@ def test_outliers_are_counted_and_kept() -> None:
 
 def test_a_summary_survives_its_file() -> None:
     summary = summarise(np.arange(1.0, 60.0))
-    assert Summary.from_dict(summary.to_dict()) == summary
+    assert LatencySummary.from_dict(summary.to_dict()) == summary
 
 
 def test_separate_runs_by_hand() -> None:
@@ -111,8 +112,8 @@ def test_drift() -> None:
 
 
 def test_presets_are_mlperf_mobile_s() -> None:
-    assert (PRESETS["quick"].runs, PRESETS["quick"].seconds) == (128, 10.0)
-    assert (PRESETS["submission"].runs, PRESETS["submission"].seconds) == (1024, 60.0)
+    assert (PRESETS["quick"].min_runs, PRESETS["quick"].min_seconds) == (128, 10.0)
+    assert (PRESETS["submission"].min_runs, PRESETS["submission"].min_seconds) == (1024, 60.0)
 
 
 @pytest.mark.parametrize(
@@ -126,16 +127,18 @@ def test_presets_are_mlperf_mobile_s() -> None:
     ids=["count", "duration", "drift", "load"],
 )
 def test_each_rule_can_be_broken(samples: np.ndarray, load: float, phrase: str) -> None:
-    rule = Protocol("test", runs=10, seconds=1.0)
-    found = complaints(samples, rule, warmup=WARM, load_before=load, busy_threads=1, cores=2)
-    assert len(found) == 1
-    assert phrase in found[0]
+    preset = BenchmarkPreset("test", min_runs=10, min_seconds=1.0)
+    issues = validity_issues(
+        samples, preset, warmup=WARM, load_before=load, busy_threads=1, cores=2
+    )
+    assert len(issues) == 1
+    assert phrase in issues[0]
 
 
 def test_a_clean_run_is_valid() -> None:
-    rule = Protocol("test", runs=10, seconds=1.0)
+    preset = BenchmarkPreset("test", min_runs=10, min_seconds=1.0)
     clean = np.full(10, 200.0)
     quiet = {"load_before": 0.2, "busy_threads": 1, "cores": 2}
-    assert complaints(clean, rule, warmup=WARM, **quiet) == []
+    assert validity_issues(clean, preset, warmup=WARM, **quiet) == []
     cold = WarmUp(40, 20.0, settled=False)
-    assert "not settled after 20 s" in complaints(clean, rule, warmup=cold, **quiet)[0]
+    assert "not settled after 20 s" in validity_issues(clean, preset, warmup=cold, **quiet)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from device_bench.measure.warmup import LEAST_SECONDS, MOST_SECONDS, WINDOW, WarmUp, warm_up
+from device_bench.measure.warmup import MAX_SECONDS, MIN_SECONDS, WINDOW, WarmUp, warm_up
 
 
 def warmed(series: Iterable[float]) -> WarmUp:
@@ -21,7 +21,7 @@ def test_a_steady_model_takes_the_least_time() -> None:
 def test_a_fast_model_still_takes_the_least_time() -> None:
     """Ten inferences of a millisecond would not wake a processor from its sleep."""
     result = warmed([2**-10] * 5000)
-    assert result.seconds == LEAST_SECONDS
+    assert result.seconds == MIN_SECONDS
     assert result.settled
 
 
@@ -42,7 +42,7 @@ def test_it_gives_up_and_says_so() -> None:
     """A machine that never settles must not be warmed for ever, nor be called warm."""
     result = warmed(0.25 * 1.02**step for step in range(1000))
     assert not result.settled
-    assert MOST_SECONDS <= result.seconds < MOST_SECONDS + 1
+    assert MAX_SECONDS <= result.seconds < MAX_SECONDS + 1
 
 
 def test_a_slow_model_gets_its_two_windows() -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from device_bench.cli import bench as bench_cli
-from device_bench.measure.backends import contestant
+from device_bench.measure.backends import open_bench_target
 from export.artifact.files import content_sha256, manifest_path
 from export.artifact.reader import open_artifact
 from export.capabilities import DEFAULT_TARGETS, installed
@@ -110,7 +110,7 @@ def test_core_ml_latency_is_not_made_up(folder: Path, capfd: pytest.CaptureFixtu
     assert run(bench_cli.app, "--backend", "coreml") == 2
     assert "needs an iPhone or a Mac" in one_line_error(capfd)
     with pytest.raises(UserError, match="is for tflite, not for executorch"):
-        contestant(folder / f"{STEM}.tflite", "executorch")
+        open_bench_target(folder / f"{STEM}.tflite", "executorch")
 
 
 def test_summary_has_a_row_for_each(

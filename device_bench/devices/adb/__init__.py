@@ -1,1 +1,1 @@
-"""Benchmarks on Android devices over adb: the demo app, or the runtimes' own command-line tools."""
+"""Benchmarks on Android devices over adb, in the demo app or in the runtimes' own tools."""

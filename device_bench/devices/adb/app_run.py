@@ -1,7 +1,7 @@
-"""A benchmark in the demo app: pushed, started by an intent, watched, and its reply pulled.
+"""Runs a benchmark in the demo app: push, start by an intent, poll, and pull the reply.
 
-The app's side is `BenchmarkActivity` of `android_demo`; what both agree on stands here once and in
-`core` once: the names of extras, folders and files.
+The other side is `BenchmarkActivity` of `android_demo`. The names of extras, folders and files
+must be the same here and in the app's `core`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from device_bench.devices.adb.device import Device
-from device_bench.devices.adb.run_types import Job, StopError, Tick, Timed
-from device_bench.measure.statistics import finite
+from device_bench.devices.adb.device import AdbDevice
+from device_bench.devices.adb.run_types import StopError, TimedRun
+from device_bench.measure.config import BenchConfig, BenchProgress, no_progress
+from device_bench.measure.statistics import finite_number, record_samples
 from device_bench.measure.warmup import WarmUp
 from export.artifact.files import manifest_path
 from export.artifact.reader import Artifact
@@ -27,17 +26,20 @@ from lvt.errors import UserError
 
 PACKAGE = "org.lvtmobile.app"
 ACTIVITY = f"{PACKAGE}/.BenchmarkActivity"
-FILES = f"/sdcard/Android/data/{PACKAGE}/files"
-"""The app's own folder on shared storage: adb may write it, the app needs no permission for it."""
-MODELS = f"{FILES}/models"
-REPLIES = f"{FILES}/bench"
-SCHEMA = 1
-"""Of replies; see `BENCH_SCHEMA` in the core."""
+APP_FOLDER = f"/sdcard/Android/data/{PACKAGE}/files"
+"""The app's own folder on shared storage: adb may write it, and the app needs no permission."""
+MODEL_FOLDER = f"{APP_FOLDER}/models"
+REPLY_FOLDER = f"{APP_FOLDER}/bench"
+REPLY_SCHEMA = 1
+"""Schema of replies; `BENCH_SCHEMA` in the core."""
 POLL_SECONDS = 0.5
 SILENT_SECONDS = 300.0
-"""Without progress for so long the app is taken to hang; loading is part of it."""
+"""The app is considered hung after this time without progress. It includes loading."""
 _START_SECONDS = 20.0
-_LOOK = """
+_MAX_MISSES = 3
+"""Polls without the app's process before it is considered ended. It may have replied and ended
+between two polls."""
+_POLL_SCRIPT = """
 [ -f "$1" ] && echo reply
 cat "$1.progress" 2>/dev/null
 [ -n "$(pidof "$2")" ] && echo alive
@@ -45,11 +47,11 @@ true
 """
 
 
-def check_app(device: Device) -> None:
-    """Refuses a device without the app.
+def check_app(device: AdbDevice) -> None:
+    """Check that the app is installed.
 
     Raises:
-        UserError: says how to install it.
+        UserError: it is not; says how to install it.
     """
     if device.run("pm", "path", PACKAGE).code:
         raise UserError(
@@ -58,118 +60,126 @@ def check_app(device: Device) -> None:
         )
 
 
-def prepare(device: Device, stop: threading.Event) -> None:
-    """Has the app make its folders: those that adb makes can be closed to the app.
+def create_app_folders(device: AdbDevice, stop: threading.Event) -> None:
+    """Start the app once, so that it creates its folders: it may not access folders of adb.
 
     Raises:
         UserError: the app does not start.
     """
-    if device.run("ls", "-d", MODELS, REPLIES).code:
-        with _Run(
-            device, {}, stop
-        ) as run:  # a request for nothing: its reply is an error, and there
-            run.reply(lambda step, share=0.0: None)
+    if device.run("ls", "-d", MODEL_FOLDER, REPLY_FOLDER).code:
+        # A request without an artifact: the reply is an error, but the folders exist afterwards.
+        with _AppRun(device, {}, stop) as run:
+            run.wait_for_reply(no_progress)
 
 
-def push_artifact(device: Device, artifact: Artifact, tick: Tick) -> str:
-    """Copies the model and its manifest to the app's folder, as far as they are not there.
+def push_artifact(device: AdbDevice, artifact: Artifact, progress: BenchProgress) -> str:
+    """Copy the model and its manifest to the app's folder, unless they are there.
 
     Returns:
-        The model's name there: the same for the same file, so that it need not be pushed again.
+        The name of the model in that folder. It contains the hash, so that the same file is found
+        again.
 
     Raises:
-        UserError: see `Device.push`.
+        UserError: see `AdbDevice.push`.
     """
     sha256 = artifact.manifest["file"]["sha256"]
     name = f"{artifact.path.stem}-{sha256[:12]}{artifact.path.suffix}"
-    model = f"{MODELS}/{name}"
+    model = f"{MODEL_FOLDER}/{name}"
 
-    def told(share: float) -> None:
-        tick(f"pushing {artifact.path.name}", share)
+    def on_progress(share: float) -> None:
+        progress(f"pushing {artifact.path.name}", share)
 
-    told(0.0)
-    device.push(artifact.path, model, told)
+    on_progress(0.0)
+    device.push(artifact.path, model, on_progress)
     device.push(manifest_path(artifact.path), str(manifest_path(Path(model))), lambda _share: None)
     return name
 
 
-def run_app(device: Device, name: str, job: Job, stop: threading.Event, tick: Tick) -> Timed:
-    """Times a file that was pushed.
+def run_app(
+    device: AdbDevice,
+    name: str,
+    runtime: str,
+    config: BenchConfig,
+    stop: threading.Event,
+    progress: BenchProgress,
+) -> TimedRun:
+    """Time a model that was pushed.
 
     Args:
+        device: with the app.
         name: of the model in the app's folder.
-        stop: set by whoever wants everything to end.
+        runtime: that runs it.
+        config: how to measure.
+        stop: set when the user interrupts the benchmark.
+        progress: called with the current step.
 
     Raises:
-        UserError: the app refuses, crashes or hangs, or the device is gone.
-        StopError: as asked for.
+        UserError: the app reports an error, crashes or hangs, or the device is disconnected.
+        StopError: `stop` was set.
     """
     extras: dict[str, str | int | float] = {
         "artifact": name,
-        "runtime": job.runtime,
-        "threads": job.threads,
-        "runs": job.runs,
-        "seconds": job.seconds,
+        "runtime": runtime,
+        "threads": config.threads,
+        "runs": config.min_runs,
+        "seconds": config.min_seconds,
     }
-    with _Run(device, extras, stop) as run:
-        return parse_reply(run.reply(tick), device.serial)
+    with _AppRun(device, extras, stop) as run:
+        return parse_reply(run.wait_for_reply(progress), device.serial)
 
 
-def parse_reply(text: str, serial: str) -> Timed:
-    """The app's JSON.
+def parse_reply(text: str, serial: str) -> TimedRun:
+    """Parse the app's JSON reply.
 
     Raises:
-        UserError: it tells an error, or is something else than a reply.
+        UserError: it contains an error, or is not a reply.
     """
     try:
         reply = json.loads(text)
-        if reply["schema"] != SCHEMA:
+        if reply["schema"] != REPLY_SCHEMA:
             raise UserError(
                 f"the app on {serial} replies in schema {reply['schema']}, this version reads "
-                f"{SCHEMA}: install the app that belongs to it"
+                f"{REPLY_SCHEMA}: install the app of this version"
             )
         if "error" in reply:
             raise UserError(f"the app on {serial} says: {reply['error']}")
-        return _timed(reply)
+        return _parse_timed_run(reply)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"the app on {serial} sent a damaged reply: {error!r}") from error
 
 
-def _timed(reply: Mapping[str, Any]) -> Timed:
-    samples, warmup = np.array(reply["samples_ms"], np.float64), reply["warmup"]
-    if samples.ndim != 1 or not len(samples) or not (np.isfinite(samples) & (samples > 0)).all():
-        raise ValueError("samples_ms is no series of latencies")
-    return Timed(
-        load_ms=finite(reply["load_ms"]),
-        first_ms=finite(reply["first_ms"]),
-        warmup=WarmUp(int(warmup["runs"]), finite(warmup["seconds"]), bool(warmup["settled"])),
-        samples_ms=samples,
+def _parse_timed_run(reply: Mapping[str, Any]) -> TimedRun:
+    return TimedRun(
+        load_ms=finite_number(reply["load_ms"]),
+        first_ms=finite_number(reply["first_ms"]),
+        warmup=WarmUp.from_dict(reply["warmup"]),
+        samples_ms=record_samples(reply["samples_ms"]),
         version=str(reply["runtime_version"]),
         accelerator=str(reply["accelerator"]),
     )
 
 
-class _Run:
-    """One start of the activity; on the way out whatever it left behind is deleted."""
+class _AppRun:
+    """One start of the activity. On exit, its files on the device are deleted."""
 
     def __init__(
-        self, device: Device, extras: Mapping[str, str | int | float], stop: threading.Event
+        self, device: AdbDevice, extras: Mapping[str, str | int | float], stop: threading.Event
     ):
         self._device, self._extras, self._stop = device, extras, stop
         self._name = f"lvt-bench-{uuid.uuid4().hex[:12]}.json"
-        self._reply = f"{REPLIES}/{self._name}"
+        self._reply = f"{REPLY_FOLDER}/{self._name}"
         self._ended = False
 
-    def __enter__(self) -> _Run:
+    def __enter__(self) -> _AppRun:
         words = ["am", "start", "-W", "-n", ACTIVITY, "--es", "reply", self._name]
         for name, value in self._extras.items():
             words += ["--es", name, str(value)]
-        answer = self._device.run(*words, seconds=_START_SECONDS)
-        # am ends with 0 even where there is no such activity
-        if answer.code or "Error" in answer.said or "Exception" in answer.said:
+        result = self._device.run(*words, seconds=_START_SECONDS)
+        # The exit code is 0 even if there is no such activity.
+        if result.code or "Error" in result.text or "Exception" in result.text:
             raise UserError(
-                f"the app on {self._device.serial} does not start: {answer.said}; install the app "
-                "that belongs to this version"
+                f"the app on {self._device.serial} does not start: {result.text}; install the app "
+                "of this version"
             )
         return self
 
@@ -178,31 +188,31 @@ class _Run:
             if not self._ended:
                 self._device.run("am", "force-stop", PACKAGE)
         except UserError:
-            return  # gone, and the app's files with it
+            return  # the device is disconnected
         self._device.remove(self._reply, f"{self._reply}.progress", f"{self._reply}.part")
 
-    def reply(self, tick: Tick) -> str:
-        """Waits for it.
+    def wait_for_reply(self, progress: BenchProgress) -> str:
+        """Wait for the reply and return its text.
 
         Raises:
-            UserError: the app has crashed, or hangs.
-            StopError: as asked for.
+            UserError: the app crashed or hangs.
+            StopError: the user interrupted the benchmark.
         """
-        last_news, missing, known = time.monotonic(), 0, ""
+        last_change, misses, last_output = time.monotonic(), 0, ""
         while True:
-            seen = self._device.script(_LOOK, self._reply, PACKAGE).out
-            lines = seen.split("\n")
+            output = self._device.script(_POLL_SCRIPT, self._reply, PACKAGE).out
+            lines = output.split("\n")
             if "reply" in lines:
                 self._ended = True
                 return self._device.pull_text(self._reply)
-            if seen != known:
-                last_news, known = time.monotonic(), seen
-            _tell(lines, tick)
-            missing = 0 if "alive" in lines else missing + 1
-            if missing >= 3:  # between two looks it may have replied and ended
+            if output != last_output:
+                last_change, last_output = time.monotonic(), output
+            _report_progress(lines, progress)
+            misses = 0 if "alive" in lines else misses + 1
+            if misses >= _MAX_MISSES:
                 self._ended = True
-                raise UserError(self._obituary())
-            if time.monotonic() - last_news > SILENT_SECONDS:
+                raise UserError(self._crash_message())
+            if time.monotonic() - last_change > SILENT_SECONDS:
                 raise UserError(
                     f"the app on {self._device.serial} has done nothing for "
                     f"{SILENT_SECONDS:.0f} s; is its screen on?"
@@ -210,29 +220,28 @@ class _Run:
             if self._stop.wait(POLL_SECONDS):
                 raise StopError
 
-    def _obituary(self) -> str:
+    def _crash_message(self) -> str:
         log = self._device.run("logcat", "-b", "crash", "-d", "-t", "200").out
-        reason = crash_reason(log)
+        reason = crash_reason(log) or "Android may have stopped it to free memory"
         return (
-            f"the app has ended on {self._device.serial} without a reply: "
-            f"{reason or 'Android may have taken its memory'}; adb -s {self._device.serial} logcat "
-            "-d shows more"
+            f"the app ended on {self._device.serial} without a reply: {reason}; "
+            f"adb -s {self._device.serial} logcat -d shows more"
         )
 
 
 def crash_reason(log: str) -> str | None:
-    """Why the app crashed last, from Android's log of crashes; None where it does not tell."""
+    """The reason of the app's last crash, from Android's crash log; None: not recorded."""
     java = re.findall(rf"Process: {re.escape(PACKAGE)}.*\n.*AndroidRuntime: (.+)", log)
     native = re.findall(rf">>> {re.escape(PACKAGE)} <<<(?:.*\n)+?.*(signal \d+ \(\w+\))", log)
-    found = java or native
-    return found[-1].strip() if found else None
+    matches = java or native
+    return matches[-1].strip() if matches else None
 
 
-def _tell(lines: list[str], tick: Tick) -> None:
-    """Progress as the app writes it: `DONE SHARE`."""
+def _report_progress(lines: list[str], progress: BenchProgress) -> None:
+    """Pass on the app's progress, which is a line `RUNS SHARE`."""
     for line in lines:
         words = line.split()
         if len(words) == 2 and words[0].isdigit():
-            tick(f"timing, {words[0]} runs", min(float(words[1]), 1.0))
+            progress(f"timing, {words[0]} runs", min(float(words[1]), 1.0))
             return
-    tick("loading and warming up")
+    progress("loading and warming up", 0.0)

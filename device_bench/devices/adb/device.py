@@ -1,7 +1,6 @@
-"""Devices that adb reaches: which there are, commands on them, files to and from them.
+"""Devices that adb reaches: discovery, shell commands and file transfer.
 
-Knows nothing of benchmarks. adb's own words never reach the user: whatever goes wrong becomes one
-line that says what to do.
+Knows nothing of benchmarks. Errors of adb are converted to one line that says what to do.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 ALL = "all"
 """In place of a serial number: every device that is ready."""
 COMMAND_SECONDS = 60.0
+"""Timeout of a shell command."""
 _READY = "device"
 _REMEDIES = {
     "unauthorized": "unlock it and allow USB debugging for this computer",
@@ -30,28 +30,28 @@ _REMEDIES = {
     "offline": "plug it in again, or run adb reconnect",
     "no": "adb may not open it (no permissions): see adb's documentation of udev rules",
 }
-"""What to do about a device in a state other than ready."""
+"""How to make a device in another state ready."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a command on the device gave."""
+class ShellResult:
+    """Exit code and output of a shell command."""
 
     code: int
     out: str
     error: str
 
     @property
-    def said(self) -> str:
-        """Everything it wrote, in one line."""
+    def text(self) -> str:
+        """Everything it printed, in one line."""
         return " ".join(f"{self.error} {self.out}".split())
 
 
-def client() -> AdbClient:
-    """adb's server on this machine (`ANDROID_ADB_SERVER_PORT`), started if it does not run.
+def connect_server() -> AdbClient:
+    """Connect to this machine's adb server (`ANDROID_ADB_SERVER_PORT`); start it if necessary.
 
     Raises:
-        UserError: adb, or the library that speaks to it, is not there.
+        UserError: adb, or the library that speaks its protocol, is not installed.
     """
     try:
         import adbutils
@@ -59,23 +59,23 @@ def client() -> AdbClient:
         raise UserError(
             "Android devices need the extra [android]: pip install 'lvt-mobile[android]'"
         ) from error
-    found = adbutils.AdbClient()
-    with _one_line("cannot start adb"):
-        found.server_version()
-    return found
+    server = adbutils.AdbClient()
+    with _as_user_error("cannot start adb"):
+        server.server_version()
+    return server
 
 
-def find_devices(serial: str | None) -> list[Device]:
-    """The devices to measure on.
+def find_devices(serial: str | None) -> list[AdbDevice]:
+    """Find the devices to measure on.
 
     Args:
-        serial: of one device; `ALL`: every device that is ready; None: the only one there is.
+        serial: of one device; `ALL`: every device that is ready; None: the only device.
 
     Raises:
-        UserError: none is ready, the one asked for is not, or there are several and no choice.
+        UserError: no device is ready, the requested one is not, or the choice is ambiguous.
     """
-    server = client()
-    with _one_line("adb does not list devices"):
+    server = connect_server()
+    with _as_user_error("adb does not list devices"):
         states = {info.serial: info.state for info in server.list()}
     if not states:
         raise UserError(
@@ -84,7 +84,7 @@ def find_devices(serial: str | None) -> list[Device]:
     ready = [name for name, state in states.items() if state == _READY]
     if serial not in (None, ALL):
         if serial not in states:
-            raise UserError(f"no device {serial}; there is {_listed(states)}")
+            raise UserError(f"no device {serial}; connected: {_list_states(states)}")
         ready = [serial] if states[serial] == _READY else []
         states = {serial: states[serial]}
     if not ready:
@@ -92,124 +92,103 @@ def find_devices(serial: str | None) -> list[Device]:
         raise UserError(f"{name} is not ready ({state}): {_remedy(state)}")
     if serial is None and len(ready) > 1:
         raise UserError(f"{len(ready)} devices: choose with --serial {', '.join(ready)} or all")
-    return [Device(server, name) for name in ready]
+    return [AdbDevice(server, name) for name in ready]
 
 
-def _listed(states: dict[str, str]) -> str:
-    return ", ".join(f"{name} ({state})" for name, state in states.items())
-
-
-def _remedy(state: str) -> str:
-    return _REMEDIES.get(state, "start Android on it and switch USB debugging on")
-
-
-@contextmanager
-def _one_line(what: str) -> Iterator[None]:
-    """Turns whatever adb and the network say into one line.
-
-    Raises:
-        UserError: that line.
-    """
-    from adbutils.errors import AdbError
-
-    try:
-        yield
-    # SubprocessError: adb's server does not start
-    except (AdbError, OSError, EOFError, RuntimeError, ValueError, SubprocessError) as error:
-        raise UserError(
-            f"{what}: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from error
-
-
-class Device:
-    """One device that was ready when it was found."""
+class AdbDevice:
+    """A device that was ready when it was found."""
 
     def __init__(self, server: AdbClient, serial: str):
         self._server = server
         self.serial = serial
         self._adb = server.device(serial)
 
-    def run(self, *words: str, seconds: float = COMMAND_SECONDS) -> Answer:
-        """Runs a command; its shell gets every word quoted.
+    def run(self, *words: str, seconds: float = COMMAND_SECONDS) -> ShellResult:
+        """Run a command; every word is quoted for the device's shell.
 
         Raises:
-            UserError: the device is gone, or has not answered in time.
+            UserError: the device is disconnected, or the command timed out.
         """
         with self._connected():
             done = self._adb.shell2(list(words), timeout=seconds, v2=True)
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return ShellResult(done.returncode, done.stdout, done.stderr)
 
-    def script(self, text: str, *words: str, seconds: float = COMMAND_SECONDS) -> Answer:
-        """Runs a shell script of ours with `words` as "$1" and so on: nothing is pasted into it.
+    def script(self, text: str, *words: str, seconds: float = COMMAND_SECONDS) -> ShellResult:
+        """Run a shell script with `words` as "$1" and so on; nothing is pasted into its text.
 
         Raises:
             UserError: see `run`.
         """
         return self.run("sh", "-c", text, "lvt-bench", *words, seconds=seconds)
 
-    def push(self, local: Path, remote: str, tick: Callable[[float], None]) -> bool:
-        """Copies a file to the device, whole or not at all, unless it is there already.
+    def push(self, local: Path, remote: str, on_progress: Callable[[float], None]) -> bool:
+        """Copy a file to the device, unless the same file is there. Never leaves half a file.
 
         Args:
-            remote: its path there; the folder exists.
-            tick: told the share that is done.
+            local: file on this machine.
+            remote: path on the device; its folder exists.
+            on_progress: called with the copied share.
 
         Returns:
-            Whether it had to be copied.
+            Whether the file was copied.
 
         Raises:
-            UserError: no room, no such folder, or the device is gone.
+            UserError: no space, no such folder, or the device is disconnected.
         """
         sha256 = file_sha256(local)
         if self.sha256(remote) == sha256:
             return False
         size = local.stat().st_size
-        self._check_room(size, remote)
+        self._check_space(size, remote)
         part = f"{remote}.part"
         try:
             with self._connected(f"cannot write {remote} on"), local.open("rb") as file:
-                reader: Any = _Counted(file, lambda done: tick(done / max(size, 1)))
+                reader: Any = _ProgressReader(file, lambda done: on_progress(done / max(size, 1)))
                 self._adb.sync.push(reader, part, 0o644)
             if self.sha256(part) != sha256 or self.run("mv", "-f", part, remote).code:
-                raise UserError(f"{local.name} did not arrive whole on {self.serial}; try again")
+                raise UserError(
+                    f"{local.name} was not copied completely to {self.serial}; try again"
+                )
         except UserError as error:
             self.remove(part)
-            self._check_room(size, remote)
-            # A full storage ends the copy, and what the device says of it is lost on the way.
+            self._check_space(size, remote)
+            # Full storage ends the copy, but adb does not pass on the device's message.
             raise UserError(f"{error}; is its storage full?") from error
         return True
 
     def pull_text(self, remote: str) -> str:
-        """A small file's content.
+        """Read a small text file.
 
         Raises:
-            UserError: there is none, or the device is gone.
+            UserError: there is no such file, or the device is disconnected.
         """
         with self._connected(f"cannot read {remote} on"):
             return self._adb.sync.read_text(remote)
 
     def sha256(self, remote: str) -> str | None:
-        """Of a file on the device; None if there is no such file.
+        """Hash of a file on the device; None if there is no such file.
 
         Raises:
             UserError: see `run`.
         """
-        answer = self.run("sha256sum", remote)
-        return answer.out.split()[0] if answer.code == 0 and answer.out.strip() else None
+        result = self.run("sha256sum", remote)
+        return result.out.split()[0] if result.code == 0 and result.out.strip() else None
 
     def remove(self, *remote: str) -> None:
-        """Deletes files that we made. A device that is gone keeps them."""
+        """Delete files that we created. Does nothing if the device is disconnected."""
         try:
             self.run("rm", "-f", *remote)
         except UserError:
             return
 
-    def _check_room(self, size: int, remote: str) -> None:
-        """Raises:
-        UserError: there is less room than `size` bytes where `remote` would stand.
+    def _check_space(self, size: int, remote: str) -> None:
+        """Check that the file system of `remote` has room for `size` bytes.
+
+        Raises:
+            UserError: it has not.
         """
-        answer = self.run("df", "-k", remote.rpartition("/")[0])
-        fields = answer.out.splitlines()[-1].split() if answer.code == 0 and answer.out else []
+        result = self.run("df", "-k", remote.rpartition("/")[0])
+        fields = result.out.splitlines()[-1].split() if result.code == 0 and result.out else []
         if len(fields) >= 4 and fields[-3].isdigit() and int(fields[-3]) * 1024 < size:
             free = int(fields[-3]) * 1024
             raise UserError(
@@ -218,37 +197,69 @@ class Device:
             )
 
     @contextmanager
-    def _connected(self, what: str = "adb failed on") -> Iterator[None]:
+    def _connected(self, failure: str = "adb failed on") -> Iterator[None]:
+        """Convert errors of adb to one line that begins with `failure`.
+
+        Raises:
+            UserError: that line.
+        """
         try:
-            with _one_line(f"{what} {self.serial}"):
+            with _as_user_error(f"{failure} {self.serial}"):
                 yield
         except UserError as error:
-            self._check_present(error)
+            self._check_connected(error)
             raise
 
-    def _check_present(self, cause: UserError) -> None:
-        """Raises:
-        UserError: the device is no longer there, which is more than what adb said.
+    def _check_connected(self, cause: UserError) -> None:
+        """Check whether a lost connection explains an error, which adb's message does not say.
+
+        Raises:
+            UserError: the device is no longer ready.
         """
-        time.sleep(0.05)  # adb learns it a moment after us
-        with _one_line("adb has ended; start again"):
+        time.sleep(0.05)  # adb notices the loss a moment later
+        with _as_user_error("adb has ended; start again"):
             states = {info.serial: info.state for info in self._server.list()}
         state = states.get(self.serial, "gone")
-        if state != _READY:
-            remedy = (
-                "plug it in and start again" if state in ("gone", "offline") else _remedy(state)
-            )
-            raise UserError(f"lost {self.serial} on the way ({state}): {remedy}") from cause
+        if state == _READY:
+            return
+        reconnect = state in ("gone", "offline")
+        remedy = "plug it in and start again" if reconnect else _remedy(state)
+        raise UserError(f"lost {self.serial} during the run ({state}): {remedy}") from cause
 
 
-class _Counted:
-    """A file that tells how much of it has been read."""
+class _ProgressReader:
+    """A file that reports how many bytes have been read."""
 
-    def __init__(self, file: BinaryIO, tell: Callable[[int], None]):
-        self._file, self._tell, self._done = file, tell, 0
+    def __init__(self, file: BinaryIO, on_read: Callable[[int], None]):
+        self._file, self._on_read, self._done = file, on_read, 0
 
     def read(self, count: int) -> bytes:
         data = self._file.read(count)
         self._done += len(data)
-        self._tell(self._done)
+        self._on_read(self._done)
         return data
+
+
+@contextmanager
+def _as_user_error(failure: str) -> Iterator[None]:
+    """Convert errors of adb and of the network to one line that begins with `failure`.
+
+    Raises:
+        UserError: that line.
+    """
+    from adbutils.errors import AdbError
+
+    try:
+        yield
+    # SubprocessError: the adb server does not start
+    except (AdbError, OSError, EOFError, RuntimeError, ValueError, SubprocessError) as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{failure}: {message}") from error
+
+
+def _list_states(states: dict[str, str]) -> str:
+    return ", ".join(f"{name} ({state})" for name, state in states.items())
+
+
+def _remedy(state: str) -> str:
+    return _REMEDIES.get(state, "start Android on it and switch USB debugging on")

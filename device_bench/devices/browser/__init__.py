@@ -1,1 +1,1 @@
-"""ONNX artifacts timed in any phone's browser: `lvt-bench serve`."""
+"""Benchmarks of ONNX artifacts in browsers: `lvt-bench serve`."""

@@ -1,4 +1,4 @@
-"""`lvt-bench serve` from its options to the last result."""
+"""Runs the server of `lvt-bench serve`, from opening the artifacts to the last result."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from typing import TYPE_CHECKING
 import segno
 import typer
 
-from device_bench.devices.browser.api import Desk, Settings
-from device_bench.devices.browser.artifact import samples, serve_artifact
-from device_bench.devices.browser.result_store import ResultLog
+from device_bench.devices.browser.api import BenchApi
+from device_bench.devices.browser.artifact import (
+    SamplePicture,
+    ServedArtifact,
+    prepare_artifact,
+    sample_pictures,
+)
+from device_bench.devices.browser.result_store import ResultStore
 from device_bench.devices.browser.runtime import check_runtime
 from device_bench.devices.browser.server import Server
-from device_bench.report.tables import print_results
-from device_bench.results.read import ResultFile
+from device_bench.measure.config import BenchConfig
+from device_bench.report.tables import print_report
+from device_bench.results.bench_report import BenchReport
 
 if TYPE_CHECKING:
     from lvt.support.terminal import Terminal
 
 
 @dataclass(frozen=True)
-class Address:
+class ServerAddress:
     """Where to listen.
 
     Attributes:
-        lan: on every interface instead of on this machine's own.
-        port: 0 for any that is free.
+        lan: on all interfaces instead of on the loopback interface.
+        port: 0 for any free port.
         tls: certificate and key files; None for plain HTTP.
     """
 
@@ -39,76 +45,88 @@ class Address:
     tls: tuple[Path, Path] | None
 
 
-def serve(
+def run_server(
     terminal: Terminal,
     artifacts: Sequence[Path],
-    address: Address,
-    settings: Settings,
+    address: ServerAddress,
+    config: BenchConfig,
     json_file: Path | None,
 ) -> None:
-    """Serves artifacts until Ctrl-C, and prints the tables whenever a browser is done.
+    """Serve artifacts until Ctrl-C, and print the tables whenever a browser has finished.
 
     Raises:
-        UserError: onnxruntime-web has not been fetched; an artifact, the result file, the port or
-            the certificate cannot be used.
+        UserError: onnxruntime-web is not installed; an artifact, the result file, the port or the
+            certificate cannot be used.
     """
     runtime = check_runtime()
-    log = ResultLog(json_file, threads=settings.threads, rule=settings.rule)
+    store = ResultStore(json_file, config)
 
-    def done(file: ResultFile) -> None:
-        print_results(file, terminal)
+    def on_results(report: BenchReport) -> None:
+        print_report(report, terminal)
         if json_file is not None:
             terminal.note(f"written to {json_file}")
 
-    def unexpected(error: BaseException) -> None:
+    def on_unexpected(error: BaseException) -> None:
         terminal.note(f"a request failed: {error!r} (--verbose shows more)", cause=error)
 
     with Server(
-        lan=address.lan, port=address.port, tls=address.tls, unexpected=unexpected
+        lan=address.lan, port=address.port, tls=address.tls, on_unexpected=on_unexpected
     ) as server:
-        with terminal.steps() as progress:
-            progress("drawing samples")
-            pictures = samples()
-            served = []
-            for path in artifacts:
-                progress(f"{path.name}: outputs to compare with")
-                served.append(serve_artifact(path, pictures))
-        for entry in served:
-            terminal.notes(entry.artifact.notes)
+        samples, served = _prepare(terminal, artifacts)
         code = qr_code(server.url) if address.lan else None
-        server.desk = Desk(
+        server.api = BenchApi(
             served,
-            pictures,
+            samples,
             runtime,
-            log,
-            settings,
-            qr=None if code is None else svg(code),
-            done=done,
-            note=terminal.note,
+            store,
+            config,
+            qr=None if code is None else qr_svg(code),
+            on_results=on_results,
+            on_event=terminal.note,
         )
         if code is not None and sys.stdout.isatty():
             text = io.StringIO()
             code.terminal(text, compact=True)
             typer.echo(text.getvalue())
         typer.echo(f"open {server.url}")
-        if not address.lan:
-            terminal.note("only this machine can: --lan lets phones in")
-        elif address.tls is None:
-            terminal.note(
-                "over http, browsers give a page one thread, no WebGPU and no live camera: "
-                "--cert and --key make it https"
-            )
-        terminal.note("Ctrl-C stops it")
+        _print_hints(terminal, address)
         server.serve_forever()
 
 
+def _prepare(
+    terminal: Terminal, artifacts: Sequence[Path]
+) -> tuple[tuple[SamplePicture, ...], list[ServedArtifact]]:
+    """Make the sample pictures, and the expected outputs of all artifacts for them."""
+    with terminal.steps() as progress:
+        progress("drawing sample pictures")
+        samples = sample_pictures()
+        served = []
+        for path in artifacts:
+            progress(f"{path.name}: computing the expected outputs")
+            served.append(prepare_artifact(path, samples))
+    for entry in served:
+        terminal.notes(entry.artifact.notes)
+    return samples, served
+
+
+def _print_hints(terminal: Terminal, address: ServerAddress) -> None:
+    if not address.lan:
+        terminal.note("only this machine can open it; --lan lets phones in")
+    elif address.tls is None:
+        terminal.note(
+            "over http, browsers give a page one thread, no WebGPU and no live camera: "
+            "--cert and --key make it https"
+        )
+    terminal.note("stop with Ctrl-C")
+
+
 def qr_code(url: str) -> segno.QRCode:
-    """What a phone's camera takes to a page."""
+    """The QR code of an address."""
     return segno.make_qr(url, error="m")
 
 
-def svg(code: segno.QRCode) -> bytes:
-    """A code as a picture, black on white whatever the page's colours."""
+def qr_svg(code: segno.QRCode) -> bytes:
+    """A QR code as an SVG picture, black on white in light and dark pages."""
     buffer = io.BytesIO()
     code.save(buffer, kind="svg", scale=4, light="white")
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""What a browser is given to run, and what Python makes of the outputs that come back.
+"""Artifacts for the page, and the interpretation of the outputs that come back.
 
-The browser only runs the graph. Preparing pictures, comparing outputs and turning them into an
-answer stays here, in the code that every other runtime is held to.
+The browser only runs the graph. Pre-processing, comparison of outputs and decoding of predictions
+happen here, with the code that all runtimes share.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from device_bench.devices.browser.errors import RequestError
 from export.artifact.reader import Artifact, open_artifact
 from export.parity.compare import TOLERANCES, ParityReport, Tolerance, compare
 from export.predict.prediction import ClassPrediction
@@ -34,48 +35,47 @@ from quantization.candidate import MIN_SIMULATION_SQNR_DB
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
-_INT8 = Tolerance(relative_error=1.0, sqnr_db=MIN_SIMULATION_SQNR_DB, agreement=0.0, unpaired=1.0)
-_MOST_PIXELS = 16_000_000
+_INT8_TOLERANCE = Tolerance(
+    relative_error=1.0, sqnr_db=MIN_SIMULATION_SQNR_DB, agreement=0.0, unpaired=1.0
+)
+_MAX_PIXELS = 16_000_000
 _DTYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4")}
 
 
-class RefusedError(Exception):
-    """Something a browser sent that cannot be used; the message is for whoever holds the phone."""
-
-
 @dataclass(frozen=True)
-class Sample:
-    """A picture that is on offer to every artifact."""
+class SamplePicture:
+    """A picture that the page offers, and that outputs are compared on."""
 
     name: str
     picture: Picture
 
     @cached_property
     def png(self) -> bytes:
-        """As a file."""
-        return _encoded(Image.fromarray(self.picture))
+        """The picture as a PNG file."""
+        return _encode_png(Image.fromarray(self.picture))
 
 
-def samples() -> tuple[Sample, ...]:
-    """Two packaged photos, and two generated scenes, in which the demonstration model finds things.
+def sample_pictures() -> tuple[SamplePicture, ...]:
+    """Two packaged photos, and two generated scenes with objects that the demo model detects.
 
-    The first is the one that `lvt-bench` times with.
+    The first is the one that `lvt-bench` uses for its timing.
     """
-    photos = [Sample(path.stem, read_image(path)) for path in packaged_photos()[:2]]
+    photos = [SamplePicture(path.stem, read_image(path)) for path in packaged_photos()[:2]]
     scenes = [
-        Sample(f"scene {seed}", make_scene(seed, DEMO_SIZE).image) for seed in HELD_OUT_SEEDS[:2]
+        SamplePicture(f"scene {seed}", make_scene(seed, DEMO_SIZE).image)
+        for seed in HELD_OUT_SEEDS[:2]
     ]
     return (*photos, *scenes)
 
 
 @dataclass(frozen=True, eq=False)
-class Served:
-    """An artifact with the samples' inputs and with what is expected of them.
+class ServedArtifact:
+    """An artifact with the inputs and expected outputs of all sample pictures.
 
     Attributes:
-        inputs: (1, 3, H, W) of each sample.
-        expected: outputs of each sample in `reference`.
-        reference: the runtime that `expected` comes from.
+        inputs: (1, 3, H, W) of each sample picture.
+        expected: outputs of the reference for each sample picture.
+        reference: name of the runtime that computed `expected`.
     """
 
     artifact: Artifact
@@ -84,16 +84,16 @@ class Served:
     reference: str
 
     def describe(self) -> dict[str, Any]:
-        """What the page has to know of it."""
+        """The description that the page receives."""
         manifest = self.artifact.manifest
-        names = ("name", "shape", "dtype")
+        fields = ("name", "shape", "dtype")
         return {
             "name": self.artifact.path.name,
             "task": manifest["task"],
             "precision": manifest["precision"],
             "bytes": manifest["file"]["bytes"],
-            "input": {name: manifest["inputs"][0][name] for name in names},
-            "outputs": [{name: entry[name] for name in names} for entry in manifest["outputs"]],
+            "input": {field: manifest["inputs"][0][field] for field in fields},
+            "outputs": [{field: entry[field] for field in fields} for entry in manifest["outputs"]],
         }
 
     @property
@@ -105,76 +105,78 @@ class Served:
         )
 
     def read_outputs(self, body: memoryview) -> Outputs:
-        """Outputs of one picture, in the manifest's order, little endian, one after the other.
+        """Read the outputs of one picture: little endian, concatenated in the manifest's order.
 
         Raises:
-            RefusedError: too short or long, or with values that are no numbers.
+            RequestError: wrong size, or values that are not finite.
         """
         if len(body) != self.output_bytes:
-            raise RefusedError(f"{len(body)} bytes of outputs, {self.output_bytes} were expected")
+            raise RequestError(f"{len(body)} bytes of outputs, {self.output_bytes} were expected")
         outputs: Outputs = {}
         offset = 0
         for entry in self.artifact.manifest["outputs"]:
             count, dtype = math.prod(entry["shape"]), _DTYPES[entry["dtype"]]
             values = np.frombuffer(body, dtype, count, offset)
             if not np.isfinite(values).all():
-                raise RefusedError(
-                    f"{entry['name']} holds values that are no numbers in this browser"
+                raise RequestError(
+                    f"{entry['name']} has values in this browser that are not finite numbers"
                 )
             outputs[entry["name"]] = values.reshape(entry["shape"]).copy()  # writable
             offset += values.nbytes
         return outputs
 
-    def parity(self, body: bytes) -> ParityReport:
-        """The outputs of all samples, one after the other, against `expected`.
+    def compare_outputs(self, body: bytes) -> ParityReport:
+        """Compare the concatenated outputs of all sample pictures with `expected`.
 
         Raises:
-            RefusedError: see `read_outputs`.
+            RequestError: see `read_outputs`.
         """
         size = self.output_bytes
         if len(body) != size * len(self.inputs):
-            raise RefusedError(f"{len(body)} bytes, {size * len(self.inputs)} were expected")
-        parts = [memoryview(body)[size * i : size * (i + 1)] for i in range(len(self.inputs))]
-        found = [self.read_outputs(part) for part in parts]
+            raise RequestError(f"{len(body)} bytes, {size * len(self.inputs)} were expected")
+        outputs = [
+            self.read_outputs(memoryview(body)[size * index : size * (index + 1)])
+            for index in range(len(self.inputs))
+        ]
         precision = str(self.artifact.manifest["precision"])
         return compare(
             RecordedSession(self.expected),
-            RecordedSession(found),
+            RecordedSession(outputs),
             self.inputs,
             self.artifact.spec,
-            TOLERANCES.get(precision, _INT8),
+            TOLERANCES.get(precision, _INT8_TOLERANCE),
         )
 
-    def answer(self, picture: Picture, outputs: Outputs) -> dict[str, Any]:
-        """What the outputs say of a picture, to look at: a picture, or the best classes."""
+    def show_prediction(self, picture: Picture, outputs: Outputs) -> dict[str, Any]:
+        """The prediction in the form that the page shows: a picture, or rows of classes."""
         prediction = self.artifact.decode(outputs, (picture.shape[0], picture.shape[1]))
-        if prediction is None:
+        if prediction is None:  # a bare backbone
             return {"picture": None, "rows": []}
         if isinstance(prediction, ClassPrediction):
             rows = [[name, f"{probability:.1%}"] for name, probability in prediction.best()]
             return {"picture": None, "rows": rows}
-        data = base64.b64encode(_encoded(prediction.overlay(picture))).decode()
+        data = base64.b64encode(_encode_png(prediction.overlay(picture))).decode()
         return {"picture": f"data:image/png;base64,{data}", "rows": []}
 
 
-def serve_artifact(
-    path: Path, pictures: Sequence[Sample], reference: Session | None = None
-) -> Served:
-    """Opens an artifact and computes what is expected of it on the samples.
+def prepare_artifact(
+    path: Path, pictures: Sequence[SamplePicture], reference: Session | None = None
+) -> ServedArtifact:
+    """Open an artifact and compute the expected outputs of the sample pictures.
 
     Args:
         path: an ONNX artifact.
-        pictures: the samples.
-        reference: what the browser is compared with; the file itself in ONNX Runtime by default.
+        pictures: the sample pictures.
+        reference: computes the expected outputs; by default the file in ONNX Runtime.
 
     Raises:
-        UserError: no artifact, or not one that a browser can run.
+        UserError: not an artifact, or not one that a browser can run.
     """
     artifact = open_artifact(path)
     if artifact.target != "onnx":
         raise UserError(
-            f"{path.name} is {artifact.target}: browsers run ONNX files here; export one with "
-            "lvt-export onnx"
+            f"{path.name} is for {artifact.target}, but browsers run ONNX files here; export one "
+            "with lvt-export onnx"
         )
     name = "the PyTorch reference"
     if reference is None:
@@ -182,22 +184,22 @@ def serve_artifact(
         reference, name = target.open_session(path), target.runtime_name()
     inputs = tuple(artifact.preprocessing(sample.picture) for sample in pictures)
     expected = tuple(reference.run(image) for image in inputs)
-    return Served(artifact, inputs, expected, name)
+    return ServedArtifact(artifact, inputs, expected, name)
 
 
 def read_picture(body: bytes) -> Picture:
-    """A picture file that a browser sent, upright.
+    """Decode a picture file that a browser sent, and rotate it upright.
 
     Raises:
-        RefusedError: it is none, or too large.
+        RequestError: it is not a picture, or too large.
     """
     try:
-        return decode(io.BytesIO(body), ("JPEG", "PNG"), _MOST_PIXELS)
+        return decode(io.BytesIO(body), ("JPEG", "PNG"), _MAX_PIXELS)
     except PictureError as error:
-        raise RefusedError(f"this is no JPEG or PNG picture to work with: {error}") from error
+        raise RequestError(f"not a usable JPEG or PNG picture: {error}") from error
 
 
-def _encoded(picture: Image.Image) -> bytes:
+def _encode_png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()

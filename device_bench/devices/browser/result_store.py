@@ -1,65 +1,71 @@
-"""Browsers' results, joined with those of a result file that is there already."""
+"""Collects the results of browsers, and joins them with those of an existing result file."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from device_bench.measure.host import Measurement
-from device_bench.measure.preset import Protocol
+from device_bench.measure.config import BenchConfig
 from device_bench.measure.statistics import latency_ratio
-from device_bench.results.read import ResultFile, parse_results, read_results
-from device_bench.results.write import to_json, write_results
+from device_bench.results.bench_report import BenchReport, read_report, write_json
+from device_bench.results.bench_result import BenchResult
+from device_bench.results.run_info import RunInfo
 from lvt.errors import UserError
 
 
-class ResultLog:
-    """One result file that grows by what every browser sends.
+class ResultStore:
+    """One report that grows by the results of every browser.
 
     Args:
-        file: to write; results that stand in it are kept. None: nothing is written.
-        threads: of every runtime, as asked for.
-        rule: what validity is judged by.
+        file: result file to write; its existing results are kept as they are. None: no file.
+        config: how the browsers measure.
 
     Raises:
-        UserError: the file is no result file, or was measured under another protocol.
+        UserError: the file is not a result file, or was measured with another configuration.
     """
 
-    def __init__(self, file: Path | None, *, threads: int, rule: Protocol):
-        self._file, self._threads, self._rule = file, threads, rule
-        self._data: dict[str, Any] | None = None
+    def __init__(self, file: Path | None, config: BenchConfig):
+        self._file, self._config = file, config
+        self._report: BenchReport | None = None
+        # The stored JSON is kept, because it may contain fields that this version does not know.
+        self._stored: dict[str, Any] | None = None
         if file is not None and file.exists():
-            earlier = read_results(file)
-            if (earlier.protocol, earlier.threads) != (rule, threads):
+            self._report = read_report(file)
+            self._stored = json.loads(file.read_text("utf-8-sig"))
+            run = self._report.run
+            if (run.preset, run.threads) != (config.preset, config.threads):
                 raise UserError(
-                    f"{file} was measured with --preset {earlier.protocol.name} and --threads "
-                    f"{earlier.threads}: use the same, or give another file"
+                    f"{file} was measured with --preset {run.preset.name} and --threads "
+                    f"{run.threads}: use the same, or give another file"
                 )
-            self._data = json.loads(file.read_text("utf-8-sig"))
 
-    def add(self, measured: list[Measurement]) -> tuple[ResultFile, ResultFile]:
-        """Adds what one browser measured, and writes the file.
+    def add(self, results: Sequence[BenchResult]) -> BenchReport:
+        """Add the results of one browser, and write the file.
 
-        Ratios inside one browser are of interleaved rounds. Where the file's first result comes
-        from elsewhere, ratios to it are of separate runs, and their intervals know that.
+        The speed-ups within one browser come from interleaved rounds. If the first result of the
+        report comes from elsewhere, the speed-ups over it are of separate runs.
 
         Returns:
-            What was added by itself, and the whole file.
+            The report with all results so far.
         """
-        new = to_json(measured, threads=self._threads, rule=self._rule)
-        added = parse_results(new, "the browser's measurement")
-        if self._data is None:
-            data = new
+        if self._report is None:
+            environment = results[0].device or {}
+            run = replace(RunInfo.now(self._config), environment=dict(environment))
+            self._report = BenchReport(run, tuple(results))
+            self._stored = self._report.to_dict()
         else:
-            first = parse_results(self._data, "the results so far").results[0]
-            entries = [dict(entry) for entry in new["results"]]
-            for entry, result in zip(entries, added.results, strict=True):
-                ratio = latency_ratio(result.samples_ms, first.samples_ms)
-                entry["speedup_over_first"] = vars(ratio)
-            data = self._data | {"results": [*self._data["results"], *entries]}
-        whole = parse_results(data, "the results")
-        self._data = data
+            baseline = self._report.results[0].samples_ms
+            added = [
+                replace(result, speedup=latency_ratio(result.samples_ms, baseline))
+                for result in results
+            ]
+            self._report = replace(self._report, results=(*self._report.results, *added))
+            assert self._stored is not None
+            entries = [*self._stored["results"], *(result.to_dict() for result in added)]
+            self._stored = self._stored | {"results": entries}
         if self._file is not None:
-            write_results(self._file, data)
-        return added, whole
+            write_json(self._file, self._stored)
+        return self._report

@@ -1,4 +1,4 @@
-"""The desk behind a socket: HTTP, the token, limits, headers, TLS. Knows nothing of models."""
+"""The HTTP server: token, size limits, headers and TLS. Knows nothing of models."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, cast
 
-from device_bench.devices.browser.api import Desk, Reply
-from device_bench.devices.browser.artifact import RefusedError
+from device_bench.devices.browser.api import BenchApi, Response
+from device_bench.devices.browser.errors import RequestError
 from lvt.errors import UserError
 
 LOOPBACK = "127.0.0.1"
-_EVERYWHERE = "0.0.0.0"
-_CONNECTIONS = 64
+_ALL_INTERFACES = "0.0.0.0"
+_MAX_CONNECTIONS = 64
 _IDLE_SECONDS = 60
 _HEADERS = {
-    # The first three together let a page share memory between threads.
+    # Together, the first three let a page share memory between threads.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -33,19 +33,19 @@ _HEADERS = {
     "worker-src 'self' blob:; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",  # the address holds the token
+    "Referrer-Policy": "no-referrer",  # the address contains the token
     "Cache-Control": "no-store",
 }
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Serves a desk below `/TOKEN/` and nothing else; the token is new every time.
+    """Serves an API below `/TOKEN/` and nothing else. The token is new at every start.
 
     Args:
-        lan: listen on every interface instead of on this machine's own.
-        port: 0 for any that is free.
+        lan: listen on all interfaces instead of on the loopback interface.
+        port: 0 for any free port.
         tls: certificate and key files; None for plain HTTP.
-        unexpected: told about errors that are bugs.
+        on_unexpected: called with errors that are bugs.
 
     Raises:
         UserError: the port is taken, or the certificate cannot be used.
@@ -54,7 +54,7 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
-    request_queue_size = _CONNECTIONS
+    request_queue_size = _MAX_CONNECTIONS
 
     def __init__(
         self,
@@ -62,21 +62,21 @@ class Server(socketserver.ThreadingTCPServer):
         lan: bool = False,
         port: int = 0,
         tls: tuple[Path, Path] | None = None,
-        unexpected: Callable[[BaseException], None] = lambda _error: None,
+        on_unexpected: Callable[[BaseException], None] = lambda _error: None,
     ):
-        self.desk: Desk | None = None
+        self.api: BenchApi | None = None
         self.token = secrets.token_urlsafe(16)
-        self.unexpected = unexpected
-        self._free = threading.BoundedSemaphore(_CONNECTIONS)
-        context = None if tls is None else _context(*tls)
+        self.on_unexpected = on_unexpected
+        self._free_connections = threading.BoundedSemaphore(_MAX_CONNECTIONS)
+        context = None if tls is None else _tls_context(*tls)
         try:
-            super().__init__((_EVERYWHERE if lan else LOOPBACK, port), Handler)
+            super().__init__((_ALL_INTERFACES if lan else LOOPBACK, port), Handler)
         except OSError as error:
             raise UserError(
                 f"cannot listen on port {port}: {error.strerror}; give another --port"
             ) from error
         if context is not None:
-            # The handshake is left to the connection's own thread, where it may take its time.
+            # The handshake runs in the thread of the connection, so that it cannot block others.
             self.socket = context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -85,24 +85,24 @@ class Server(socketserver.ThreadingTCPServer):
         self.url = f"{scheme}://{host}:{self.server_address[1]}/{self.token}/"
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Starts a thread for a connection; hangs up where there are too many."""
-        if not self._free.acquire(blocking=False):
+        """Start a thread for a connection, or close it if there are too many."""
+        if not self._free_connections.acquire(blocking=False):
             self.shutdown_request(request)
             return
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """One connection, in its thread."""
+        """Handle one connection in its thread."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            self._free_connections.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections that break off are no one's business."""
+        """Ignore connections that break off."""
 
 
-def _context(certificate: Path, key: Path) -> ssl.SSLContext:
+def _tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key, password=lambda: b"")
@@ -115,7 +115,7 @@ def _context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def _lan_address() -> str:
-    """This machine's address as its neighbours see it; nothing is sent to find out."""
+    """This machine's address in its network. Connecting a datagram socket sends nothing."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])
@@ -123,7 +123,7 @@ def _lan_address() -> str:
 
 
 class _HttpError(Exception):
-    """A request that gets an error instead of an answer."""
+    """A request that gets an error response."""
 
     def __init__(self, status: HTTPStatus, message: str):
         super().__init__(message)
@@ -131,7 +131,7 @@ class _HttpError(Exception):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """Handles the requests of one connection."""
 
     protocol_version = "HTTP/1.1"
     server_version = "lvt-bench"
@@ -148,52 +148,56 @@ class Handler(BaseHTTPRequestHandler):
 
     def _respond(self, method: str) -> None:
         try:
-            reply = self._reply(method)
-        except _HttpError as failed:
-            self._fail(failed.status, str(failed))
-        except (RefusedError, UserError) as error:
-            self._fail(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+            response = self._handle(method)
+        except _HttpError as error:
+            self._send_error(error.status, str(error))
+        except (RequestError, UserError) as error:
+            self._send_error(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         except OSError:
             raise  # the connection broke off
         except Exception as error:
-            cast(Server, self.server).unexpected(error)
-            self._fail(HTTPStatus.INTERNAL_SERVER_ERROR, "lvt-bench failed; its terminal says how")
+            cast(Server, self.server).on_unexpected(error)
+            self._send_error(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "lvt-bench failed; its terminal shows the error"
+            )
         else:
-            self._send(HTTPStatus.OK, reply)
+            self._send(HTTPStatus.OK, response)
 
-    def _reply(self, method: str) -> Reply:
+    def _handle(self, method: str) -> Response:
         server = cast(Server, self.server)
         _, token, *rest = [*self.path.partition("?")[0].split("/", 2), "", ""]
         if not hmac.compare_digest(token.encode(), server.token.encode()):
             raise _HttpError(HTTPStatus.FORBIDDEN, "open the address that lvt-bench serve shows")
-        assert server.desk is not None
-        route = server.desk.route(method, rest[0])
+        assert server.api is not None
+        route = server.api.route(method, rest[0])
         if route is None:
-            raise _HttpError(HTTPStatus.NOT_FOUND, "there is nothing here")
-        return route.answer(self._body(route.limit) if method == "POST" else b"")
+            raise _HttpError(HTTPStatus.NOT_FOUND, "unknown address")
+        return route.handle(self._read_body(route.max_bytes) if method == "POST" else b"")
 
-    def _body(self, limit: int) -> bytes:
+    def _read_body(self, max_bytes: int) -> bytes:
         length = self.headers.get("Content-Length", "")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            raise _HttpError(HTTPStatus.LENGTH_REQUIRED, "say how long the body is")
-        if len(length) > 12 or int(length) > limit:
-            raise _HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {limit} bytes here")
+            raise _HttpError(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
+        if len(length) > 12 or int(length) > max_bytes:
+            raise _HttpError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {max_bytes} bytes are allowed"
+            )
         body = self.rfile.read(int(length))
         if len(body) != int(length):
-            raise ConnectionError("the body broke off")
+            raise ConnectionError("the body is incomplete")
         return body
 
-    def _fail(self, status: HTTPStatus, message: str) -> None:
-        self.close_connection = True  # what is left of the request is not read
-        self._send(status, Reply("text/plain; charset=utf-8", message.encode()))
+    def _send_error(self, status: HTTPStatus, message: str) -> None:
+        self.close_connection = True  # the rest of the request is not read
+        self._send(status, Response("text/plain; charset=utf-8", message.encode()))
 
-    def _send(self, status: HTTPStatus, reply: Reply) -> None:
-        body = reply.body
+    def _send(self, status: HTTPStatus, response: Response) -> None:
+        body = response.body
         length = len(body) if isinstance(body, bytes) else body.stat().st_size
         self.send_response(status)
         for name, value in _HEADERS.items():
             self.send_header(name, value)
-        self.send_header("Content-Type", reply.type)
+        self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(length))
         if self.close_connection:
             self.send_header("Connection", "close")
@@ -205,4 +209,4 @@ class Handler(BaseHTTPRequestHandler):
             shutil.copyfileobj(stream, self.wfile)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not logged: their addresses hold the token."""
+        """Do not log requests: their addresses contain the token."""

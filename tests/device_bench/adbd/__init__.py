@@ -1,1 +1,1 @@
-"""A small Android device for tests: adbd's side of the wire protocol, over a folder."""
+"""A fake Android device for tests: adbd's side of the wire protocol, on a folder."""

@@ -1,8 +1,8 @@
 """The device's end of adb's wire protocol, on loopback, for the real adb client and server.
 
-It stores what is pushed below a folder and runs commands with this machine's shell. Absolute paths
-of a device (`/sdcard/...`) are put below that folder, and the folder's `bin` comes first in PATH:
-the programs there answer what only Android knows.
+It stores pushed files in a folder and runs commands with this machine's shell. Absolute paths of a
+device (`/sdcard/...`) are mapped to that folder. Its `bin` comes first in PATH, with replacements
+for Android's own programs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 _HEADER = struct.Struct("<6I")
 _VERSION = 0x01000001
-"""From this version on nobody checks the sums of packets."""
+"""Since this version, checksums of packets are not verified."""
 _MAX_DATA = 256 * 1024
 _SYNC_CHUNK = 64 * 1024
 _TOKEN = 1
@@ -33,11 +33,11 @@ CNXN, AUTH, OPEN, OKAY, WRTE, CLSE = map(_code, ("CNXN", "AUTH", "OPEN", "OKAY",
 
 
 class _ClosedError(Exception):
-    """The other side is gone."""
+    """The other side has closed the connection."""
 
 
 class _Stream:
-    """One conversation of a connection: a pipe of bytes both ways."""
+    """One stream of a connection: bytes in both directions."""
 
     def __init__(self, connection: _Connection, local: int, remote: int):
         self._connection, self.local, self.remote = connection, local, remote
@@ -65,7 +65,7 @@ class _Stream:
             self._connection.send(WRTE, self.local, self.remote, data[start : start + _MAX_DATA])
 
     def drain(self) -> None:
-        """Waits until the other side has taken what was written."""
+        """Wait until the other side has received everything."""
         with self._changed:
             self._changed.wait_for(lambda: self._may_write or not self._open)
 
@@ -86,7 +86,7 @@ class _Stream:
 
 
 class _Connection:
-    """One adb server that talks to the device."""
+    """The connection of one adb server."""
 
     def __init__(self, device: FakeDevice, peer: socket.socket):
         self._device, self._peer = device, peer
@@ -105,7 +105,7 @@ class _Connection:
         with suppress(_ClosedError, OSError):
             while True:
                 command, first, second, length, *_ = _HEADER.unpack(self._receive(_HEADER.size))
-                self._answer(command, first, second, self._receive(length))
+                self._handle(command, first, second, self._receive(length))
         for stream in list(self._streams.values()):
             stream.end()
         self.close()
@@ -124,7 +124,7 @@ class _Connection:
             data += part
         return data
 
-    def _answer(self, command: int, first: int, second: int, data: bytes) -> None:
+    def _handle(self, command: int, first: int, second: int, data: bytes) -> None:
         if command in (CNXN, AUTH):
             self._greet()
         elif command == OPEN:
@@ -140,7 +140,7 @@ class _Connection:
     def _greet(self) -> None:
         if self._device.greeting == "none":
             return
-        if self._device.greeting == "unauthorized":  # whatever key is offered, nobody allows it
+        if self._device.greeting == "unauthorized":  # no key is ever accepted
             self.send(AUTH, _TOKEN, 0, bytes(20))
             return
         self.send(CNXN, _VERSION, _MAX_DATA, b"device::features=shell_v2,cmd")
@@ -171,24 +171,24 @@ class FakeDevice:
     """A device that adb can connect to: `adb connect SERIAL`.
 
     Args:
-        root: stands for the device's file system; made by `tests.device_bench.adbd.phone`.
-        greeting: "device", "unauthorized", or "none" for one that takes connections and is silent.
+        root: the device's file system, created by `tests.device_bench.adbd.phone`.
+        greeting: "device", "unauthorized", or "none" for one that never replies.
     """
 
     def __init__(self, root: Path, greeting: str = "device"):
         self.root = root
         self.greeting = greeting
         self.room: int | None = None
-        """Bytes that can still be pushed; None: no limit."""
+        """Remaining bytes that can be pushed; None: no limit."""
         self.pushed: list[str] = []
-        """Every path that was pushed to."""
+        """All paths that were pushed."""
         self._connections: list[_Connection] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.serial = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._listen, daemon=True).start()
 
     def unplug(self) -> None:
-        """From one moment to the next."""
+        """Disconnect without warning."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -196,7 +196,7 @@ class FakeDevice:
             connection.close()
 
     def path(self, text: str) -> Path:
-        """Where this machine keeps a path of the device."""
+        """The path on this machine of a path on the device."""
         return self.root / text.lstrip("/")
 
     def _listen(self) -> None:
@@ -210,7 +210,7 @@ class FakeDevice:
             threading.Thread(target=connection.serve, daemon=True).start()
 
     def shell(self, stream: _Stream, command: str, *, v2: bool) -> None:
-        """Runs a command line; with `v2` what it says on both outputs is told apart."""
+        """Run a command line; with `v2`, stdout and stderr are sent separately."""
         run = subprocess.run(
             ["sh", "-c", _DEVICE_PATHS.sub(lambda path: str(self.path(path[0])), command)],
             cwd=self.root,
@@ -227,29 +227,31 @@ class FakeDevice:
                 stream.write(struct.pack("<BI", number, len(data)) + data)
 
     def sync(self, stream: _Stream) -> None:
-        """Moves files."""
+        """Serve file transfers."""
         while True:
             command, length = struct.unpack("<4sI", stream.read(8))
             if command == b"QUIT":
                 return
             name = stream.read(length).decode()
-            {b"STAT": self._stat, b"SEND": self._take, b"RECV": self._give}[command](stream, name)
+            {b"STAT": self._stat, b"SEND": self._receive_file, b"RECV": self._send_file}[command](
+                stream, name
+            )
 
     def _stat(self, stream: _Stream, name: str) -> None:
         try:
-            found = self.path(name).stat()
+            status = self.path(name).stat()
         except OSError:
             stream.write(struct.pack("<4s3I", b"STAT", 0, 0, 0))
             return
-        size, changed = found.st_size, int(found.st_mtime)
-        stream.write(struct.pack("<4s3I", b"STAT", found.st_mode, size, changed))
+        size, changed = status.st_size, int(status.st_mtime)
+        stream.write(struct.pack("<4s3I", b"STAT", status.st_mode, size, changed))
 
-    def _take(self, stream: _Stream, name: str) -> None:
-        place, mode = name.rsplit(",", 1)
-        self.pushed.append(place)
-        trouble = None
+    def _receive_file(self, stream: _Stream, name: str) -> None:
+        path, mode = name.rsplit(",", 1)
+        self.pushed.append(path)
+        failure = None
         try:
-            with self.path(place).open("wb") as file:
+            with self.path(path).open("wb") as file:
                 while True:
                     command, length = struct.unpack("<4sI", stream.read(8))
                     if command == b"DONE":
@@ -258,23 +260,23 @@ class FakeDevice:
                     if self.room is not None:
                         self.room -= length
                         if self.room < 0:
-                            trouble = trouble or "couldn't write to file: No space left on device"
-                    if trouble is None:
+                            failure = failure or "couldn't write to file: No space left on device"
+                    if failure is None:
                         file.write(data)
-            self.path(place).chmod(int(mode) & 0o777)
+            self.path(path).chmod(int(mode) & 0o777)
         except OSError as error:
-            trouble = f"couldn't create file: {error.strerror}"
-        if trouble is None:
+            failure = f"couldn't create file: {error.strerror}"
+        if failure is None:
             stream.write(struct.pack("<4sI", b"OKAY", 0))
         else:
-            stream.write(struct.pack("<4sI", b"FAIL", len(trouble)) + trouble.encode())
+            stream.write(struct.pack("<4sI", b"FAIL", len(failure)) + failure.encode())
 
-    def _give(self, stream: _Stream, name: str) -> None:
+    def _send_file(self, stream: _Stream, name: str) -> None:
         try:
             data = self.path(name).read_bytes()
         except OSError as error:
-            said = str(error.strerror).encode()
-            stream.write(struct.pack("<4sI", b"FAIL", len(said)) + said)
+            message = str(error.strerror).encode()
+            stream.write(struct.pack("<4sI", b"FAIL", len(message)) + message)
             return
         for start in range(0, len(data), _SYNC_CHUNK):
             part = data[start : start + _SYNC_CHUNK]

@@ -1,4 +1,4 @@
-"""Devices of ours on the real adb, plugged in by tests as they need them."""
+"""Fixtures: fake devices that tests connect to the real adb."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from device_bench.cli import bench as cli
-from device_bench.devices.adb import app_run, binary_run
-from device_bench.devices.adb import device_state as condition
-from device_bench.devices.adb import monitor as watch
+from device_bench.devices.adb import app_run, device_state, monitor, tool_run
 from tests.device_bench.adbd.daemon import FakeDevice
 from tests.device_bench.adbd.phone import make_phone
 from tests.device_bench.adbd.server import Adb, adb_server
@@ -29,11 +27,11 @@ def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adb]:
 
 @pytest.fixture
 def plug(adb: Adb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PLUG]:
-    """Makes a device and connects it; everything looks more often than at a real one."""
+    """Create devices and connect them; all polling is faster than for a real device."""
     monkeypatch.setattr(app_run, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(binary_run, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(watch, "PERIOD_SECONDS", 0.05)
-    monkeypatch.setattr(condition, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(tool_run, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(monitor, "PERIOD_SECONDS", 0.05)
+    monkeypatch.setattr(device_state, "POLL_SECONDS", 0.01)
     devices: list[FakeDevice] = []
 
     def connect(*, greeting: str = "device", wait: bool = True, **state: Any) -> FakeDevice:
@@ -42,7 +40,7 @@ def plug(adb: Adb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         devices.append(device)
         if wait:
             adb.call("connect", device.serial)
-        else:  # adb waits ten seconds for a silent device, which is listed long before
+        else:  # adb waits ten seconds for a silent device, but lists it earlier
             threading.Thread(target=adb.call, args=("connect", device.serial)).start()
             while device.serial not in adb.call("devices"):
                 time.sleep(0.02)
@@ -55,6 +53,6 @@ def plug(adb: Adb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def bench(*arguments: object) -> int:
-    from tests.export.test_cli import run  # a test module: not before pytest has rewritten it
+    from tests.export.test_cli import run  # a test module: import it after pytest has rewritten it
 
     return run(cli.app, "--backend", "android", *arguments)

@@ -1,7 +1,7 @@
 """Android's side of a fake device: its folders, its files in `/sys`, and its programs.
 
-The programs are this module's `programs.py` under many names. What they answer stands in
-`state.json` at the device's root, so that a test can change it between two commands.
+All programs are `programs.py` of this package under different names. Their output depends on
+`state.json` at the device's root, which a test can change between two commands.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from device_bench.devices.adb.app_run import FILES
+from device_bench.devices.adb.app_run import APP_FOLDER
 
 PROGRAMS = ("am", "df", "dumpsys", "getprop", "logcat", "pidof", "pm", "settings")
 _SCRIPT = Path(__file__).with_name("programs.py")
@@ -31,7 +31,7 @@ STATE: dict[str, Any] = {
     "properties": PROPERTIES,
     "installed": True,
     "free_kb": 10_000_000,
-    "battery_tenths": [289],  # one more of them for each look, the last for ever
+    "battery_tenths": [289],  # the next value at each reading, then always the last
     "thermal_status": 0,
     "status": 3,  # discharging
     "app": "works",
@@ -42,11 +42,11 @@ STATE: dict[str, Any] = {
 
 
 def make_phone(root: Path, **changes: Any) -> Path:
-    """Makes a device's file system in a new folder; `changes` are of `STATE`."""
-    for folder in ("bin", "proc", "data/local/tmp", FILES.lstrip("/")):
+    """Create a device's file system in a new folder; `changes` replace values of `STATE`."""
+    for folder in ("bin", "proc", "data/local/tmp", APP_FOLDER.lstrip("/")):
         (root / folder).mkdir(parents=True)
     for folder in ("models", "bench"):
-        (root / FILES.lstrip("/") / folder).mkdir()
+        (root / APP_FOLDER.lstrip("/") / folder).mkdir()
     for core, highest in CORES.items():
         files = root / "sys/devices/system/cpu" / f"cpu{core}" / "cpufreq"
         files.mkdir(parents=True)
@@ -68,7 +68,7 @@ def make_phone(root: Path, **changes: Any) -> Path:
 
 
 def change(root: Path, **changes: Any) -> None:
-    """Changes what a device's programs answer."""
+    """Change the output of a device's programs."""
     file = root / "state.json"
     state = json.loads(file.read_text()) if file.exists() else {}
     part = file.with_suffix(".part")

@@ -1,6 +1,6 @@
-"""What runs on the fake device: Android's programs as far as `lvt-bench` asks them, and the app.
+"""The programs of the fake device: those of Android that `lvt-bench` calls, and the app.
 
-Called by name through scripts in the device's `bin`, in a bare Python: standard library only.
+Scripts in the device's `bin` call them by name. They use the standard library only.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def am(command: str, *words: str) -> int:
 
 
 def app(*words: str) -> int:
-    """The app, where nothing hangs on what it computes: it checks what was pushed, and replies."""
+    """A fake app, for tests that need no inference: it checks the pushed files and replies."""
     extras = {name: value for _, name, value in zip(*[iter(words)] * 3, strict=True)}
     known, reply = state(), FILES / "bench" / extras["reply"]
     (FILES / "models").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""adb's own server for a test, on a port of its own: nobody's devices are touched."""
+"""A real adb server for tests, on its own port, so that no real device is touched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Adb:
         self._program, self._environment = program, environment
 
     def call(self, *words: str, seconds: float = 30) -> str:
-        """Runs it; what it says."""
+        """Run adb and return its output."""
         done = subprocess.run(
             [self._program, *words],
             env=os.environ | self._environment,
@@ -33,12 +33,12 @@ class Adb:
 
 @contextmanager
 def adb_server(home: Path) -> Iterator[Adb]:
-    """A server without devices; skips where there is no adb."""
+    """Start a server without devices; skip the test if adb is not installed."""
     adbutils = pytest.importorskip("adbutils", reason="adbutils is not installed: [android]")
     try:
         program = adbutils.adb_path()
     except adbutils.AdbError:
-        pytest.skip("there is no adb: install Debian's package adb")
+        pytest.skip("adb is not installed: install Debian's package adb")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {

@@ -1,13 +1,13 @@
 // Requests to the computer that serves the page.
 
-// A reply to a GET, or to a POST where there is a body; failures carry the server's own words.
-export async function reply(path, body) {
-  let answer;
+// The response to a GET, or to a POST if there is a body. Errors have the server's message.
+export async function request(path, body) {
+  let response;
   try {
-    answer = await fetch(path, body === undefined ? {} : { method: "POST", body });
+    response = await fetch(path, body === undefined ? {} : { method: "POST", body });
   } catch {
-    throw new Error("the computer that serves this page does not answer; is lvt-bench still running?");
+    throw new Error("the computer that serves this page does not respond; is lvt-bench still running?");
   }
-  if (!answer.ok) throw new Error(await answer.text());
-  return answer;
+  if (!response.ok) throw new Error(await response.text());
+  return response;
 }

@@ -1,55 +1,55 @@
-// What one sees and touches. The work is the worker's and the server's.
+// The user interface. The worker runs the models, the server compares and draws.
 
-import { reply } from "./net.js";
+import { request } from "./net.js";
 
 const $ = (id) => document.getElementById(id);
-const LONGEST_SIDE = 1280; // of a photo before it is sent
+const LONGEST_SIDE = 1280; // photos are resized before they are sent
 
 let plan, worker, running = false, hidden = false;
 
-function element(tag, text, name) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (name) made.className = name;
-  return made;
+function createElement(tag, text, className) {
+  const element = document.createElement(tag);
+  if (text !== undefined) element.textContent = text;
+  if (className) element.className = className;
+  return element;
 }
 
 const provider = () => document.querySelector("input[name=provider]:checked").value;
 
-// As many threads as were asked for, where the page may share memory and has the cores.
+// The requested number of threads, limited by the cores; 1 if the page may not share memory.
 const threads = () => crossOriginIsolated ? Math.min(plan.threads, navigator.hardwareConcurrency || 1) : 1;
 
-const send = async (path, data) => (await reply(path, JSON.stringify(data))).json();
+const postJson = async (path, data) => (await request(path, JSON.stringify(data))).json();
 
-// A job for the worker; it is made anew where the provider has changed.
-async function ask(job, data, progress) {
+// Runs a task in the worker, which is replaced if the provider has changed.
+async function runTask(task, data, onProgress) {
   if (worker?.provider !== provider()) {
     worker?.terminate();
     worker = new Worker("worker.js", { type: "module" });
     worker.provider = provider();
-    await answered("open", { plan, provider: provider(), threads: threads() }, progress);
+    await postTask("open", { plan, provider: provider(), threads: threads() }, onProgress);
   }
-  return answered(job, data, progress);
+  return postTask(task, data, onProgress);
 }
 
-function answered(job, data, progress = () => {}) {
+function postTask(task, data, onProgress = () => {}) {
   return new Promise((resolve, reject) => {
-    worker.onmessage = ({ data: said }) => {
-      if (said.step !== undefined) progress(said.step, said.share);
-      else if (said.failure === undefined) resolve(said.value);
-      else reject(new Error(said.failure));
+    worker.onmessage = ({ data: message }) => {
+      if (message.step !== undefined) onProgress(message.step, message.share);
+      else if (message.failure === undefined) resolve(message.value);
+      else reject(new Error(message.failure));
     };
     worker.onerror = (event) => {
       worker.terminate();
       worker = null;
       reject(new Error(event.message || "this browser cannot start a worker"));
     };
-    worker.postMessage({ job, ...data });
+    worker.postMessage({ task, ...data });
   });
 }
 
-// One thing at a time: two inferences at once would disturb each other.
-async function alone(action) {
+// Runs one action at a time: simultaneous inferences would disturb each other.
+async function runExclusively(action) {
   if (running) return;
   running = true;
   for (const control of document.querySelectorAll("button, input, select")) control.disabled = true;
@@ -61,9 +61,9 @@ async function alone(action) {
   } finally {
     running = false;
     for (const control of document.querySelectorAll("button, input, select")) control.disabled = false;
-    offerWhatWorks();
+    showCapabilities();
     $("progress").hidden = true;
-    $("look-step").textContent = "";
+    $("prediction-step").textContent = "";
   }
 }
 
@@ -71,29 +71,29 @@ async function measure() {
   $("failure").hidden = true;
   $("progress").hidden = false;
   $("results").replaceChildren();
-  worker?.terminate(); // load times are of a fresh runtime
+  worker?.terminate(); // load times need a new runtime
   worker = null;
   hidden = document.hidden;
-  const awake = await navigator.wakeLock?.request("screen").catch(() => null);
+  const wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
   try {
-    const { run } = await send("runs", await description());
-    const { figures, parities } = await ask("measure", { run }, (step, share) => {
+    const { run } = await postJson("runs", await describeBrowser());
+    const { timings, parities } = await runTask("measure", { run }, (step, share) => {
       $("step").textContent = step;
       $("bar").value = share;
     });
-    show(await send(`runs/${run}/figures`, { artifacts: figures, hidden }), parities);
+    showResults(await postJson(`runs/${run}/figures`, { artifacts: timings, hidden }), parities);
   } finally {
-    await awake?.release();
+    await wakeLock?.release();
   }
 }
 
-async function description() {
-  const told = await navigator.userAgentData?.getHighEntropyValues(["model"]).catch(() => null);
+async function describeBrowser() {
+  const hints = await navigator.userAgentData?.getHighEntropyValues(["model"]).catch(() => null);
   const gpu = provider() === "webgpu" ? (await navigator.gpu.requestAdapter())?.info : null;
   return {
     provider: provider(),
     user_agent: navigator.userAgent,
-    model: told?.model ?? "",
+    model: hints?.model ?? "",
     cores: navigator.hardwareConcurrency || 1,
     threads: provider() === "wasm" ? threads() : 1,
     isolated: crossOriginIsolated,
@@ -102,7 +102,7 @@ async function description() {
   };
 }
 
-// The smallest step that the clock makes.
+// The smallest step of the clock, in milliseconds.
 function clockStep() {
   let step = Infinity;
   for (let round = 0; round < 10; round++) {
@@ -114,46 +114,47 @@ function clockStep() {
   return step;
 }
 
-function show(results, parities) {
+function showResults(results, parities) {
   const cards = results.map((result, index) => {
-    const card = element("article", undefined, "card"), facts = element("dl"), parity = parities[index];
-    for (const [name, value] of result.facts) facts.append(element("dt", name), element("dd", value));
+    const card = createElement("article", undefined, "card"), facts = createElement("dl"), parity = parities[index];
+    for (const [name, value] of result.facts) facts.append(createElement("dt", name), createElement("dd", value));
     const verdict = parity.passed ? `Outputs match ${parity.reference}.` : `Outputs differ from ${parity.reference}.`;
-    card.append(element("h3", result.name), element("p", result.median, "median"), facts);
-    card.append(folded(verdict, parity.lines, parity.passed ? "good" : "bad"));
-    card.append(...result.reasons.map((reason) => element("p", `Not valid: ${reason}`, "bad")));
+    card.append(createElement("h3", result.name), createElement("p", result.median, "median"), facts);
+    card.append(createDetails(verdict, parity.lines, parity.passed ? "good" : "bad"));
+    card.append(...result.reasons.map((reason) => createElement("p", `Not valid: ${reason}`, "bad")));
     return card;
   });
-  $("results").replaceChildren(...cards, element("p", "The figures are with the computer that serves this page.", "soft"));
+  $("results").replaceChildren(...cards, createElement("p", "The results are stored on the computer that serves this page.", "soft"));
 }
 
-function folded(title, lines, name) {
-  const made = element("details"), list = element("ul", undefined, "soft");
-  list.append(...lines.map((line) => element("li", line)));
-  made.append(element("summary", title, name), list);
-  made.open = name === "bad";
-  return made;
+function createDetails(title, lines, className) {
+  const details = createElement("details"), list = createElement("ul", undefined, "soft");
+  list.append(...lines.map((line) => createElement("li", line)));
+  details.append(createElement("summary", title, className), list);
+  details.open = className === "bad";
+  return details;
 }
 
-async function look(picture) {
+async function predict(picture) {
   $("failure").hidden = true;
-  $("look-step").textContent = "The model is running.";
+  $("prediction-step").textContent = "The model is running.";
   const index = Number($("chosen").value);
-  const answer = await ask("look", { index, picture });
-  $("overlay").hidden = !answer.picture;
-  if (answer.picture) $("overlay").src = answer.picture;
-  $("classes").replaceChildren(...answer.rows.map((cells) => {
-    const row = element("tr");
-    row.append(...cells.map((cell) => element("td", cell)));
+  const prediction = await runTask("predict", { index, picture });
+  $("overlay").hidden = !prediction.picture;
+  if (prediction.picture) $("overlay").src = prediction.picture;
+  $("classes").replaceChildren(...prediction.rows.map((cells) => {
+    const row = createElement("tr");
+    row.append(...cells.map((cell) => createElement("td", cell)));
     return row;
   }));
-  const nothing = answer.picture || answer.rows.length ? "" : "A bare backbone has no answer to show. ";
-  $("caption").textContent = `${nothing}One inference, not warmed up: ${answer.milliseconds.toFixed(1)} ms.`;
-  $("answer").hidden = false;
+  const isEmpty = !prediction.picture && !prediction.rows.length;
+  const note = isEmpty ? "A backbone has no prediction to show. " : "";
+  $("caption").textContent = `${note}One inference without warm-up: ${prediction.milliseconds.toFixed(1)} ms.`;
+  $("prediction").hidden = false;
 }
 
-// A picture or a video frame as a JPEG file, upright and not too large.
-function jpeg(source, width, height) {
+// Encodes a picture or a video frame as a JPEG file, upright and resized.
+function encodeJpeg(source, width, height) {
   const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * scale));
@@ -164,14 +165,14 @@ function jpeg(source, width, height) {
   });
 }
 
-async function photo(file) {
+async function readPhoto(file) {
   const image = new Image();
   image.src = URL.createObjectURL(file);
   try {
     await image.decode();
-    return await jpeg(image, image.naturalWidth, image.naturalHeight);
+    return await encodeJpeg(image, image.naturalWidth, image.naturalHeight);
   } catch {
-    throw new Error("this browser cannot read that picture");
+    throw new Error("this browser cannot read this picture");
   } finally {
     URL.revokeObjectURL(image.src);
   }
@@ -190,48 +191,48 @@ function stopCamera() {
   $("finder").hidden = true;
 }
 
-async function take() {
+async function takePicture() {
   const video = $("video");
-  const picture = await jpeg(video, video.videoWidth, video.videoHeight);
+  const picture = await encodeJpeg(video, video.videoWidth, video.videoHeight);
   stopCamera();
-  await look(picture);
+  await predict(picture);
 }
 
-// Switches off what this browser cannot do, and says why.
-function offerWhatWorks() {
+// Disables what this browser does not support, and says why.
+function showCapabilities() {
   const notes = [];
   if (!navigator.gpu) {
     document.querySelector("input[value=webgpu]").disabled = true;
-    notes.push(isSecureContext ? "This browser has no WebGPU." : "WebGPU takes https.");
+    notes.push(isSecureContext ? "This browser has no WebGPU." : "WebGPU needs https.");
   }
   if (plan.threads > 1 && !crossOriginIsolated) {
     notes.push(`One thread instead of ${plan.threads}: over http a page cannot share memory between threads.`);
   } else if (provider() === "wasm") {
     notes.push(`WebAssembly runs with ${threads()} thread${threads() > 1 ? "s" : ""}.`);
   }
-  $("notes").replaceChildren(...notes.map((note) => element("li", note)));
+  $("notes").replaceChildren(...notes.map((note) => createElement("li", note)));
   if (!navigator.mediaDevices?.getUserMedia) {
     $("camera").hidden = true;
     $("camera-note").hidden = false;
-    $("camera-note").textContent = "Live camera takes https; Photo offers the camera app too.";
+    $("camera-note").textContent = "The live camera needs https. Photo can use the camera app.";
   }
 }
 
-function describePlan() {
-  $("device").textContent = `onnxruntime-web ${plan.runtime}. At least ${plan.runs} runs and ${plan.seconds} s for each model; every figure is of this device.`;
+function showPlan() {
+  $("device").textContent = `onnxruntime-web ${plan.runtime}. At least ${plan.runs} runs and ${plan.seconds} s per model, all on this device.`;
   for (const [index, artifact] of plan.artifacts.entries()) {
     const size = `${(artifact.bytes / 1e6).toFixed(1)} MB`;
-    $("artifacts").append(element("li", `${artifact.name}: ${artifact.task}, ${artifact.precision}, ${size}`));
-    const option = element("option", artifact.name);
+    $("artifacts").append(createElement("li", `${artifact.name}: ${artifact.task}, ${artifact.precision}, ${size}`));
+    const option = createElement("option", artifact.name);
     option.value = index;
     $("chosen").append(option);
   }
   for (const [index, name] of plan.samples.entries()) {
-    const button = element("button"), image = element("img");
+    const button = createElement("button"), image = createElement("img");
     image.src = `samples/${index}`;
     image.alt = name;
     button.append(image);
-    button.onclick = () => alone(async () => look(await (await reply(image.src)).blob()));
+    button.onclick = () => runExclusively(async () => predict(await (await request(image.src)).blob()));
     $("samples").append(button);
   }
   $("phone").hidden = !plan.qr;
@@ -239,20 +240,20 @@ function describePlan() {
 }
 
 document.addEventListener("visibilitychange", () => { hidden ||= document.hidden; });
-$("start").onclick = () => alone(measure);
-$("providers").onchange = offerWhatWorks;
+$("start").onclick = () => runExclusively(measure);
+$("providers").onchange = showCapabilities;
 $("photo").onchange = ({ target }) => {
   const [file] = target.files;
-  target.value = ""; // the same photo may be chosen again
-  if (file) alone(async () => look(await photo(file)));
+  target.value = ""; // so that the same photo can be chosen again
+  if (file) runExclusively(async () => predict(await readPhoto(file)));
 };
-$("camera").onclick = () => alone(startCamera);
-$("take").onclick = () => alone(take);
+$("camera").onclick = () => runExclusively(startCamera);
+$("take").onclick = () => runExclusively(takePicture);
 
 try {
-  plan = await (await reply("plan.json")).json();
-  describePlan();
-  offerWhatWorks();
+  plan = await (await request("plan.json")).json();
+  showPlan();
+  showCapabilities();
   $("start").disabled = false;
 } catch (error) {
   $("device").textContent = `The page could not load: ${error.message}`;

@@ -1,10 +1,10 @@
-// Runs artifacts in onnxruntime-web, off the page's thread, and keeps the clock. Statistics and
-// validity are Python's: every sample goes back as it is.
+// Runs artifacts in onnxruntime-web, outside the page's thread, and measures their time. Statistics
+// and validity are computed in Python, which receives every sample.
 
-import { reply } from "./net.js";
-import { inTurn, warmUp } from "./protocol.js";
+import { request } from "./net.js";
+import { timeInterleaved, warmUp } from "./timing.js";
 
-const WASM = {
+const WASM_FILES = {
   wasm: "ort-wasm-simd-threaded.wasm",
   webgpu: "ort-wasm-simd-threaded.asyncify.wasm",
 };
@@ -12,34 +12,33 @@ const WASM = {
 let ort, plan, provider;
 const sessions = [];
 
+const tasks = { open, measure, predict };
+
 self.onmessage = async ({ data }) => {
   try {
-    const value = await jobs[data.job](data);
-    self.postMessage({ job: data.job, value });
+    self.postMessage({ value: await tasks[data.task](data) });
   } catch (error) {
-    self.postMessage({ job: data.job, failure: String(error?.message ?? error) });
+    self.postMessage({ failure: String(error?.message ?? error) });
   }
 };
 
-const jobs = { open, measure, look };
+const reportProgress = (step, share) => self.postMessage({ step, share });
 
-const tell = (step, share) => self.postMessage({ step, share });
+const fetchBytes = async (path, body) => (await request(path, body)).arrayBuffer();
 
-const bytes = async (path, body) => (await reply(path, body)).arrayBuffer();
-
-// Starts the runtime. A worker keeps to one provider and one number of threads.
-async function open({ plan: given, provider: name, threads }) {
-  plan = given;
+// Starts the runtime. A worker has one provider and one number of threads.
+async function open({ plan: newPlan, provider: name, threads }) {
+  plan = newPlan;
   provider = name;
   ort = await import(`./ort/ort.${name}.bundle.min.mjs`);
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = threads;
-  // The bundles hold the glue; a folder here would make them look for it as another module.
-  ort.env.wasm.wasmPaths = { wasm: new URL(`./ort/${WASM[name]}`, self.location.href).href };
-  await session(await bytes("empty.onnx"));
+  // The bundles contain the JavaScript glue. With a folder here they would look for another file.
+  ort.env.wasm.wasmPaths = { wasm: new URL(`./ort/${WASM_FILES[name]}`, self.location.href).href };
+  await createSession(await fetchBytes("empty.onnx"));
 }
 
-function session(model, extra = {}) {
+function createSession(model, extra = {}) {
   return ort.InferenceSession.create(new Uint8Array(model), {
     executionProviders: [provider],
     graphOptimizationLevel: "all",
@@ -47,86 +46,87 @@ function session(model, extra = {}) {
   });
 }
 
-// Whether some operators have no kernel for the GPU and run in WebAssembly; null without a GPU.
+// Whether some operators have no GPU kernel and run in WebAssembly; null without a GPU.
 async function fallsBack(index) {
   if (provider !== "webgpu") return null;
   try {
     const strict = { session: { disable_cpu_ep_fallback: "1" } };
-    await (await session(await bytes(`models/${index}`), strict)).release();
+    await (await createSession(await fetchBytes(`models/${index}`), strict)).release();
     return false;
   } catch {
     return true;
   }
 }
 
-// The session of an artifact, opened where it is not yet; returns milliseconds where it was now.
+// Opens the session of an artifact and returns the milliseconds; null if it was already open.
 async function load(index) {
   if (sessions[index]) return null;
-  const model = await bytes(`models/${index}`);
+  const model = await fetchBytes(`models/${index}`);
   const start = performance.now();
-  sessions[index] = await session(model);
+  sessions[index] = await createSession(model);
   return performance.now() - start;
 }
 
-function feeds(index, buffer) {
+function makeFeeds(index, buffer) {
   const { name, shape } = plan.artifacts[index].input;
   return { [name]: new ort.Tensor("float32", new Float32Array(buffer), shape) };
 }
 
-// Outputs in the manifest's order, one after the other.
-function packed(index, outputs) {
+// The bytes of all outputs, in the manifest's order.
+function outputBytes(index, outputs) {
   return plan.artifacts[index].outputs.map(({ name }) => {
     const { data } = outputs[name];
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   });
 }
 
-async function timed(index, images) {
+async function timeInference(index, feeds) {
   const start = performance.now();
-  await sessions[index].run(images);
+  await sessions[index].run(feeds);
   return performance.now() - start;
 }
 
+// Loads, compares, warms up and times all artifacts.
 async function measure({ run }) {
-  const figures = [], parities = [], images = [];
+  const timings = [], parities = [], feeds = [];
   for (const [index, { name }] of plan.artifacts.entries()) {
-    tell(`${name}: loading`, 0);
+    reportProgress(`${name}: loading`, 0);
     const load_ms = await load(index);
-    images[index] = feeds(index, await bytes(`inputs/${index}/0`));
-    const first_ms = await timed(index, images[index]);
-    tell(`${name}: comparing outputs`, 0);
-    parities.push(await parity(run, index));
-    figures.push({ load_ms, first_ms, falls_back: await fallsBack(index) });
+    feeds[index] = makeFeeds(index, await fetchBytes(`inputs/${index}/0`));
+    const first_ms = await timeInference(index, feeds[index]);
+    reportProgress(`${name}: comparing outputs`, 0);
+    parities.push(await compareOutputs(run, index));
+    timings.push({ load_ms, first_ms, falls_back: await fallsBack(index) });
   }
   for (const [index, { name }] of plan.artifacts.entries()) {
-    tell(`${name}: warming up`, 0);
-    figures[index].warmup_ms = await warmUp(() => timed(index, images[index]), plan.warmup);
+    reportProgress(`${name}: warming up`, 0);
+    timings[index].warmup_ms = await warmUp(() => timeInference(index, feeds[index]), plan.warmup);
   }
-  const infer = (index) => timed(index, images[index]);
-  const series = await inTurn(infer, images.length, plan, tell);
-  figures.forEach((entry, index) => { entry.samples_ms = series[index]; });
-  return { figures, parities };
+  const infer = (index) => timeInference(index, feeds[index]);
+  const samples = await timeInterleaved(infer, feeds.length, plan, reportProgress);
+  timings.forEach((timing, index) => { timing.samples_ms = samples[index]; });
+  return { timings, parities };
 }
 
-// Runs all samples and sends their outputs; they are compared where the reference is.
-async function parity(run, index) {
+// Runs all sample pictures and sends their outputs to the server, which compares them.
+async function compareOutputs(run, index) {
   const parts = [];
   for (const sample of plan.samples.keys()) {
-    const outputs = await sessions[index].run(feeds(index, await bytes(`inputs/${index}/${sample}`)));
-    parts.push(...packed(index, outputs));
+    const feeds = makeFeeds(index, await fetchBytes(`inputs/${index}/${sample}`));
+    parts.push(...outputBytes(index, await sessions[index].run(feeds)));
   }
-  return (await reply(`runs/${run}/outputs/${index}`, new Blob(parts))).json();
+  return (await request(`runs/${run}/outputs/${index}`, new Blob(parts))).json();
 }
 
-// One picture (a file of bytes) through one artifact; what comes back is drawn by Python.
-async function look({ index, picture }) {
+// Runs one picture (a file) through one artifact; the server draws the prediction.
+async function predict({ index, picture }) {
   await load(index);
-  const images = feeds(index, await bytes(`prepare/${index}`, picture));
+  const feeds = makeFeeds(index, await fetchBytes(`prepare/${index}`, picture));
   const start = performance.now();
-  const outputs = await sessions[index].run(images);
+  const outputs = await sessions[index].run(feeds);
   const milliseconds = performance.now() - start;
-  const length = new DataView(new ArrayBuffer(4));
-  length.setUint32(0, picture.size, true);
-  const body = new Blob([length, picture, ...packed(index, outputs)]);
-  return { milliseconds, ...await (await reply(`answer/${index}`, body)).json() };
+  const size = new DataView(new ArrayBuffer(4));
+  size.setUint32(0, picture.size, true);
+  const body = new Blob([size, picture, ...outputBytes(index, outputs)]);
+  return { milliseconds, ...await (await request(`answer/${index}`, body)).json() };
 }

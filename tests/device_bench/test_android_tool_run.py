@@ -1,4 +1,4 @@
-"""The runtimes' own tools: what they print, and running them on a device of ours.
+"""The runtimes' own tools: parsing their output, and running them on a fake device.
 
 The texts have the form that the real tools print; the figures in them are made up.
 """
@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_bench.devices.adb.binary_run import FOLDER, TOOLS, split_warmup
 from device_bench.devices.adb.tool_output import (
-    Printed,
+    ToolOutput,
     parse_benchmark_model,
     parse_executor_runner,
     parse_perf_test,
 )
+from device_bench.devices.adb.tool_run import FOLDER, TOOLS, split_warmup
 from export.pipeline import ExportResult
 from lvt.support.command import INTERRUPTED
 from tests.device_bench.adbd.fixtures import PLUG, bench
@@ -92,60 +92,60 @@ INFO: Memory footprint delta from the start of the tool (MB): init=6.1875 overal
 def test_perf_test() -> None:
     """Samples come from its result file, whose columns are not the same in all versions."""
     old = "".join(f"lvt-mobile,{0.09 + i / 1000},271122432,11,{i}\n" for i in range(5))
-    printed = parse_perf_test(PERF_TEST + old)
-    assert printed is not None
-    assert printed.samples_ms == pytest.approx([90, 91, 92, 93, 94])
-    assert (printed.load_ms, printed.first_ms) == (pytest.approx(217.932), 196)
+    output = parse_perf_test(PERF_TEST + old)
+    assert output is not None
+    assert output.samples_ms == pytest.approx([90, 91, 92, 93, 94])
+    assert (output.load_ms, output.first_ms) == (pytest.approx(217.932), 196)
 
     new = "".join(f"lvt-mobile,1e-05,{0.08 + i / 1000},271122432,11,{i}\n" for i in range(5))
-    printed = parse_perf_test(PERF_TEST + new)
-    assert printed is not None
-    assert printed.samples_ms == pytest.approx([80, 81, 82, 83, 84])
+    output = parse_perf_test(PERF_TEST + new)
+    assert output is not None
+    assert output.samples_ms == pytest.approx([80, 81, 82, 83, 84])
 
 
 def test_perf_test_without_its_file() -> None:
     """Older tools print other words for the same."""
-    printed = parse_perf_test(PERF_TEST + PERF_TEST_STATISTICS)
-    assert printed is not None
-    assert printed.samples_ms == []
-    assert printed.runs == 5
-    assert printed.figures == pytest.approx(
+    output = parse_perf_test(PERF_TEST + PERF_TEST_STATISTICS)
+    assert output is not None
+    assert output.samples_ms == []
+    assert output.runs == 5
+    assert output.statistics_ms == pytest.approx(
         {"mean": 98.961997, "min": 95.8204, "median": 99.5086, "p90": 101.519, "p99": 101.519}
     )
     older = PERF_TEST.replace(" total: ", ": ") + "P50 Latency is 0.0587108sec\n"
-    printed = parse_perf_test(older)
-    assert printed is not None
-    assert printed.figures == pytest.approx({"mean": 98.961997, "median": 58.7108})
+    output = parse_perf_test(older)
+    assert output is not None
+    assert output.statistics_ms == pytest.approx({"mean": 98.961997, "median": 58.7108})
 
 
 def test_executor_runner() -> None:
     """The first iteration is the first inference; the rest are samples."""
-    printed = parse_executor_runner(EXECUTOR_RUNNER)
-    assert printed == Printed(59.112, 31.25, [20.125, 20.25], {"mean": 23.875}, 3)
+    output = parse_executor_runner(EXECUTOR_RUNNER)
+    assert output == ToolOutput(59.112, 31.25, [20.125, 20.25], {"mean": 23.875}, 3)
     logged = EXECUTOR_RUNNER.replace("I 00:00:00.", "11-22 21:50:08.1 77 77 I ExecuTorch: ")
-    assert parse_executor_runner(logged) == printed
+    assert parse_executor_runner(logged) == output
 
 
 def test_older_executor_runner() -> None:
     """It tells the sum only."""
     lines = [line for line in EXECUTOR_RUNNER.splitlines() if "Iteration" not in line]
-    printed = parse_executor_runner("\n".join(lines))
-    assert printed == Printed(59.112, None, [], {"mean": 23.875}, 3)
+    output = parse_executor_runner("\n".join(lines))
+    assert output == ToolOutput(59.112, None, [], {"mean": 23.875}, 3)
 
 
 def test_benchmark_model() -> None:
     """The last row is of the timed runs, not of the warm-up; older ones lack a median."""
-    printed = parse_benchmark_model(BENCHMARK_MODEL)
-    assert printed is not None
-    assert (printed.load_ms, printed.first_ms) == pytest.approx((12.934, 49.06))
-    assert printed.runs == 50
-    assert printed.samples_ms == ()
+    output = parse_benchmark_model(BENCHMARK_MODEL)
+    assert output is not None
+    assert (output.load_ms, output.first_ms) == pytest.approx((12.934, 49.06))
+    assert output.runs == 50
+    assert output.samples_ms == ()
     known = {"mean": 33.2094, "std": 0.45, "min": 32.641, "max": 34.005}
-    assert printed.figures == pytest.approx(known | {"median": 33.187, "p95": 33.95})
+    assert output.statistics_ms == pytest.approx(known | {"median": 33.187, "p95": 33.95})
     older = BENCHMARK_MODEL.replace(" p5=32700 median=33187 p95=33950", "").replace("INFO: ", "")
-    printed = parse_benchmark_model(older)
-    assert printed is not None
-    assert printed.figures == pytest.approx(known)
+    output = parse_benchmark_model(older)
+    assert output is not None
+    assert output.statistics_ms == pytest.approx(known)
 
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=lambda tool: tool.name)
@@ -159,12 +159,12 @@ def test_other_output(tool: object) -> None:
 def test_warmup_is_split_off() -> None:
     """A second of the first samples, as on the host; what never settles is shown and marked."""
     samples = [20.0] * 5 + [10.0] * 200
-    timed = split_warmup(Printed(1.0, 2.0, samples, {}, 205))
+    timed = split_warmup(ToolOutput(1.0, 2.0, samples, {}, 205))
     assert timed.warmup.settled
     assert timed.warmup.seconds == pytest.approx(1.0)
     assert len(timed.samples_ms) + timed.warmup.runs == 205
     assert np.all(timed.samples_ms == 10)
-    restless = split_warmup(Printed(1.0, 2.0, [10.0 * 1.2**i for i in range(12)], {}, 12))
+    restless = split_warmup(ToolOutput(1.0, 2.0, [10.0 * 1.2**i for i in range(12)], {}, 12))
     assert not restless.warmup.settled
     assert len(restless.samples_ms) == 12
 
@@ -214,9 +214,9 @@ def test_tool_without_samples_on_a_device(
     binary = tool(tmp_path, "perf test", script)
     assert bench(tiny_export.path, "--binary", binary, "--json", file, "--html", page) == 0
     output = capfd.readouterr()
-    assert "as told by the runtime's own tool, 1 thread, ms" in output.out
+    assert "reported by the runtime's own tool, 1 thread, ms" in output.out
     assert "99.51" in output.out
-    assert "tells no single inference" in output.err
+    assert "reports no single inferences" in output.err
     assert "no page: " in output.err
     assert not page.exists()
     stored = json.loads(file.read_text())
@@ -251,7 +251,7 @@ def test_tool_interrupted(plug: PLUG, tiny_export: ExportResult, tmp_path: Path)
     ("script", "message"),
     [
         ('echo "cannot open $1" >&2; exit 3', "failed on 127.0.0.1"),
-        ("echo hello", "told no times on 127.0.0.1"),
+        ("echo hello", "reported no times on 127.0.0.1"),
     ],
 )
 def test_tool_fails(

@@ -1,4 +1,4 @@
-"""A module as an ONNX file that is ready to be timed, once it has proved what it computes."""
+"""Exports a module to ONNX, verifies the file, and prepares it for timing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from export.targets import ConversionInput, load_target
 from lvt.models import ModelSpec
 
 
-def onnx_entrant(
+def verified_onnx_session(
     name: str,
     module: nn.Module,
     reference: nn.Module,
@@ -26,20 +26,20 @@ def onnx_entrant(
     file: Path,
     threads: int,
 ) -> TimedSession:
-    """Writes the file, opens it in ONNX Runtime and compares it with the reference.
+    """Write the file, open it in ONNX Runtime and compare it with the reference.
 
     Args:
         name: in tables and messages.
         module: to convert.
-        reference: what it has to compute.
-        spec: of the reference; for a model that is not ours, one with the same outputs.
-        image: (1, 3, H, W), preprocessed, to compare on and to time with.
+        reference: defines the expected outputs.
+        spec: of the reference; for a model of another library, one with the same outputs.
+        image: (1, 3, H, W), preprocessed, for the comparison and the timing.
         file: to write.
         threads: of ONNX Runtime.
 
     Raises:
         ConversionError: the module cannot be exported, or the file does not run.
-        ParityError: the file computes something else.
+        ParityError: the outputs differ from the reference.
     """
     target, size = load_target("onnx"), (image.shape[2], image.shape[3])
     with conversion_errors(f"{name}: no ONNX file"):

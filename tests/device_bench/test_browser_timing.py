@@ -1,4 +1,4 @@
-"""The page's warm-up and order of inferences are Python's: the same script, the same answer."""
+"""The page's warm-up and order of inferences are the same as Python's."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 
 from device_bench.devices.browser.runtime import ASSETS
-from device_bench.measure import interleaved as timing
-from device_bench.measure import warmup
+from device_bench.measure import interleaved, warmup
+from device_bench.measure.config import BenchConfig, no_progress
+from device_bench.measure.preset import BenchmarkPreset
 from device_bench.measure.sensors import Sensors
 from device_bench.measure.warmup import warm_up
 
 
 def in_node(script: str, *data: Any) -> Any:
-    """What a script that has the page's protocol makes of `data`."""
+    """What a script that has the functions of `timing.js` makes of `data`."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node.js is not installed")
-    module = (ASSETS / "protocol.js").as_uri()
-    source = f"import {{ inTurn, warmUp }} from {json.dumps(module)};\n"
-    source += f"const data = {json.dumps(data)};\n{script}\nconsole.log(JSON.stringify(answer));"
+    module = (ASSETS / "timing.js").as_uri()
+    source = f"import {{ timeInterleaved, warmUp }} from {json.dumps(module)};\n"
+    source += f"const data = {json.dumps(data)};\n{script}\nconsole.log(JSON.stringify(output));"
     command = [node, "--input-type=module", "-"]
     done = subprocess.run(
         command, input=source, capture_output=True, text=True, check=True, timeout=60
@@ -39,8 +40,8 @@ def test_warm_up_ends_where_pythons_ends() -> None:
     rule = {
         "window": warmup.WINDOW,
         "tolerance": warmup.TOLERANCE,
-        "least_seconds": warmup.LEAST_SECONDS,
-        "most_seconds": warmup.MOST_SECONDS,
+        "least_seconds": warmup.MIN_SECONDS,
+        "most_seconds": warmup.MAX_SECONDS,
     }
     series = [[100.0] * 300, [100.0, 105.0] * 150, [10.0] * 3000]
     for number in range(60):
@@ -48,12 +49,12 @@ def test_warm_up_ends_where_pythons_ends() -> None:
         samples = base * generator.normal(1, 0.01 * (number % 12), 8000).clip(0.5, 2)
         samples *= np.linspace(1.5, 1, 8000) if number % 3 == 0 else 1
         series.append((samples.round() if number % 2 else samples).clip(1).tolist())
-    answer = in_node(
+    output = in_node(
         """
-        const [rule, series] = data, answer = [];
+        const [rule, series] = data, output = [];
         for (const samples of series) {
           const left = samples.values();
-          answer.push((await warmUp(async () => left.next().value, rule)).length);
+          output.push((await warmUp(async () => left.next().value, rule)).length);
         }
         """,
         rule,
@@ -63,7 +64,7 @@ def test_warm_up_ends_where_pythons_ends() -> None:
     for samples in series:
         left = iter(np.array(samples) / 1e3)
         expected.append(warm_up(lambda left=left: float(next(left))).runs)  # type: ignore[misc]
-    assert answer == expected
+    assert output == expected
     assert len(set(expected)) > 10  # not all of them end at the first chance
 
 
@@ -74,7 +75,7 @@ def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float, tmp_pa
         """
         const [runs, seconds] = data, order = [];
         const infer = async (index) => { order.push(index); return 30 + 10 * index; };
-        const answer = [order, await inTurn(infer, 3, { runs, seconds }, () => {})];
+        const output = [order, await timeInterleaved(infer, 3, { runs, seconds }, () => {})];
         """,
         runs,
         seconds,
@@ -85,12 +86,13 @@ def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float, tmp_pa
         def __init__(self, index: int):
             self.index = index
 
-        def timed(self) -> float:
+        def run_once(self) -> float:
             expected.append(self.index)
             return (30 + 10 * self.index) / 1e3
 
-    entrants: Any = [TimedSession(index) for index in range(3)]
+    sessions: Any = [TimedSession(index) for index in range(3)]
+    config = BenchConfig(BenchmarkPreset("test", runs, seconds), 1, runs, seconds)
     sensors = Sensors(tmp_path)  # of no machine
-    rounds = timing._interleave(entrants, runs, seconds, lambda _step, _share: None, sensors)
+    rounds = interleaved._run_rounds(sessions, config, no_progress, sensors)
     assert order == expected
     assert series == [pytest.approx(values.tolist()) for values in rounds.samples]

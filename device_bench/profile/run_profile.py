@@ -1,0 +1,103 @@
+"""Profiles the results of a benchmark, each model in its own runtime's profiler."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from device_bench.measure.backends import TORCH, BenchTarget, open_bench_target
+from device_bench.measure.statistics import LatencySamples
+from device_bench.profile.summary import summarise_trace
+from device_bench.profile.trace import Trace, TraceRecorder
+from device_bench.results.bench_report import BenchReport
+from device_bench.results.bench_result import BenchResult
+from device_bench.results.operator_profile import OperatorProfile
+from export.targets import load_target
+from lvt.data.images import packaged_photos, read_image
+from lvt.errors import UserError
+
+RECORDERS = {
+    "onnxruntime": "onnx_trace",
+    "executorch": "executorch_trace",
+    "tflite": "litert_trace",
+}
+"""Module of this package for each backend with a profiler."""
+
+_COREML = "Core ML reports operator times only to Xcode's Instruments"
+_UNSUPPORTED = {
+    "coreml": _COREML,
+    "executorch-coreml": _COREML,
+    "coreai": "Core AI's runtime here only verifies files; its times are not those of a device",
+    TORCH: "the PyTorch reference is not what runs on a phone",
+}
+
+
+def unsupported_reason(backend: str) -> str | None:
+    """Why a backend cannot be profiled; None if it can."""
+    return _UNSUPPORTED.get(backend)
+
+
+def check_profilable(backends: Iterable[str]) -> None:
+    """Check before the benchmark that at least one backend can be profiled.
+
+    Raises:
+        UserError: none can.
+    """
+    reasons = [unsupported_reason(backend) for backend in backends]
+    if all(reasons):
+        listed = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+        listed = listed or "nothing runs on this machine"
+        raise UserError(f"--profile has nothing to profile: {listed}")
+
+
+def profile_report(report: BenchReport, progress: Callable[[str], None]) -> BenchReport:
+    """Add profiles to all results of this machine that can be profiled.
+
+    Raises:
+        UserError: an artifact was changed since the benchmark, or see `TraceRecorder.record`.
+    """
+    results = []
+    for result in report.results:
+        if can_be_profiled(result):
+            progress(f"profiling {result.label}")
+            target = open_bench_target(Path(result.model.path), result.backend)
+            profile = profile_target(target, result.samples_ms, report.run.threads)
+            result = replace(result, profile=profile)
+        results.append(result)
+    return replace(report, results=tuple(results))
+
+
+def can_be_profiled(result: BenchResult) -> bool:
+    """Whether a result is of this machine and its backend has a profiler."""
+    return result.device is None and result.backend in RECORDERS
+
+
+def profile_target(target: BenchTarget, timed_ms: LatencySamples, threads: int) -> OperatorProfile:
+    """Profile one target in a new session.
+
+    Args:
+        target: with a backend that can be profiled.
+        timed_ms: samples of its timing, to compute how much the profiler slows it.
+        threads: as in the timing.
+
+    Raises:
+        UserError: see `TraceRecorder.record`.
+    """
+    artifact = target.artifact
+    trace = record_trace(target, threads)
+    placement = load_target(artifact.target).placement(artifact.path)
+    return summarise_trace(trace, placement, timed_ms)
+
+
+def record_trace(target: BenchTarget, threads: int) -> Trace:
+    """Run a target under its runtime's profiler, on a packaged photo.
+
+    Raises:
+        UserError: see `TraceRecorder.record`.
+    """
+    module = importlib.import_module(f"device_bench.profile.{RECORDERS[target.backend]}")
+    image = target.artifact.preprocessing(read_image(packaged_photos()[0]))
+    return cast(TraceRecorder, module).record(target.artifact.path, image, threads)
