@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from export.artifact.files import content_sha256, manifest_path
 from export.capabilities import target_info
 from export.predict.picture import Picture
 from export.predict.prediction import Prediction, decode_outputs
+from export.predict.predictor import SessionPredictor
 from export.session import Outputs
+from export.targets import load_target
 from lvt.config import Size
 from lvt.data.labels import Labels
 from lvt.data.preprocessing import Preprocessing, golden_picture
 from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.support.validation import parse_json, whole_number
-
-if TYPE_CHECKING:
-    from export.predict.predictor import SessionPredictor
 
 SCHEMA = 1
 """Manifest schema. It increases when old readers would misread a new manifest."""
@@ -110,9 +109,20 @@ class Artifact:
 
     @cached_property
     def _predictor(self) -> SessionPredictor:
-        from export.predict.predictor import artifact_predictor
+        return self.predictor()
 
-        return artifact_predictor(self)
+    def predictor(self, *, threads: int = 0) -> SessionPredictor:
+        """Opens the artifact's runtime; 0 threads leaves the choice to the runtime.
+
+        Raises:
+            UserError: a bare backbone, which predicts nothing; or a missing extra.
+        """
+        if self.labels is None:
+            raise UserError(f"{self.path.name} is a bare backbone: it has no classes to predict")
+        session = load_target(self.target).open_session(self.path, threads=threads)
+        return SessionPredictor(
+            session, self.spec, self.labels, self.preprocessing, self.size, self.notes
+        )
 
 
 def open_artifact(path: str | Path) -> Artifact:

@@ -57,7 +57,7 @@ def evaluate(
         from export.artifact.reader import open_artifact
         from export.evaluation.evaluate import evaluate as run
         from export.evaluation.labelled_data import LabelledData
-        from export.predict.predictor import artifact_predictor, reference_predictor
+        from export.predict.predictor import reference_predictor
 
         labelled = LabelledData(data, demo_scenes, split)
         predictor: Predictor
@@ -66,7 +66,7 @@ def evaluate(
                 raise UserError(
                     "--size, --names and --official are for checkpoints; an artifact's are fixed"
                 )
-            predictor = artifact_predictor(open_artifact(model), threads=threads)
+            predictor = open_artifact(model).predictor(threads=threads)
         else:
             predictor = reference_predictor(
                 model,

@@ -46,7 +46,6 @@ def run(
         from export.artifact.files import manifest_path
         from export.artifact.reader import open_artifact
         from export.predict.prediction import ClassPrediction
-        from export.predict.predictor import artifact_predictor
         from export.predict.render import prediction_table
         from lvt.data.images import read_image
         from lvt.visualisation import save_picture
@@ -62,7 +61,7 @@ def run(
                 ensure_writable(file, [image, artifact, manifest_path(artifact)])
         terminal.notes(opened.notes)
         picture = read_image(image)
-        prediction = artifact_predictor(opened, threads=threads).predict(picture)
+        prediction = opened.predictor(threads=threads).predict(picture)
         data: dict[str, Any] = {"artifact": str(artifact), "image": str(image)}
         if isinstance(prediction, ClassPrediction):
             data |= prediction.to_dict(top)

@@ -9,12 +9,10 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from export.artifact.reader import Artifact
 from export.plan import ExportRequest, choose_size, load_reference
 from export.predict.picture import Picture, load_picture
 from export.predict.prediction import PanopticPrediction, Prediction, decode_outputs
 from export.session import Session, TorchSession
-from export.targets import load_target
 from lvt.config import Size
 from lvt.data.labels import Labels
 from lvt.data.preprocessing import Preprocessing, fixed_size, official
@@ -102,25 +100,6 @@ class ReferencePredictor:
         return decode_outputs(
             self.spec, self.labels, self.preprocessing, outputs, input_size, picture_size
         )
-
-
-def artifact_predictor(artifact: Artifact, *, threads: int = 0) -> SessionPredictor:
-    """Opens an artifact's runtime; 0 threads leaves the choice to the runtime.
-
-    Raises:
-        UserError: a bare backbone, which predicts nothing; or a missing extra.
-    """
-    if artifact.labels is None:
-        raise UserError(f"{artifact.path.name} is a bare backbone: it has no classes to predict")
-    session = load_target(artifact.target).open_session(artifact.path, threads=threads)
-    return SessionPredictor(
-        session,
-        artifact.spec,
-        artifact.labels,
-        artifact.preprocessing,
-        artifact.size,
-        artifact.notes,
-    )
 
 
 def reference_predictor(

@@ -18,7 +18,7 @@ from export.artifact.reader import open_artifact
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from export.predict.prediction import ClassPrediction, PanopticPrediction, SemanticPrediction
-from export.predict.predictor import SessionPredictor, artifact_predictor
+from export.predict.predictor import SessionPredictor
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.data.images import packaged_photos, read_image
 from lvt.demo import HELD_OUT_SEEDS
@@ -72,7 +72,7 @@ def test_panoptic_maps_of_scenes(core: Core, demo_export: ExportResult, tmp_path
     for seed in HELD_OUT_SEEDS[:SCENES]:
         pictures.append(tmp_path / f"{seed}.png")
         Image.fromarray(make_scene(seed).image).save(pictures[-1])
-    predictor = artifact_predictor(open_artifact(demo_export.path), threads=1)
+    predictor = open_artifact(demo_export.path).predictor(threads=1)
     predictions = core.run(demo_export.path, tmp_path / "maps", pictures)
     assert len(predictions) == SCENES
     assert sum(len(prediction["segments"]) for prediction in predictions) > 10 * SCENES
@@ -109,13 +109,13 @@ def test_picture_formats(core: Core, demo_export: ExportResult, tmp_path: Path) 
     for name, save in PICTURES.items():
         pictures.append(tmp_path / f"{name}.png")
         save(scene, pictures[-1])
-    predictor = artifact_predictor(open_artifact(demo_export.path), threads=1)
+    predictor = open_artifact(demo_export.path).predictor(threads=1)
     for prediction in core.run(demo_export.path, tmp_path / "maps", pictures):
         compare(predictor, prediction)
 
 
 def compare_labels(core: Core, artifact: Path, folder: Path, min_agreement: float) -> None:
-    predictor = artifact_predictor(open_artifact(artifact), threads=1)
+    predictor = open_artifact(artifact).predictor(threads=1)
     for prediction in core.run(artifact, folder, packaged_photos()[:2]):
         reference = predictor.predict(read_image(Path(prediction["image"])))
         assert isinstance(reference, SemanticPrediction)
@@ -145,7 +145,7 @@ def test_classes(core: Core, tmp_path: Path) -> None:
     meta = CheckpointMeta(class_names=tuple("abcdef"), input_size=(64, 64))
     write_checkpoint(checkpoint, build_random(spec, seed=2), spec, meta)
     artifact = export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=checkpoint)).path
-    predictor = artifact_predictor(open_artifact(artifact), threads=1)
+    predictor = open_artifact(artifact).predictor(threads=1)
     for prediction in core.run(artifact, tmp_path, packaged_photos()):
         reference = predictor.predict(read_image(Path(prediction["image"])))
         assert isinstance(reference, ClassPrediction)

@@ -17,7 +17,7 @@ from export.evaluation.evaluate import evaluate
 from export.evaluation.labelled_data import HeldOutScenes, LabelledData
 from export.pipeline import ExportResult
 from export.predict.prediction import ClassPrediction, SemanticPrediction
-from export.predict.predictor import Predictor, artifact_predictor, reference_predictor
+from export.predict.predictor import Predictor, reference_predictor
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.data.datasets.coco_panoptic import CocoPanoptic
 from lvt.data.datasets.mask_folder import MaskFolder
@@ -53,7 +53,7 @@ def test_reference_and_artifact_agree(
     tiny_export: ExportResult, tiny_checkpoint: Path, mask_folder: Path
 ) -> None:
     """The same figures from the checkpoint in PyTorch and from the file in its runtime."""
-    artifact = artifact_predictor(open_artifact(tiny_export.path))
+    artifact = open_artifact(tiny_export.path).predictor()
     reference = reference_predictor(tiny_checkpoint)
     data = LabelledData(mask_folder).open("semantic", artifact.labels.names)
     left, right = evaluate(artifact, data), evaluate(reference, data)
@@ -66,7 +66,7 @@ def test_mean_iou_is_that_of_one_confusion_matrix(
     tiny_export: ExportResult, mask_folder: Path
 ) -> None:
     """Averaging over pictures instead of pooling them would give another figure."""
-    predictor = artifact_predictor(open_artifact(tiny_export.path))
+    predictor = open_artifact(tiny_export.path).predictor()
     matrix = sum(
         confusion_matrix(label_map(predictor, sample.image), sample.labels, 3)
         for sample in MaskFolder(mask_folder, 3)
@@ -78,7 +78,7 @@ def test_mean_iou_is_that_of_one_confusion_matrix(
 
 
 def test_limit_and_progress(tiny_export: ExportResult, mask_folder: Path) -> None:
-    predictor = artifact_predictor(open_artifact(tiny_export.path))
+    predictor = open_artifact(tiny_export.path).predictor()
     seen: list[tuple[int, int]] = []
     data = LabelledData(mask_folder).open("semantic", predictor.labels.names)
     result = evaluate(predictor, data, limit=2, progress=lambda *now: seen.append(now))
@@ -135,7 +135,7 @@ def test_official_transform_of_a_checkpoint(tiny_checkpoint: Path) -> None:
 
 def test_panoptic_reference_and_artifact_agree(demo_export: ExportResult) -> None:
     """PQ of the file against PQ of `LVTPanoptic.predict`, which knows no slots or bounds."""
-    artifact = artifact_predictor(open_artifact(demo_export.path))
+    artifact = open_artifact(demo_export.path).predictor()
     reference = reference_predictor(Path("demo"))
     scenes = HeldOutScenes(6, artifact.labels.names)
     left, right = evaluate(artifact, scenes), evaluate(reference, scenes)

@@ -12,7 +12,7 @@ from export.evaluation.evaluate import evaluate
 from export.evaluation.labelled_data import HeldOutScenes
 from export.pipeline import export_artifact
 from export.plan import ExportRequest
-from export.predict.predictor import artifact_predictor, reference_predictor
+from export.predict.predictor import reference_predictor
 from lvt.data.images import packaged_photos
 
 pytestmark = pytest.mark.slow
@@ -83,6 +83,6 @@ def test_demonstration_model(
     if result.placement.partitions is not None:
         assert result.placement.partitions <= PARTITIONS[target]
         assert set(result.placement.outside) <= OUTSIDE[target]
-    predictor = artifact_predictor(open_artifact(result.path), threads=1)
+    predictor = open_artifact(result.path).predictor(threads=1)
     scenes = HeldOutScenes(100, predictor.labels.names)
     assert abs(evaluate(predictor, scenes).figures["PQ"] - reference_pq) <= PQ_MARGIN
