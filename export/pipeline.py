@@ -34,13 +34,7 @@ from lvt.errors import UserError
 from lvt.panoptic.model import LVTPanoptic
 from lvt.support import signals
 from lvt.support.files import atomic_folder
-
-Progress = Callable[[str], None]
-"""Called with the description of each step when it starts."""
-
-
-def no_progress(_step: str) -> None:
-    """A `Progress` that shows nothing."""
+from lvt.support.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,6 +14,7 @@ from torch import fx, nn
 from export.session import Outputs
 from lvt.config import Size
 from lvt.data.metrics import ChannelNoise
+from lvt.support.progress import Progress, no_progress
 from quantization.backend_config import BackendConfig
 from quantization.graph import block_name, block_names, box_dependent_nodes, trace
 from quantization.graph_passes import post_calibration_passes, pre_calibration_passes
@@ -29,8 +30,6 @@ CHECKED_IMAGES = 4
 
 _BLOCK_IMAGES = 2
 """Images on which blocks are compared: there are many blocks, and only their order matters."""
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def calibrate(
     backend_config: BackendConfig,
     images: list[NDArray[np.float32]],
     method: Method | None,
-    progress: Progress = lambda _step: None,
+    progress: Progress = no_progress,
 ) -> CalibratedModel:
     """Traces a model and chooses the ranges of its values.
 

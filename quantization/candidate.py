@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from export.evaluation.result import Evaluation
-from export.pipeline import Progress, convert, open_written
+from export.pipeline import convert, open_written
 from export.plan import ExportPlan
 from export.session import Session, TorchSession
 from export.targets import Target
 from export.targets.onnx.saturation import PairSums, find_pair_sums
+from lvt.support.progress import Progress
 from quantization.accuracy import AccuracyDrop, BudgetCheck, LabelledBudgetCheck
 from quantization.calibrated_model import CHECKED_IMAGES, CalibratedModel
 from quantization.output_sqnr import overall_sqnr

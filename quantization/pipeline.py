@@ -17,9 +17,7 @@ from export.evaluation.labelled_data import LabelledPictures
 from export.parity.compare import ParityReport, compare
 from export.pipeline import (
     ExportResult,
-    Progress,
     VerifiedFile,
-    no_progress,
     rewrite_model,
     write_artifact,
 )
@@ -29,6 +27,7 @@ from export.session import Session, TorchSession
 from export.targets import load_target
 from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
+from lvt.support.progress import Progress, no_progress
 from quantization.accuracy import AccuracyDrop, BudgetCheck, LabelledBudgetCheck, OutputBudgetCheck
 from quantization.backend_config import (
     BACKEND_CONFIGS,

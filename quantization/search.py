@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from quantization.calibrated_model import CalibratedModel, Progress
+from lvt.support.progress import Progress, no_progress
+from quantization.calibrated_model import CalibratedModel
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class BlockSensitivity:
 
 
 def measure_sensitivities(
-    calibrated: CalibratedModel, progress: Progress = lambda _step: None
+    calibrated: CalibratedModel, progress: Progress = no_progress
 ) -> list[BlockSensitivity]:
     """The sensitivity of every block, in execution order."""
     sensitivities = []

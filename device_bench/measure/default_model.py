@@ -12,10 +12,11 @@ import lvt
 from export.artifact.reader import open_artifact
 from export.capabilities import TARGETS
 from export.errors import ExportError
-from export.pipeline import Progress, export_artifact
+from export.pipeline import export_artifact
 from export.plan import ExportRequest
 from lvt.errors import UserError
 from lvt.support.files import cache_folder
+from lvt.support.progress import Progress
 
 _LIBRARIES = ("torch", "onnx", "onnxscript", "executorch", "litert-torch")
 """Libraries whose version can change the exported file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -18,6 +18,7 @@ from device_bench.results.operator_profile import OperatorProfile
 from export.targets import load_target
 from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
+from lvt.support.progress import Progress
 
 RECORDERS = {
     "onnxruntime": "onnx_trace",
@@ -53,7 +54,7 @@ def check_profilable(backends: Iterable[str]) -> None:
         raise UserError(f"--profile has nothing to profile: {listed}")
 
 
-def profile_report(report: BenchReport, progress: Callable[[str], None]) -> BenchReport:
+def profile_report(report: BenchReport, progress: Progress) -> BenchReport:
     """Add profiles to all results of this machine that can be profiled.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
@@ -10,6 +9,7 @@ from export.evaluation.labelled_data import LabelledPictures
 from export.evaluation.metrics import metric_for
 from export.evaluation.result import Evaluation
 from export.predict.predictor import Predictor
+from lvt.support.progress import CountedProgress
 
 
 def evaluate(
@@ -17,7 +17,7 @@ def evaluate(
     pictures: LabelledPictures,
     *,
     limit: int | None = None,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: CountedProgress = lambda _done, _total: None,
 ) -> Evaluation:
     """Runs the predictor on the pictures and computes the metrics of its task.
 

@@ -20,6 +20,7 @@ from export.targets import Target
 from lvt.data.images import list_images, packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
+from lvt.support.progress import Progress
 
 LazyPicture = Callable[[], NDArray[np.uint8]]
 """Reads or generates a picture (H, W, 3) uint8 RGB when called."""
@@ -50,7 +51,7 @@ def verify_parity(
     file: Path,
     session: Session,
     pictures: list[LazyPicture],
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> ParityReport:
     """Compares the written file with the reference.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from export.targets import load_target
 from export.verify.pictures import PreparedImage, prepared_images
 from export.verify.reference import find_reference
 from lvt.errors import UserError
+from lvt.support.progress import Progress, no_progress
 
 CheckStatus = Literal["passed", "failed", "not checked"]
 
@@ -69,7 +70,7 @@ def verify_artifact(
     checkpoint: Path | None = None,
     folder: Path | None = None,
     count: int = 4,
-    progress: Callable[[str], None] = lambda _step: None,
+    progress: Progress = no_progress,
 ) -> Verification:
     """Checks manifest and hash, preprocessing, outputs, and parity with the reference.
 

@@ -32,7 +32,6 @@ import numpy as np
 
 from export.artifact.reader import Artifact
 from export.parity.compare import TOLERANCES, ParityReport, compare
-from export.pipeline import Progress, no_progress
 from export.session import Outputs, RecordedSession
 from export.targets import load_target
 from export.verify.arm import remote_runner
@@ -41,6 +40,7 @@ from export.verify.arm.machine import ArmMachine
 from export.verify.pictures import PreparedImage
 from export.verify.reference import find_reference
 from lvt.errors import UserError
+from lvt.support.progress import Progress, no_progress
 
 TARGETS = ("onnx", "tflite")
 """Targets whose runtime has an arm64 wheel without further needs; ExecuTorch's needs PyTorch."""

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from export.pipeline import Progress
 from export.verify.arm.cpus import Cpu
 from lvt.errors import UserError
 from lvt.support.files import atomic_folder, cache_folder, publish_folder
+from lvt.support.progress import Progress, no_progress
 
 SUITE = "trixie"
 """Debian release. Its QEMU 10 emulates SME correctly; QEMU 7.2 of the 2023 release does not, and
@@ -121,7 +121,7 @@ def _run(
         raise RuntimeError(f"{cpu.name}: {said[0]}")
 
 
-def arm_machine(progress: Progress = lambda _step: None) -> ArmMachine:
+def arm_machine(progress: Progress = no_progress) -> ArmMachine:
     """The cached machine; the first call fetches it (about 150 MB).
 
     Raises:
