@@ -152,7 +152,7 @@ class BenchApi:
         return index < len(self._served) and sample < len(self._samples)
 
     def _plan(self, *, has_qr: bool) -> dict[str, Any]:
-        """The configuration of the page, including the rule of the warm-up, which Python defines."""
+        """The configuration of the page. Python also defines its rule of the warm-up."""
         config = self._config
         return {
             "runtime": VERSION,
