@@ -1,4 +1,4 @@
-"""What a target format provides; its module is imported when it is used."""
+"""The protocol that each target implements in `export.targets.<name>.target`, imported on use."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class ConversionInput:
     """Everything a target needs to write a file.
 
     Attributes:
-        model: what is converted: rewritten, panoptic models as a static graph. With int8 an
-            `fx.GraphModule` of ATen operators, which can be exported again: weights are int8
-            buffers that `quantized_decomposed.dequantize_per_channel` restores, and the activations
-            to be kept in int8, if any, pass `quantize_per_tensor` and `dequantize_per_tensor`.
-        spec: what it is.
+        model: the rewritten model; a panoptic model as a static graph. With int8 it is an
+            `fx.GraphModule` of ATen operators that can be exported again. Its weights are int8
+            buffers that go through `quantized_decomposed.dequantize_per_channel`. Its int8
+            activations, if any, go through `quantize_per_tensor` and `dequantize_per_tensor`.
+        spec: task and outputs of the model.
         size: height and width of the images.
-        precision: one the target has for the task, or int8.
-        metadata: to embed.
-        pixels: Core ML only. The file takes an image of 8-bit pixels, to which it applies this
-            normalisation itself; None for the preprocessed tensor.
+        precision: a precision that the target has for the task, or int8.
+        metadata: text to embed in the file, by key.
+        pixels: for Core ML only. The normalisation that the file applies to an image of 8-bit
+            pixels; None if the file takes the preprocessed tensor.
     """
 
     model: nn.Module
@@ -50,7 +50,7 @@ class ConversionInput:
 
 
 class Target(Protocol):
-    """What a target's module provides.
+    """The functions of a target's module.
 
     Attributes:
         roi_align: the form of RoIAlign that suits the target.
@@ -59,35 +59,35 @@ class Target(Protocol):
     roi_align: RoIAlign
 
     def write(self, conversion: ConversionInput, path: Path) -> None:
-        """Converts and writes the file, or the folder where the format is one."""
+        """Converts the model and writes the file, or the folder if the format is one."""
         ...
 
     def open_session(self, path: Path, *, threads: int = 0) -> Session:
-        """Opens a written file in its runtime; 0 threads leaves the choice to the runtime."""
+        """Opens a written file in its runtime; 0 threads leaves the number to the runtime."""
         ...
 
     def placement(self, path: Path) -> Placement:
-        """Where the operators of a written file run."""
+        """Which operators of a written file the accelerator runs, and which other kernels."""
         ...
 
     def module_outputs(self, path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:
-        """Outputs of inner modules of the written file, for those `names` it can still tell."""
+        """Outputs of inner modules of a written file, for those of `names` that it contains."""
         ...
 
     def versions(self, path: Path) -> dict[str, str]:
-        """Versions of the converter and the runtime, and what a written file asks for."""
+        """Versions of the converter and the runtime, and the requirements of a written file."""
         ...
 
     def runtime_name(self) -> str:
-        """What `open_session` runs files in, on this machine."""
+        """The runtime or evaluator of `open_session` on this machine."""
         ...
 
 
 def load_target(name: str) -> Target:
-    """The module behind a target (a heavy import).
+    """Imports the module of a target, with its converter and runtime.
 
     Raises:
-        UserError: its extra is not installed.
+        UserError: there is no such target, or its extra is not installed.
     """
     info = target_info(name)
     if not installed(info):

@@ -86,10 +86,11 @@ def mix_map_by_map(logits: Tensor, values: list[Tensor], heads: int) -> list[Ten
     by_head = zip(*(value.split(width, dim=1) for value in values), strict=True)
     windows = logits.split(TAPS, dim=1)  # by head, then by output tap
     outs: list[list[Tensor]] = [[] for _ in range(TAPS)]
-    for head, own in enumerate(by_head):
+    for head, head_values in enumerate(by_head):
         for tap in range(TAPS):
             alpha = windows[head * TAPS + tap].softmax(dim=1).split(1, dim=1)
-            first, *others = (plane * value for plane, value in zip(alpha, own, strict=True))
+            pairs = zip(alpha, head_values, strict=True)
+            first, *others = (plane * value for plane, value in pairs)
             for other in others:
                 first = first + other
             outs[tap].append(first)

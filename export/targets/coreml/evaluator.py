@@ -146,7 +146,7 @@ class Evaluator:
         operator = OPERATORS.get(operation.type)
         if operator is None:
             raise UserError(
-                "the Core ML evaluator does not support the operator " + self._describe(operation)
+                f"the Core ML evaluator does not support the operator {self._describe(operation)}"
             )
         annotations = typing.get_type_hints(operator)
         required = {

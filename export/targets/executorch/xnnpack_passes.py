@@ -1,9 +1,9 @@
 """Passes over the graph of an XNNPACK delegate, which ExecuTorch leaves with redundant operators.
 
-ExecuTorch transposes the result of each convolution for every reader that it does not know to take
-channels last, even if that reader transposes it back. It computes some data-movement operators in
-float, between a conversion from int8 and one back to int8. And it converts a value once for each of
-its readers. XNNPACK runs such a graph as it is.
+ExecuTorch transposes the result of each convolution for every reader that is not on its list of
+channels-last operators, even if that reader transposes it back. It computes some data-movement
+operators in float, between a conversion from int8 and one back to int8. And it converts a value
+once for each of its readers. XNNPACK runs such a graph as it is.
 
 Each pass changes a graph in place; `PASSES` lists them in order. All leave the values of the
 graph's outputs as they are, except that a resize which moves to int8 rounds as XNNPACK's int8

@@ -400,7 +400,7 @@ def test_other_kinds_of_model_are_refused(tmp_path: Path) -> None:
         load(package)
 
 
-def test_quiet_holds_back_warnings_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_warnings_are_suppressed_and_errors_are_not(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("coremltools")
     with suppress_warnings():
         logger.warning("no Core ML on Linux")

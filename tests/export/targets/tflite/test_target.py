@@ -255,9 +255,9 @@ def test_conversion_keeps_off_stdout(tmp_path: Path, capfd: pytest.CaptureFixtur
     spec = ModelSpec("semantic", tiny(), 2)
     model = nn.Conv2d(3, 2, 1).eval()
     tflite.write(ConversionInput(model, spec, (8, 8), "fp32", {}), tmp_path / "m.tflite")
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert said.err != ""
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err != ""
 
 
 def test_versions(tiny_files: TinyFiles) -> None:
