@@ -45,9 +45,8 @@ def values_of_tap(values: Tensor, place: int, dim: int, axis: int) -> Tensor:
     """
     if values.shape[axis] == dim:
         return values
-    channels = slice(
-        place * dim, (place + 1) * dim
-    )  # coremltools does not convert this as `narrow`
+    # Not `narrow`, which coremltools does not convert here.
+    channels = slice(place * dim, (place + 1) * dim)
     return values[(*[slice(None)] * axis, channels)]
 
 
