@@ -5,20 +5,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import lvt  # noqa: F401  # switches telemetry off before any runtime loads
+from lvt.support.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from device_bench.api import benchmark
 
 __all__ = ["benchmark"]
 
-
-def __getattr__(name: str) -> Any:
-    """Import `benchmark` on first use: it loads PyTorch and the runtimes."""
-    if name == "benchmark":
-        from device_bench.api import benchmark
-
-        return benchmark
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_attributes(__name__, {"benchmark": "device_bench.api"})

@@ -145,11 +145,11 @@ def convert(plan: ExportPlan, target: Target, module: nn.Module, file: Path) -> 
         ConversionError: the converter fails.
     """
     metadata = embedded_metadata(plan.model)
-    given = ConversionInput(
+    conversion = ConversionInput(
         module, plan.model.spec, plan.model.size, plan.precision, metadata, plan.pixels
     )
     with conversion_errors(f"{plan.target.name}: conversion failed"):
-        target.write(given, file)
+        target.write(conversion, file)
 
 
 def open_written(plan: ExportPlan, target: Target, file: Path) -> Session:

@@ -203,10 +203,10 @@ def choose_size(request: ExportRequest, loaded: LoadedModel) -> Size:
     if size is None and spec.task == "classification":
         size = CLASSIFICATION_SIZE
     if size is None:
-        owner = request.checkpoint_name or "a model without a checkpoint"
+        owner = request.checkpoint_name or "a model with random weights"
         raise UserError(
-            f"{owner} does not say which input size its {spec.task} task is for: "
-            "give --size HxW, for example --size 512x512"
+            f"{owner} has no input size for its {spec.task} task: give --size HxW, for example "
+            "--size 512x512"
         )
     if spec.task == "panoptic":
         check_size(size)
@@ -244,6 +244,9 @@ def plan_export(
             f"{target.name} cannot export the reference without rewrites (it has im2col and "
             "col2im); leave out --no-rewrite"
         )
+    if request.pixels and not target.supports_image_input:
+        supported = [info.name for info in TARGETS.values() if info.supports_image_input]
+        raise UserError(f"--pixels is for {', '.join(supported)} only")
     return ExportPlan(
         model=model,
         target=target,
@@ -302,7 +305,7 @@ def _default_name(
         parts.append(precision)
     others = (info for info in TARGETS.values() if info is not target and info.in_all)
     if not target.in_all and any(other.suffix == target.suffix for other in others):
-        parts.append(target.name)  # tells it from the other target's file
+        parts.append(target.name)  # distinguishes it from the other target's file
     if request.pixels:
         parts.append("pixels")
     if not request.rewrite:

@@ -18,11 +18,12 @@ from export.evaluation.evaluate import evaluate
 from export.evaluation.labelled_data import LabelledPictures
 from export.evaluation.result import Evaluation
 from export.parity.compare import compare
+from export.parity.output_sqnr import per_channel_sqnr
 from export.plan import ResolvedModel
 from export.predict.predictor import SessionPredictor
 from export.session import Outputs, RecordedSession, Session
+from export.verify.pictures import PACKAGED_PHOTOS
 from lvt.models import ModelSpec
-from quantization.output_sqnr import per_channel_sqnr
 
 MAIN_METRICS = {"classification": "top-1", "semantic": "mIoU", "panoptic": "PQ"}
 """By task: the metric of an `Evaluation` that the budget limits."""
@@ -31,8 +32,8 @@ MIN_AGREEMENT = 0.9
 """On pictures that were held out of the calibration: of labels, segments or classes.
 
 Good files keep 99%; random weights, whose classes are nearly ties, keep 93%. With one label in ten
-changed it is another model. Ranges taken from black pictures kept 78% on streets; a class that
-drowns the others kept 18%."""
+changed it is another model. Ranges taken from black pictures kept 78% on streets; one class
+with very large scores kept 18%."""
 
 MIN_PHOTO_AGREEMENT, MIN_PHOTO_SQNR_DB = 0.85, 10.0
 """On the packaged photos, which do not show what the camera will see.
@@ -221,7 +222,7 @@ class OutputBudgetCheck:
                 MIN_AGREEMENT,
             ),
             _PictureGroup(
-                "the packaged photos",
+                PACKAGED_PHOTOS,
                 photos,
                 [float_session.run(image) for image in photos],
                 min(budget.sqnr_db, MIN_PHOTO_SQNR_DB),

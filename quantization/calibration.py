@@ -20,10 +20,10 @@ from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 
 RANGE_IMAGES = 32
-"""Pictures that ranges are taken from; on the CamVid photos more change the SQNR by < 0.2 dB."""
+"""Number of pictures for the ranges. On CamVid, more pictures change the SQNR by < 0.2 dB."""
 
 HELD_OUT_IMAGES = 8
-"""Pictures that are held out; of fewer than `RANGE_IMAGES + HELD_OUT_IMAGES` pictures a fifth."""
+"""Number of held-out pictures. With fewer than 40 pictures, one fifth of them is held out."""
 
 MIN_IMAGES = 3
 """Least number of different pictures: two for the ranges, and one held out."""

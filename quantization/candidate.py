@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from export.evaluation.result import Evaluation
+from export.parity.output_sqnr import overall_sqnr
 from export.pipeline import convert, open_written
 from export.plan import ExportPlan
 from export.session import Session, TorchSession
@@ -19,13 +20,12 @@ from export.targets.onnx.saturation import PairSums, find_pair_sums
 from lvt.support.progress import Progress
 from quantization.accuracy import AccuracyDrop, BudgetCheck, LabelledBudgetCheck
 from quantization.calibrated_model import CHECKED_IMAGES, CalibratedModel
-from quantization.output_sqnr import overall_sqnr
 
 MIN_SIMULATION_SQNR_DB = 20.0
 """Minimum SQNR of a file against the simulation of its program.
 
 Both round at the same places, but runtimes sum in another order and some round halves differently.
-A value may therefore land one step apart, and later layers carry that on: 26 to 45 dB were measured
+A value may therefore differ by one step, and the difference propagates: 26 to 45 dB were measured
 on real weights. A wrong scale, zero point or layout gives less than 10 dB.
 """
 

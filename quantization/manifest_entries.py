@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from export.artifact.reader import PAIR_SUMS
+from export.artifact.files import PAIR_SUMS
 from quantization.accuracy import BudgetCheck, LabelledBudgetCheck, side_by_side
 from quantization.calibrated_model import CalibratedModel
 from quantization.calibration import Calibration

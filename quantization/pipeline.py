@@ -118,12 +118,13 @@ class Quantizer:
         self.request, self._progress = request, progress
         progress("reading the checkpoint")
         self.model = resolve_model(request.export)
+        self._labelled = self._open_labelled()
+        self.plan(request.export.target)  # refuse before pictures are read
         progress("reading calibration pictures")
         pictures = read_calibration(
             Path(request.calib), self.model.preprocessing, RANGE_IMAGES + HELD_OUT_IMAGES
         )
         self.calibration = hold_out(pictures)
-        self._labelled = self._open_labelled()
         self._budget_check: BudgetCheck | None = None
         self._output_check: OutputBudgetCheck | None = None
         self._calibrated: dict[
@@ -152,7 +153,7 @@ class Quantizer:
         if target not in BACKEND_CONFIGS:
             raise UserError(f"{target}: no int8 support; known: {', '.join(BACKEND_CONFIGS)}")
         if export.precision is not None or export.pixels or not export.rewrite:
-            raise UserError("int8 files have no other precision, no pixels, and need rewrites")
+            raise UserError("int8 exports do not accept precision, pixels or rewrite=False")
         precision: StoredPrecision = "int8-weights" if self.request.weights_only else "int8"
         return plan_export(export, self.model, recipe=RECIPES[target], precision=precision)
 
@@ -169,7 +170,7 @@ class Quantizer:
         target = load_target(target_name)
         module = rewrite_model(self.model, plan.recipe, target.roi_align)
         float_session = TorchSession(module, self.model.spec)
-        budget_check = self._check_for_budget(float_session)
+        budget_check = self._budget_check_for(float_session)
         calibrated, sensitivities = self._calibrate(plan, module)
         self._check_block_names(calibrated)
         search = self._search(plan, calibrated, sensitivities, budget_check)
@@ -184,9 +185,9 @@ class Quantizer:
             candidate, blocks = self._write_within_budget(writer, file, search.float_blocks, order)
             self._progress(f"{target_name}: comparing with the reference")
             parity = self._parity(candidate.session)
-            # With labels the budget is about these; agreement without labels is recorded too.
+            # With labels the budget applies to their metric; the agreement is recorded as well.
             agreements = candidate.drop.agreements or (
-                self._check_of_outputs(float_session).measure(candidate.session).agreements
+                self._output_check_for(float_session).measure(candidate.session).agreements
             )
             report = graph_report(search.calibrated.module, search.calibrated.plan(blocks))
             written.append((candidate, blocks, report))
@@ -211,19 +212,19 @@ class Quantizer:
             float_blocks=tuple(blocks),
         )
 
-    def _check_for_budget(self, float_session: Session) -> BudgetCheck:
+    def _budget_check_for(self, float_session: Session) -> BudgetCheck:
         """Measures sessions against the budget; on labelled pictures if there are any."""
         if self._budget_check is None:
             self._progress("evaluating the float model")
             if self._labelled is None:
-                self._budget_check = self._check_of_outputs(float_session)
+                self._budget_check = self._output_check_for(float_session)
             else:
                 self._budget_check = LabelledBudgetCheck(
                     self.model, self._labelled, float_session, self.request.budget
                 )
         return self._budget_check
 
-    def _check_of_outputs(self, float_session: Session) -> OutputBudgetCheck:
+    def _output_check_for(self, float_session: Session) -> OutputBudgetCheck:
         """Compares outputs with float, on calibration pictures kept out and packaged photos."""
         if self._output_check is None:
             photos = [self.model.preprocessing(read_image(path)) for path in packaged_photos()]
@@ -358,8 +359,8 @@ class Quantizer:
             candidate = writer.write(file, blocks)
         if not candidate.drop.meets_budget:
             raise AccuracyError(
-                f"{name}: {candidate.drop} is not within the budget of "
-                f"{candidate.drop.allowed:.2f}; try more or other calibration pictures, a larger "
+                f"{name}: {candidate.drop} is not within the budget (minimum "
+                f"{candidate.drop.allowed:.2f}); try more or other calibration pictures, a larger "
                 "--budget, or --qat-steps"
             )
         return candidate, blocks

@@ -2,7 +2,7 @@
 
 A node is *int8* if the runtime computes it on int8 values. Operators that keep the range of their
 inputs are int8 wherever a neighbour is, and share its scale. So nothing turns back to float
-between two int8 operators without need. `insert_qdq` carries the plan out.
+between two int8 operators without need. `insert_qdq` applies the plan.
 """
 
 from __future__ import annotations

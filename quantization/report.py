@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
@@ -115,13 +116,16 @@ def sensitivity_plot(result: QuantizeResult) -> Image.Image:
     target = result.manifest["target"]
     title = f"{target}: SQNR of the outputs with one block in int8 (dB; orange stays float)"
     draw.text((_MARGIN, _MARGIN), title, "black", font)
-    greatest = max((s.sqnr_db for s in sensitivities), default=1.0)
+    finite = (s.sqnr_db for s in sensitivities if math.isfinite(s.sqnr_db))
+    greatest = max(finite, default=1.0) or 1.0
     left = _MARGIN + _NAMES_WIDTH
     for index, sensitivity in enumerate(sensitivities):
         top = _MARGIN + _ROW_HEIGHT * (index + 2)
         bottom = top + _ROW_HEIGHT - 4
         colour = _FLOAT_COLOUR if sensitivity.block in result.float_blocks else _INT8_COLOUR
-        length = max(1, round(_BARS_WIDTH * max(0.0, sensitivity.sqnr_db) / greatest))
+        length = max(
+            1, round(_BARS_WIDTH * min(max(0.0, sensitivity.sqnr_db), greatest) / greatest)
+        )
         draw.text((_MARGIN, top), sensitivity.block, "black", font)
         draw.rectangle((left, top + 2, left + length, bottom), fill=colour)
         draw.text((left + length + 6, top), f"{sensitivity.sqnr_db:.1f}", "black", font)

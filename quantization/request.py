@@ -7,6 +7,7 @@ from pathlib import Path
 
 from export.evaluation.labelled_data import LabelledData
 from export.plan import ExportRequest
+from lvt.errors import UserError
 from quantization.accuracy import Budget
 from quantization.methods import Method
 
@@ -24,6 +25,9 @@ class QuantizeRequest:
         keep_float: blocks that stay in float in any case.
         weights_only: int8 weights with float activations.
         qat_steps: number of fine-tuning steps, used only if blocks would have to stay in float.
+
+    Raises:
+        UserError: float blocks or fine-tuning for a file with int8 weights only.
     """
 
     export: ExportRequest
@@ -34,3 +38,10 @@ class QuantizeRequest:
     keep_float: tuple[str, ...] = ()
     weights_only: bool = False
     qat_steps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.weights_only and (self.keep_float or self.qat_steps):
+            raise UserError(
+                "int8 weights with float activations lose almost nothing: leave out --float and "
+                "--qat-steps with --weights-only"
+            )

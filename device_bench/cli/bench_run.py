@@ -7,7 +7,6 @@ from pathlib import Path
 
 import typer
 
-from device_bench.api import benchmark
 from device_bench.cli.android import (
     AndroidOptions,
     DeviceJob,
@@ -21,6 +20,7 @@ from device_bench.devices.adb.runner import ANDROID, DeviceBenchOutcome
 from device_bench.measure.backends import BenchTarget, default_target, open_bench_targets
 from device_bench.measure.config import BenchConfig
 from device_bench.measure.default_model import default_model_path
+from device_bench.measure.host import run_benchmark
 from device_bench.profile.chart import check_chart_name, draw_chart
 from device_bench.profile.run_profile import check_profilable, profile_report, unsupported_reason
 from device_bench.profile.tables import family_table, profile_notes, type_table
@@ -139,7 +139,7 @@ def run_bench(request: BenchRequest, terminal: Terminal) -> BenchOutcome:
     if request.profile:
         check_profilable(target.backend for target in targets)
 
-    report = _measure_host(request, terminal)
+    report = _measure_host(request, targets, terminal)
     outcome = DeviceBenchOutcome()
     if device_job is not None:
         outcome = run_device_job(device_job, terminal)
@@ -171,26 +171,20 @@ def _print_artifact_notes(
     terminal.notes(dict.fromkeys(note for artifact in artifacts for note in artifact.notes))
 
 
-def _measure_host(request: BenchRequest, terminal: Terminal) -> BenchReport:
+def _measure_host(
+    request: BenchRequest, targets: list[BenchTarget], terminal: Terminal
+) -> BenchReport:
     """The report of this machine; without results if only devices are requested."""
     config = request.config
-    if not request.uses_host:
+    if not targets:
         return BenchReport(RunInfo.now(config), ())
     with progress_bar(terminal) as progress:
-        return benchmark(
-            *request.artifacts,
-            backends=request.host_backends,
-            threads=config.threads,
-            preset=config.preset.name,
-            runs=config.min_runs,
-            min_seconds=config.min_seconds,
-            sample=request.sample,
-            progress=progress,
-        )
+        results = run_benchmark(targets, config, sample=request.sample, progress=progress)
+    return BenchReport(RunInfo.now(config), tuple(results))
 
 
 def _profile(report: BenchReport, terminal: Terminal) -> BenchReport:
-    """Add profiles to the report and print them; numbers are those of the other tables."""
+    """Add profiles to the report and print them; row numbers match the other tables."""
     with terminal.steps() as progress:
         report = profile_report(report, progress)
     profiles = {

@@ -99,13 +99,13 @@ def _make_result(
         latency=timing.latency,
         speedup=timing.speedup,
         validity_issues=(*timing.validity_issues, *([issue] if issue else [])),
-        accuracy=accuracy,
+        # The accuracy and the predictions of random weights are not those of the artifact.
+        accuracy=None if issue else accuracy,
         arena_bytes=target.arena_bytes,
         preprocess_ms=preprocess_ms,
         postprocess_ms=postprocess_ms,
         joules=timing.joules,
         readings=timing.readings,
-        # A prediction of random weights is not one of the artifact.
         prediction=None if issue else predict_sample(artifact, session, sample),
     )
 

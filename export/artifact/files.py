@@ -1,4 +1,4 @@
-"""Files of an artifact: names, hashes and publication."""
+"""Files of an artifact: names, hashes, publication, and keys of the manifest."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from typing import Any
 from lvt.errors import UserError
 from lvt.support.files import directory_lock, file_sha256, publish, publish_folder
 from lvt.support.validation import json_text
+
+SCHEMA = 1
+"""Manifest schema. It increases when old readers would misread a new manifest."""
+
+PAIR_SUMS = "pair_sums"
+"""Manifest key of int8 ONNX files whose sums cannot saturate (`export.targets.onnx.saturation`)."""
 
 
 def manifest_path(model: Path) -> Path:

@@ -12,8 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from export.artifact.files import content_bytes, content_sha256
-from export.artifact.reader import SCHEMA
+from export.artifact.files import SCHEMA, content_bytes, content_sha256
 from export.panoptic.graph import PanopticGraph
 from export.parity.compare import ParityReport
 from export.placement import Placement

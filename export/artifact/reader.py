@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from export.artifact.files import content_sha256, manifest_path
+from export.artifact.files import PAIR_SUMS, SCHEMA, content_sha256, manifest_path
 from export.capabilities import target_info
 from export.predict.picture import Picture
 from export.predict.prediction import Prediction, decode_outputs
@@ -21,12 +21,6 @@ from lvt.data.preprocessing import Preprocessing, golden_picture
 from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.support.validation import parse_json, whole_number
-
-SCHEMA = 1
-"""Manifest schema. It increases when old readers would misread a new manifest."""
-
-PAIR_SUMS = "pair_sums"
-"""Manifest key of int8 ONNX files whose sums cannot saturate (`export.targets.onnx.saturation`)."""
 
 _DTYPES = ("float32", "int32", "uint8")
 

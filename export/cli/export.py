@@ -95,9 +95,6 @@ def export(
     with command(verbose) as terminal:
         targets = named_targets(context.info_name)
         app_models = app_models_folder(android, targets)
-        if pixels and not (len(targets) == 1 and targets[0].supports_image_input):
-            supported = [info.name for info in TARGETS.values() if info.supports_image_input]
-            raise UserError(f"--pixels is for {', '.join(supported)} only")
         from export.plan import ExportRequest
 
         request = ExportRequest(
@@ -183,7 +180,7 @@ app.command(ALL_TARGETS, help=f"Every target in one run: {_names}.")(export)
 
 @app.command()
 def models(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List the paper's models for --preset: parameters and multiply-accumulates, ours and its."""
+    """List the paper's models for --preset: parameters and multiply-accumulates."""
     with command(verbose) as terminal:
         from export.cli.tables import paper_models_table
         from export.paper_models import PAPER_MODELS, count, to_dict

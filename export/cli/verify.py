@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from export.verify.arm.cpus import CPUS
 from lvt.errors import UserError
 from lvt.support.app import new_app
 from lvt.support.command import FAILED, command
@@ -32,8 +33,8 @@ CpuNames = Annotated[
     list[str] | None,
     typer.Option(
         "--cpu",
-        help="Emulated processor: cortex-a53, cortex-a76, cortex-a710, max, or Haswell (x86 "
-        "without VNNI); repeatable. [default: all]",
+        help=f"Emulated processor: {', '.join(CPUS)} (x86 without VNNI); repeatable. "
+        "[default: all]",
     ),
 ]
 ReferenceCheckpoint = Annotated[
@@ -120,10 +121,11 @@ def verify_on_arm(
     from export.verify.arm.check import check_supported, verify_on_cpus
     from export.verify.arm.cpus import chosen_cpus
     from export.verify.arm.machine import arm_machine
+    from export.verify.artifact_checks import model_files
     from export.verify.pictures import prepared_images
 
     cpus = chosen_cpus(cpu_names)
-    opened = [open_artifact(path) for path in files]
+    opened = [open_artifact(path) for path in model_files(files)]
     for artifact in opened:
         check_supported(artifact)
         terminal.notes(artifact.notes)

@@ -12,6 +12,9 @@ from lvt.data.images import list_images, packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 
+PACKAGED_PHOTOS = "the packaged photos"
+"""Name of these pictures in the manifest's acceptance."""
+
 PreparedImage = NDArray[np.float32]
 """(1, 3, H, W), preprocessed."""
 

@@ -36,10 +36,12 @@ def find_reference(artifact: Artifact, checkpoint: Path | None) -> Session | Non
             return None
         checkpoint = DEMO_CHECKPOINT
     path = checkpoint_path(checkpoint)
-    loaded = read_checkpoint(path, ema=bool(source["ema"]))
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}")
     if source["sha256"] != file_sha256(path):
         raise UserError(
             f"{artifact.path.name} was not made from {path.name} (SHA-256 differs); give its own "
             "checkpoint with --ckpt"
         )
+    loaded = read_checkpoint(path, ema=bool(source["ema"]))
     return reference_session(load_model(loaded, artifact.spec), artifact.spec)

@@ -79,8 +79,8 @@ def defer_interrupts() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    if deferred:
-        signal.raise_signal(deferred[0])  # for the previous handler, which may also ignore it
+        if deferred:
+            signal.raise_signal(deferred[0])  # for the previous handler, which may also ignore it
 
 
 def _interrupts_raise() -> bool:

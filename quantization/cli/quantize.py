@@ -71,8 +71,8 @@ def quantize(
         str | None,
         typer.Option(
             metavar="POINTS|dB",
-            help="Maximum loss: points of mIoU, PQ or top-1 [0.5] with labelled pictures; "
-            "otherwise the minimum SQNR [20dB].",
+            help="With labelled pictures: maximum drop in points of mIoU, PQ or top-1 [0.5]. "
+            "Without: minimum SQNR [20dB].",
         ),
     ] = None,
     method: Annotated[

@@ -76,4 +76,4 @@ def test_an_artifacts_names_are_fixed(
     assert TINY_SEMANTIC.classes == 3
     code = run(eval_cli.app, tiny_int8, "--data", tmp_path, "--names", tmp_path / "n.txt")
     assert code == 2
-    assert "are for checkpoints; an artifact's are fixed" in one_line_error(capfd)
+    assert "are for checkpoints; an artifact has fixed values" in one_line_error(capfd)

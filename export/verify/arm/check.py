@@ -1,10 +1,10 @@
 """Compares an artifact on this machine, on emulated processors, and the float reference.
 
 ONNX Runtime's int8 kernels are not exact on every x86 processor
-(`export.targets.onnx.saturation`), and this machine may have one of those. So int8 ONNX files are
-compared with their exact computation, this machine like the others. LiteRT's kernels are exact
-everywhere (tests check it), and float files have no such kernels: these are compared with this
-machine.
+(`export.targets.onnx.saturation`), and this machine may be one of these. The outputs of int8 ONNX
+files are therefore compared with exactly computed ones, on every processor including this one.
+LiteRT's kernels are exact everywhere (tests check it), and float files have no such kernels: the
+expected outputs of these files are this machine's.
 
 Two processors may differ as follows.
 
@@ -12,7 +12,7 @@ Two processors may differ as follows.
   the export's parity check for fp32.
 - int8 kernels agree to the bit (docs/arm.md), but an int8 file also has float layers. Their last
   bits differ, a value at the edge between two steps rounds to the other side when it becomes int8,
-  and later layers carry that on. So the results of two processors are two samples of int8's error,
+  and the difference propagates. So the results of two processors are two samples of int8's error,
   whose size against float is in the manifest. The difference of two such errors is 3 dB larger than
   each; 3 dB more allow for the small number of pictures. A wrong kernel costs far more.
   docs/arm.md has measurements of both.

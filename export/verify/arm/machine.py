@@ -1,7 +1,7 @@
 """An ARM machine without a chroot: Debian's QEMU, a Python for arm64, and the runtimes' wheels.
 
-Everything is fetched with apt-get and pip as the machine has them set up, unpacked into the user's
-cache, and never installed: no right of an administrator is needed, and nothing else changes.
+Everything is fetched with this machine's apt and pip settings and unpacked into the user's cache.
+Nothing is installed, and root is not needed.
 """
 
 from __future__ import annotations
