@@ -64,7 +64,8 @@ def evaluate(
         if manifest_path(model).is_file():
             if size or official or names:
                 raise UserError(
-                    "--size, --names and --official are for checkpoints; an artifact has fixed values"
+                    "--size, --names and --official are for checkpoints; "
+                    "an artifact has fixed values"
                 )
             predictor = open_artifact(model).predictor(threads=threads)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from device_bench import benchmark
 from device_bench.profile.run_profile import profile_report
 from device_bench.report.html_page import render
 from device_bench.results.bench_report import BenchReport, read_report
+from export.artifact.files import manifest_path, write_manifest
 from export.pipeline import ExportResult
 from lvt.errors import UserError
 
@@ -101,3 +104,17 @@ def test_the_package_is_light_until_it_is_used() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False False\n"
+
+
+def test_random_weights_have_no_accuracy(tiny_export: ExportResult, tmp_path: Path) -> None:
+    """The PyTorch backend runs random weights: the figures of the artifact are not theirs."""
+    path = tmp_path / "model.onnx"
+    shutil.copy(tiny_export.path, path)
+    metrics = {"figures": {"mIoU": 61.2}, "per_size": {}, "per_class": {}}
+    manifest = json.loads(manifest_path(tiny_export.path).read_text("utf-8"))
+    manifest["accuracy"] = {"images": 5, "float": metrics, "quantized": metrics}
+    write_manifest(manifest_path(path), manifest)
+    report = benchmark(path, backends=("onnxruntime", "torch"), runs=2, min_seconds=0)
+    artifact, reference = report.results
+    assert artifact.accuracy is not None
+    assert reference.accuracy is None

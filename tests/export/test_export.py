@@ -189,6 +189,13 @@ def break_first_mlp(model: nn.Module, recipe: Recipe) -> nn.Module:
     return broken
 
 
+def test_pixels_are_refused_where_no_file_takes_them(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """Else the manifest of an ONNX file would promise a normalisation that the file lacks."""
+    request = ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint, pixels=True)
+    with pytest.raises(UserError, match="--pixels is for coreml only"):
+        export_artifact(request)
+
+
 class BrokenSession:
     """A session with an error of its own."""
 

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from device_bench.measure.statistics import summarise
-from export.artifact.files import content_sha256, write_manifest
+from export.artifact.files import SCHEMA, content_sha256, write_manifest
 from export.artifact.manifest import TensorInfo
-from export.artifact.reader import SCHEMA
 from export.panoptic.session import PanopticReferenceSession
 from export.plan import ExportRequest, load_reference
 from lvt.data.images import packaged_photos, read_image

@@ -159,3 +159,18 @@ def test_a_second_ctrl_c_during_cleanup(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         work()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deferred_interrupt_is_not_lost_when_the_body_fails() -> None:
+    """Else `lvt-export all` would go on with the next target."""
+
+    def fail() -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("the body fails")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), signals.defer_interrupts():
+            fail()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -249,3 +249,14 @@ def test_budgets() -> None:
     assert parse_budget(None) == (None, None)
     assert parse_budget("0.5") == (0.5, None)
     assert parse_budget("25 dB") == (None, 25.0)
+
+
+@pytest.mark.parametrize("option", [("--float", "backbone.backbone.0"), ("--qat-steps", "3")])
+def test_weights_only_refuses_options_without_effect(
+    option: tuple[str, str], tiny_checkpoint: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if not installed(TARGETS["tflite"]):
+        pytest.skip("needs lvt-mobile[tflite]")
+    arguments = ("--ckpt", tiny_checkpoint, "--calib", "demo", "--weights-only")
+    assert run(app, "tflite", *arguments, *option) == 2
+    assert "leave out --float and --qat-steps" in one_line_error(capfd)
