@@ -117,10 +117,10 @@ def rewrites(
                 task=None if ckpt else choice(task, TASKS, "task"),
                 size=parse_size(size),
             )
-            job = resolve_model(request)
+            model = resolve_model(request)
         with _study(terminal) as (folder, show):
-            steps = measure_rewrites(job, folder, config, show)
-        terminal.out.print(ablation_table(steps, job, threads=threads))
+            steps = measure_rewrites(model, folder, config, show)
+        terminal.out.print(ablation_table(steps, model, threads=threads))
         for step in steps:
             _note_issues(terminal, step.name, step.timing.validity_issues)
         if json_file is not None:

@@ -119,8 +119,8 @@ def _outputs(spec: ModelSpec, size: Size) -> list[TensorInfo]:
     sizes = [spec.config.map_size(size, stage) for stage in range(len(spec.config.stages))]
     if spec.task == "backbone":
         return [
-            TensorInfo(name, (1, dim, *own), "NCHW", "backbone feature map")
-            for name, dim, own in zip(spec.outputs, spec.config.dims, sizes, strict=True)
+            TensorInfo(name, (1, dim, *map_size), "NCHW", "backbone feature map")
+            for name, dim, map_size in zip(spec.outputs, spec.config.dims, sizes, strict=True)
         ]
     if spec.panoptic is not None:
         return _panoptic_outputs(spec.panoptic, sizes[0])

@@ -57,12 +57,12 @@ def with_limits(
     )
 
 
-def check_size(size: Size, subject: str = "a panoptic model") -> None:
+def check_size(size: Size, owner: str = "a panoptic model") -> None:
     """Refuses sizes at which the levels of the FPN do not align.
 
     Args:
         size: height and width of the network image.
-        subject: subject of the error message.
+        owner: needs this size, for the error message.
 
     Raises:
         UserError: a side is not a multiple of 32.
@@ -70,7 +70,7 @@ def check_size(size: Size, subject: str = "a panoptic model") -> None:
     if size[0] % PADDING_MULTIPLE or size[1] % PADDING_MULTIPLE:
         suggestion = "x".join(str(-(-side // PADDING_MULTIPLE) * PADDING_MULTIPLE) for side in size)
         raise UserError(
-            f"--size {size[0]}x{size[1]}: {subject} needs multiples of "
+            f"--size {size[0]}x{size[1]}: {owner} needs multiples of "
             f"{PADDING_MULTIPLE}, such as {suggestion}"
         )
 

@@ -87,30 +87,30 @@ class ParityReport:
     @property
     def failures(self) -> list[str]:
         """Differences beyond the tolerance, one phrase each."""
-        limit, found = self.tolerance, list[str]()
+        limit, failures = self.tolerance, list[str]()
         if limit is None:
-            return found
+            return failures
         for output in self.outputs:
             if not output.relative_error <= limit.relative_error:
-                found.append(
+                failures.append(
                     f"{output.name} is off by {output.max_abs_error:.3g}, "
                     f"{output.relative_error:.2g} of its range (limit {limit.relative_error:.0e})"
                 )
             if not output.sqnr_db >= limit.sqnr_db:
-                found.append(
+                failures.append(
                     f"{output.name} has SQNR {output.sqnr_db:.1f} dB (limit {limit.sqnr_db:.0f})"
                 )
         if self.agreement is not None and not self.agreement >= limit.agreement:
-            found.append(
+            failures.append(
                 f"{self.agreement_measure} agreement is {self.agreement:.4%} "
                 f"(limit {limit.agreement:.1%})"
             )
         if self.unpaired_detections and self.unpaired_detections > limit.unpaired * self.detections:
-            found.append(
+            failures.append(
                 f"{self.unpaired_detections} of {self.detections} detections have no partner "
                 f"(limit {limit.unpaired:.0%})"
             )
-        return found
+        return failures
 
     @property
     def passed(self) -> bool:
@@ -233,8 +233,8 @@ def compare(
         same, total = same + agreement.same, total + agreement.total
         if spec.task == "panoptic":
             detections += sum(int((side["scores"] > 0).sum()) for side in (actual, expected))
-            actual, expected, alone = match_detections(actual, expected)
-            unpaired += alone
+            actual, expected, unmatched = match_detections(actual, expected)
+            unpaired += unmatched
         errors = [
             gathered.setdefault(name, _Accumulator(name)).add(actual[name], value)
             for name, value in expected.items()

@@ -34,51 +34,55 @@ def match_detections(actual: Outputs, expected: Outputs) -> tuple[Outputs, Outpu
     pixels of the other box. The distance between boxes is measured on the boxes themselves: at the
     edge of a small object, a hundredth of a pixel changes a probability by a hundredth.
     """
-    left = np.flatnonzero(expected["scores"] > 0)
-    right = np.flatnonzero(actual["scores"] > 0)
+    expected_slots = np.flatnonzero(expected["scores"] > 0)
+    actual_slots = np.flatnonzero(actual["scores"] > 0)
     overlap = pairwise_iou(
-        torch.from_numpy(expected["boxes"][left]), torch.from_numpy(actual["boxes"][right])
+        torch.from_numpy(expected["boxes"][expected_slots]),
+        torch.from_numpy(actual["boxes"][actual_slots]),
     ).numpy()
-    same = expected["labels"][left][:, None] == actual["labels"][right][None, :]
-    overlap = np.where(same, overlap, 0.0)
+    labels = expected["labels"][expected_slots], actual["labels"][actual_slots]
+    overlap = np.where(labels[0][:, None] == labels[1][None, :], overlap, 0.0)
     rows, columns = [], []
-    for row in range(len(left)):
+    for row in range(len(expected_slots)):
         if not overlap.shape[1]:
             break
         column = int(overlap[row].argmax())
         if overlap[row, column] > SAME_BOX_IOU and column not in columns:
             rows.append(row)
             columns.append(column)
-    unpaired = len(left) + len(right) - 2 * len(rows)
-
-    def picked(outputs: Outputs, slots: np.ndarray) -> Outputs:
-        chosen = {name: outputs[name][slots] for name in DETECTION_OUTPUTS}
-        return {**chosen, "semantic": outputs["semantic"]}
-
-    mine, other = picked(actual, right[columns]), picked(expected, left[rows])
-    moved = _in_boxes(mine["masks"], mine["boxes"], other["boxes"])
+    unmatched = len(expected_slots) + len(actual_slots) - 2 * len(rows)
+    actual = _select_slots(actual, actual_slots[columns])
+    expected = _select_slots(expected, expected_slots[rows])
+    resampled = _resample_masks(actual["masks"], actual["boxes"], expected["boxes"])
 
     def error(masks: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.abs(masks - other["masks"]).max((1, 2), keepdims=True)
+        return np.abs(masks - expected["masks"]).max((1, 2), keepdims=True)
 
-    mine["masks"] = np.where(error(moved) < error(mine["masks"]), moved, mine["masks"])
-    return mine, other, unpaired
+    better = error(resampled) < error(actual["masks"])
+    actual["masks"] = np.where(better, resampled, actual["masks"])
+    return actual, expected, unmatched
 
 
-def _in_boxes(
-    masks: NDArray[np.float32], own: NDArray[np.float32], boxes: NDArray[np.float32]
+def _select_slots(outputs: Outputs, slots: NDArray[np.intp]) -> Outputs:
+    """The detections in these slots, with the semantic logits."""
+    detections = {name: outputs[name][slots] for name in DETECTION_OUTPUTS}
+    return {**detections, "semantic": outputs["semantic"]}
+
+
+def _resample_masks(
+    masks: NDArray[np.float32], boxes: NDArray[np.float32], new_boxes: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Masks (n, s, s) of boxes (n, 4), resampled bilinearly at the cells of other boxes."""
-    if np.array_equal(own, boxes):
+    if np.array_equal(boxes, new_boxes):
         return masks
     side = masks.shape[-1]
     cells = (torch.arange(side, dtype=torch.float64) + 0.5) / side
-    mine, other = (torch.from_numpy(b).double()[:, :, None] for b in (own, boxes))
-    places = []
+    old, new = (torch.from_numpy(b).double()[:, :, None] for b in (boxes, new_boxes))
+    coordinates = []
     for low, high in ((0, 2), (1, 3)):  # x, y
-        pixels = other[:, low] + (other[:, high] - other[:, low]) * cells
-        places.append(2 * (pixels - mine[:, low]) / (mine[:, high] - mine[:, low]) - 1)
-    x, y = places
+        pixels = new[:, low] + (new[:, high] - new[:, low]) * cells
+        coordinates.append(2 * (pixels - old[:, low]) / (old[:, high] - old[:, low]) - 1)
+    x, y = coordinates
     grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=-1)
     values = torch.from_numpy(masks).double()[:, None]
     sampled = F.grid_sample(values, grid, padding_mode="border", align_corners=False)
@@ -101,11 +105,11 @@ def same_segments(actual: PanopticMap, expected: PanopticMap) -> float:
             for value, count in zip(values, counts, strict=True)
             if value >= INSTANCE_OFFSET and value % INSTANCE_OFFSET == segment.label
         ]
-    partner: dict[int, int] = {}
-    for _, left, right in sorted(overlaps, reverse=True):
-        if left not in partner and right not in partner.values():
-            partner[left] = right
+    matches: dict[int, int] = {}
+    for _, actual_id, expected_id in sorted(overlaps, reverse=True):
+        if actual_id not in matches and expected_id not in matches.values():
+            matches[actual_id] = expected_id
     same = (actual.ids == expected.ids) & (actual.ids < INSTANCE_OFFSET)
-    for left, right in partner.items():
-        same |= (actual.ids == left) & (expected.ids == right)
+    for actual_id, expected_id in matches.items():
+        same |= (actual.ids == actual_id) & (expected.ids == expected_id)
     return float(same.mean())
