@@ -22,7 +22,7 @@ from device_bench.results.run_info import RunInfo
 
 def benchmark(
     *artifacts: str | Path,
-    backends: Sequence[str] = (),
+    backends: str | Sequence[str] = (),
     threads: int = 1,
     preset: str = "quick",
     runs: int | None = None,
@@ -52,12 +52,13 @@ def benchmark(
         UserError: an argument cannot be used, or a model does not run.
     """
     config = BenchConfig.from_preset(preset, threads=threads, runs=runs, min_seconds=min_seconds)
+    names = (backends,) if isinstance(backends, str) else backends
     paths = [Path(artifact) for artifact in artifacts]
     if not paths:
-        target = default_target(backends)
+        target = default_target(names)
         paths = [default_model_path(target, lambda step: progress(step, 0.0))]
     results = run_benchmark(
-        open_bench_targets(paths, backends),
+        open_bench_targets(paths, names),
         config,
         sample=None if sample is None else Path(sample),
         progress=progress,

@@ -11,7 +11,7 @@ import torch
 
 from lvt.config import LVT, AttentionKind, LVTConfig, StageConfig
 
-pytest_plugins = ["tests.artifact_fixtures", "tests.device_bench.adbd.fixtures"]
+pytest_plugins = ["tests.helpers.artifact_fixtures", "tests.device_bench.adbd.fixtures"]
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -27,9 +27,9 @@ from export.targets.onnx.session import OnnxSession
 from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 from lvt.models import build_random
-from tests.artifact_fixtures import TINY_SEMANTIC
 from tests.device_bench.browsers import SHORT, chromium, runtime, serving
 from tests.export.targets.test_saturation import one_layer
+from tests.helpers.artifact_fixtures import TINY_SEMANTIC
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

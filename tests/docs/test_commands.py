@@ -18,10 +18,10 @@ from export.artifact.reader import open_artifact
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.data.images import packaged_photos, read_image
 from lvt.models import build_random
-from tests.artifact_fixtures import TINY_SEMANTIC
 from tests.docs import command_lines
 from tests.docs.command_lines import NotRunnableError, application, check, options, scripts
 from tests.docs.pages import PAGES, ROOT, commands, inline_code
+from tests.helpers.artifact_fixtures import TINY_SEMANTIC
 
 FOREIGN_OPTIONS = frozenset(
     {"--editable", "--es", "--omit-lockfile-registry-resolved", "--package-lock-only"}

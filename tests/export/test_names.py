@@ -13,8 +13,8 @@ from export.cli import export as cli
 from export.plan import ExportRequest, resolve_model
 from lvt.errors import UserError
 from lvt.models import build_random
-from tests.artifact_fixtures import TINY_SEMANTIC
 from tests.export.test_cli import one_line_error, run
+from tests.helpers.artifact_fixtures import TINY_SEMANTIC
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from export.verify.arm import remote_runner
 from lvt.data.metrics import sqnr_db
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
-from tests.old_environments import call, old_python
+from tests.helpers.old_environments import call, old_python
 
 OLDEST = "onnxruntime==1.17.*"
 

@@ -17,7 +17,7 @@ from export.plan import ExportRequest
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.data.images import packaged_photos
 from lvt.models import build_random
-from tests.artifact_fixtures import TINY_SEMANTIC
+from tests.helpers.artifact_fixtures import TINY_SEMANTIC
 
 NAMES = ("[red]Sky", "Building [/] :car:", "Straße 空 🚗")
 

@@ -19,7 +19,7 @@ from lvt.models import build_random
 from quantization.accuracy import MIN_AGREEMENT, Budget, OutputBudgetCheck, _confidence_limit
 from quantization.pipeline import Quantizer
 from quantization.request import QuantizeRequest
-from tests.artifact_fixtures import TINY_SEMANTIC
+from tests.helpers.artifact_fixtures import TINY_SEMANTIC
 
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(size=(1, 3, 16, 24)).astype(np.float32)

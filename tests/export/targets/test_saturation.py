@@ -30,7 +30,7 @@ from lvt.data.images import packaged_photos
 from lvt.data.metrics import sqnr_db
 from tests.export.test_cli import run
 from tests.helpers.int8_model import SMALL_SPEC, in_int8, loud
-from tests.processors import emulated_features, run_without_vnni, x86_emulator
+from tests.helpers.processors import emulated_features, run_without_vnni, x86_emulator
 
 SIZE = (16, 24)
 ARITHMETIC_DB = 40.0

@@ -19,7 +19,7 @@ from lvt.data.images import packaged_photos, read_image
 from lvt.data.preprocessing import fixed_size
 from lvt.models import ModelSpec, build_random
 from tests.conftest import TINY, tiny
-from tests.old_environments import call, old_python
+from tests.helpers.old_environments import call, old_python
 
 SIZE = (64, 96)
 METADATA = {"lvt.task": "backbone", "lvt.labels": '["Straße", "空"]'}
