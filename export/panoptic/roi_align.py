@@ -72,12 +72,12 @@ def separable_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) 
     columns = columns.reshape(1, count * size, width) * 0.5
     rows = rows.transpose(1, 2)
     outs = []
-    for chunk in _split_channels(feature, count * size):
+    for piece in _split_channels(feature, count * size):
         # The first product is over all boxes, (N*size, W) x (W, C*H). Its result is the left
         # operand of the second, without a copy; XNNPACK would copy a right operand. The factors 2
         # and 0.5 keep the right operand from being int8 directly, which TFLite would treat as a
         # weight, and no delegate supports that.
-        by_column = (chunk * 2.0).permute(0, 3, 1, 2).reshape(1, width, -1)
+        by_column = (piece * 2.0).permute(0, 3, 1, 2).reshape(1, width, -1)
         narrow = torch.bmm(columns, by_column).reshape(count, -1, height)  # (N, size*C, H)
         outs.append(torch.bmm(narrow, rows).reshape(count, size, -1, size))
     return chunked_cat(outs, axis=2).permute(0, 2, 3, 1)

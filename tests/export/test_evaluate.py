@@ -29,7 +29,7 @@ from lvt.models import ModelSpec, build_random
 from lvt.panoptic.quality import PanopticQuality
 from tests.conftest import TINY
 from tests.export.test_cli import one_line_error, run
-from tests.lvt.test_datasets import as_prediction
+from tests.lvt.test_coco_panoptic import as_prediction
 
 
 def label_map(predictor: Predictor, picture: NDArray[np.uint8]) -> NDArray[np.int64]:
