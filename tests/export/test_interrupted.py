@@ -148,7 +148,7 @@ def test_ctrl_c_while_training(tmp_path: Path) -> None:
 def test_ctrl_c_while_measuring(tiny_export: ExportResult, tmp_path: Path) -> None:
     """In the process of the cold start too."""
     out = tmp_path / "out" / "old.json"
-    moments = [("answers", 0), ("cold start", 0.1)]
+    moments = [("predictions", 0), ("cold start", 0.1)]
     arguments = [tiny_export.path, "--runs", 3, "--min-seconds", 0]
     interrupted(
         "device_bench.cli.bench",

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from device_bench.cli.bench import app
+from device_bench.cli.bench import app as bench_app
 from export.artifact.reader import Artifact, open_artifact
 from export.capabilities import TARGETS, installed
+from export.cli.verify import app
 from export.parity.compare import TOLERANCES, compare
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
@@ -55,7 +56,7 @@ def test_float_files_agree_with_this_machine_and_with_the_reference(
 ) -> None:
     files = (tiny_export.path, tiny_tflite.path)
     options = ("--cpu", "cortex-a53", "--ckpt", tiny_checkpoint, "--pictures", 1, "--json")
-    assert run(app, "arm", *files, *options) == 0
+    assert run(app, *files, "--on", "arm", *options) == 0
     for found in json.loads(capfd.readouterr().out)["artifacts"]:
         assert found["passed"]
         (entry,) = found["cpus"]
@@ -122,15 +123,15 @@ def test_refusals_come_before_anything_is_fetched(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))  # a machine without apt
-    assert run(app, "arm", tiny_export.path) == 2
+    assert run(app, tiny_export.path, "--on", "arm") == 2
     assert "needs apt-get and dpkg-deb" in one_line_error(capfd)
-    assert run(app, "arm", tiny_export.path, "--cpu", "m1") == 2
+    assert run(app, tiny_export.path, "--on", "arm", "--cpu", "m1") == 2
     assert "unknown processor 'm1'" in one_line_error(capfd)
     copy = tmp_path / "model.pte"
     shutil.copy(tiny_export.path, copy)
     manifest = {**tiny_export.manifest, "target": "executorch"}
     (tmp_path / "model.pte.json").write_text(json.dumps(manifest))
-    assert run(app, "arm", copy) == 2
+    assert run(app, copy, "--on", "arm") == 2
     assert "not executorch" in one_line_error(capfd)
     assert not (tmp_path / "cache").exists()
 
@@ -140,5 +141,14 @@ def test_another_checkpoint_is_no_reference(
     tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
 ) -> None:
     options = ("--ckpt", "demo", "--cpu", "cortex-a53", "--pictures", 1)
-    assert run(app, "arm", tiny_export.path, *options) == 2
-    assert "was not made of demo_panoptic.safetensors" in one_line_error(capfd)
+    assert run(app, tiny_export.path, "--on", "arm", *options) == 2
+    assert "was not made from demo_panoptic.safetensors" in one_line_error(capfd)
+
+
+def test_the_former_command_says_its_new_name(
+    tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(bench_app, "arm", tiny_export.path, "--cpu", "m1") == 2
+    note, error = capfd.readouterr().err.splitlines()
+    assert note == "note: lvt-bench arm is now lvt-verify --on arm"
+    assert error.startswith("error: unknown processor 'm1'")
