@@ -54,12 +54,12 @@ class ExportRequest:
     size: Size | None = None
     preset: str | None = None
     ema: bool = False
-    names: Path | None = None
+    names: str | Path | None = None
     precision: Precision | None = None
     strict: bool = False
     pixels: bool = False
     rewrite: bool = True
-    images: Path | None = None
+    images: str | Path | None = None
     proposals: int | None = None
     detections: int | None = None
 
@@ -255,7 +255,7 @@ def plan_export(
         path=_output_path(request, model, target, precision),
         strict=request.strict,
         pixels=_pixel_normalisation(model.preprocessing) if request.pixels else None,
-        images=request.images,
+        images=None if request.images is None else Path(request.images),
     )
 
 
@@ -337,7 +337,7 @@ def _with_names(request: ExportRequest, meta: CheckpointMeta, spec: ModelSpec) -
     if request.names is not None:
         if not spec.classes:
             raise UserError("--names: a bare backbone has no classes")
-        names, colours = read_names(request.names, spec.classes)
+        names, colours = read_names(Path(request.names), spec.classes)
         return replace(meta, class_names=names, palette=colours or meta.palette)
     known = meta.class_names is not None or not spec.classes or _standard_names(spec) is not None
     if known or request.checkpoint is None:

@@ -63,7 +63,7 @@ class LabelledData:
         UserError: both sources are given, or none.
     """
 
-    folder: Path | None = None
+    folder: str | Path | None = None
     demo_scenes: int | None = None
     split: str | None = None
 
@@ -83,9 +83,10 @@ class LabelledData:
         if self.folder is None:
             assert self.demo_scenes is not None
             return HeldOutScenes(self.demo_scenes, names)
+        folder = Path(self.folder)
         if task == "panoptic":
-            return CocoPanoptic(self.folder, names, self.split)
+            return CocoPanoptic(folder, names, self.split)
         if task == "semantic":
-            return MaskFolder(self.folder, len(names), self.split)
+            return MaskFolder(folder, len(names), self.split)
         wordnet_ids = imagenet_wordnet_ids() if len(names) == 1000 else ()
-        return ImageFolder(self.folder, names, wordnet_ids, self.split)
+        return ImageFolder(folder, names, wordnet_ids, self.split)

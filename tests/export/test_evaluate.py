@@ -55,7 +55,7 @@ def test_reference_and_artifact_agree(
     """The same figures from the checkpoint in PyTorch and from the file in its runtime."""
     artifact = open_artifact(tiny_export.path).predictor()
     reference = reference_predictor(tiny_checkpoint)
-    data = LabelledData(mask_folder).open("semantic", artifact.labels.names)
+    data = LabelledData(str(mask_folder)).open("semantic", artifact.labels.names)
     left, right = evaluate(artifact, data), evaluate(reference, data)
     assert left.images == right.images == 3
     assert left.figures["mIoU"] == pytest.approx(right.figures["mIoU"], abs=0.05)

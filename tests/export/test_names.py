@@ -42,7 +42,7 @@ def test_a_checkpoint_without_names_is_told(unnamed: Path) -> None:
 def test_names_and_colours_of_the_user(unnamed: Path, tmp_path: Path) -> None:
     file = tmp_path / "names.json"
     file.write_text(json.dumps({"names": ["sky", "car", "road"], "colours": [[1, 2, 3]] * 3}))
-    job = resolve_model(ExportRequest("onnx", checkpoint=unnamed, size=(64, 96), names=file))
+    job = resolve_model(ExportRequest("onnx", checkpoint=unnamed, size=(64, 96), names=str(file)))
     assert job.labels is not None
     assert job.labels.names == ("sky", "car", "road")
     assert job.labels.colours == ((1, 2, 3),) * 3
