@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from export.targets.coreml.suppress_warnings import import_coremltools
 
 ct = import_coremltools()
@@ -49,3 +51,16 @@ def save_program(
     )
     model.save(str(path))
     return path
+
+
+def save_linear_program(path: Path) -> Path:
+    """Saves a program of one linear layer with 16x16 weights; its output is called double."""
+    from coremltools.converters.mil.mil import Builder
+
+    weight = np.random.default_rng(0).standard_normal((16, 16)).astype(np.float32)
+    return save_program(
+        path,
+        [((2, 16), "float32")],
+        lambda x: Builder.linear(x=x, weight=weight, name="double"),
+        ct.target.iOS16,
+    )

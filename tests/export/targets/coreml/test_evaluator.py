@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import math
-import shutil
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +18,11 @@ pytest.importorskip("coremltools", reason="coremltools is not installed")
 
 from export.session import Session
 from export.targets.coreml.evaluator import Evaluator
-from export.targets.coreml.loader import load
 from export.targets.coreml.ops import OPERATORS
 from export.targets.coreml.session import EvaluatorSession
-from export.targets.coreml.suppress_warnings import suppress_warnings
 from lvt.data.metrics import decibels, power
 from lvt.errors import UserError
-from tests.export.targets.coreml.packages import ct, save_program
+from tests.export.targets.coreml.packages import ct, save_linear_program, save_program
 
 SIZE = 32
 
@@ -207,20 +202,8 @@ def test_image_input_takes_pixels(
     assert _sqnr(EvaluatorSession(package).run(pixels)["logits"], expected) > least
 
 
-def _doubling(path: Path) -> Path:
-    from coremltools.converters.mil.mil import Builder
-
-    weight = np.random.default_rng(0).standard_normal((16, 16)).astype(np.float32)
-    return save_program(
-        path,
-        [((2, 16), "float32")],
-        lambda x: Builder.linear(x=x, weight=weight, name="double"),
-        ct.target.iOS16,
-    )
-
-
 def test_unknown_operator_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = _doubling(tmp_path / "double.mlpackage")
+    package = save_linear_program(tmp_path / "double.mlpackage")
     monkeypatch.delitem(OPERATORS, "linear")
     with pytest.raises(UserError, match=r"operator linear 'double' in double\.mlpackage"):
         Evaluator(package)
@@ -236,7 +219,7 @@ def test_unknown_operator_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_unknown_parameter_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operator: Callable[..., Tensor], message: str
 ) -> None:
-    package = _doubling(tmp_path / "double.mlpackage")
+    package = save_linear_program(tmp_path / "double.mlpackage")
     operator.__annotations__ = dict.fromkeys(("x", "weight", "bias", "power"), Tensor)
     if "power" not in message:
         operator.__annotations__ = {"x": Tensor}
@@ -273,13 +256,13 @@ def test_result_of_another_shape_is_refused(
 
     halved.__annotations__ = dict.fromkeys(("x", "weight", "bias"), Tensor)
     monkeypatch.setitem(OPERATORS, "linear", halved)
-    evaluator = Evaluator(_doubling(tmp_path / "a.mlpackage"))
+    evaluator = Evaluator(save_linear_program(tmp_path / "a.mlpackage"))
     with pytest.raises(UserError, match=r"computes \(1, 16\) where the file has \(2, 16\)"):
         evaluator.run({"x0": np.zeros((2, 16), np.float32)})
 
 
 def test_inputs_are_checked(tmp_path: Path) -> None:
-    evaluator = Evaluator(_doubling(tmp_path / "a.mlpackage"))
+    evaluator = Evaluator(save_linear_program(tmp_path / "a.mlpackage"))
     with pytest.raises(UserError, match="needs an input named x0"):
         evaluator.run({})
     with pytest.raises(UserError, match=r"takes x0 as \(2, 16\), not \(3, 16\)"):
@@ -318,7 +301,7 @@ def test_values_are_dropped_after_their_last_use(
 
 
 def test_inputs_may_be_views(tmp_path: Path) -> None:
-    evaluator = Evaluator(_doubling(tmp_path / "a.mlpackage"))
+    evaluator = Evaluator(save_linear_program(tmp_path / "a.mlpackage"))
     x = np.arange(32, dtype=np.float32).reshape(2, 16)
     expected = evaluator.run({"x0": x[::-1, ::-1].copy()})
     for name, value in evaluator.run({"x0": x[::-1, ::-1]}).items():
@@ -354,56 +337,3 @@ def test_scalars_are_not_vectors(tmp_path: Path) -> None:
 
 
 # Packages that cannot be read.
-
-
-def _model_file(package: Path) -> Path:
-    return package / "Data" / "com.apple.CoreML" / "model.mlmodel"
-
-
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: math.ceil(path.stat().st_size / 2)])
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (shutil.rmtree, "does not exist"),
-        (lambda p: (p / "Manifest.json").unlink(), "is not a Core ML package"),
-        (lambda p: (p / "Manifest.json").write_text("{"), "its Manifest.json names no model"),
-        (lambda p: (p / "Manifest.json").write_text("{}"), "its Manifest.json names no model"),
-        (lambda p: _model_file(p).unlink(), "model.mlmodel is missing"),
-        (lambda p: _model_file(p).write_bytes(b""), "holds no model"),
-        (lambda p: _model_file(p).write_bytes(b"nonsense"), "is not a Core ML model"),
-        (lambda p: _truncate(_model_file(p)), "is damaged"),
-        (lambda p: shutil.rmtree(_model_file(p).parent / "weights"), "weight.bin is missing"),
-        (lambda p: _truncate(_model_file(p).parent / "weights" / "weight.bin"), "is damaged"),
-    ],
-)
-def test_unreadable_package_is_explained(
-    tmp_path: Path, damage: Callable[[Path], Any], message: str
-) -> None:
-    package = _doubling(tmp_path / "a.mlpackage")
-    assert (_model_file(package).parent / "weights" / "weight.bin").is_file()
-    damage(package)
-    with pytest.raises(UserError, match=message):
-        load(package)
-
-
-def test_other_kinds_of_model_are_refused(tmp_path: Path) -> None:
-    from coremltools.proto import Model_pb2
-
-    package = _doubling(tmp_path / "a.mlpackage")
-    other = Model_pb2.Model()
-    other.neuralNetwork.SetInParent()
-    _model_file(package).write_bytes(other.SerializeToString())
-    with pytest.raises(UserError, match="holds a neuralNetwork; only ML Programs"):
-        load(package)
-
-
-def test_warnings_are_suppressed_and_errors_are_not(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("coremltools")
-    with suppress_warnings():
-        logger.warning("no Core ML on Linux")
-        logger.error("a real one")
-    logger.error("afterwards")
-    assert caplog.messages == ["a real one", "afterwards"]
