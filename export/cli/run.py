@@ -56,9 +56,7 @@ def run(
         _check_map_file(png, opened.spec.task, artifact)
         overlay = out or Path(f"{image.stem}_overlay.png")
         if opened.spec.task != "classification":
-            files = [overlay] if png is None else [overlay, png]
-            if opened.spec.task == "panoptic" and png is not None:
-                files.append(png.with_suffix(".json"))
+            files = [overlay] if png is None else [overlay, png, png.with_suffix(".json")]
             if png == overlay:
                 raise UserError(f"--png {png}: the overlay has the same name; choose another")
             for file in files:

@@ -37,7 +37,7 @@ def test_export_fills_the_app(
     for folder in (app, app / "app"):
         arguments = ["--ckpt", tiny_checkpoint, "--out", out, "--android", folder]
         assert run(cli.app, "onnx", *arguments) == 0
-        assert "in the app: " in capfd.readouterr().err
+        assert "copied to the app: " in capfd.readouterr().err
         names = sorted(path.name for path in assets(app).iterdir())
         assert names == ["tiny_semantic_64x96.onnx", "tiny_semantic_64x96.onnx.json"]
         assert names == sorted(path.name for path in out.iterdir())
@@ -61,7 +61,7 @@ def test_only_what_the_app_runs(app: Path, tiny_export: ExportResult) -> None:
     [
         ("onnx", ".", "this is not an Android app"),
         ("onnx", "absent", "this is not an Android app"),
-        ("coreml", "project", "--android is for onnx, tflite"),
+        ("coreml", "project", "--android supports onnx, tflite"),
     ],
 )
 def test_refused_before_the_work(
