@@ -124,8 +124,8 @@ TARGETS: dict[str, TargetInfo] = {
             is_directory=True,
             supports_image_input=True,
             notes=(
-                "For iOS 16 or macOS 13: the first whose ML Programs hold int8 weights.",
-                "Elsewhere than on a Mac our own evaluator computes the written file.",
+                "Requires iOS 16 or macOS 13, the first with int8 weights in ML Programs.",
+                "On other systems than macOS, our evaluator runs the written file.",
             ),
         ),
         TargetInfo(
@@ -154,7 +154,7 @@ TARGETS: dict[str, TargetInfo] = {
             precisions=_all_tasks("fp32", "fp16"),
             layout="NHWC",
             android=True,
-            notes=("fp16 is weights; the CPU computes in float32, GPUs in fp16.",),
+            notes=("fp16: half-precision weights; CPUs compute in float32, GPUs in fp16.",),
         ),
         TargetInfo(
             name="executorch-coreml",
@@ -170,7 +170,7 @@ TARGETS: dict[str, TargetInfo] = {
             in_all=False,
             notes=(
                 "For iOS and macOS only.",
-                "No panoptic: it takes several delegates, which only a Mac could prove together.",
+                "No panoptic: it needs several delegates, which only a Mac can verify together.",
             ),
         ),
         TargetInfo(
@@ -187,8 +187,8 @@ TARGETS: dict[str, TargetInfo] = {
             is_directory=True,
             in_all=False,
             notes=(
-                "For iOS 27 or macOS 27, and made with beta software.",
-                "Run here on the CPU; not run on the Neural Engine, nor on any Apple device.",
+                "Requires iOS 27 or macOS 27; the converter is beta software.",
+                "Verified on the CPU only, not on the Neural Engine or any Apple device.",
             ),
         ),
     )
