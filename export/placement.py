@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Fallback = Literal["none", "partial", "total"]
 
@@ -46,3 +46,23 @@ class Placement:
             "outside": dict(sorted(self.outside.items())),
             "remarks": list(self.remarks),
         }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`.
+
+        Raises:
+            LookupError, TypeError, ValueError, AttributeError: the data is damaged.
+        """
+        partitions = stored["partitions"]
+        delegated, outside = (
+            {str(name): int(count) for name, count in stored[part].items()}
+            for part in ("delegated", "outside")
+        )
+        return cls(
+            accelerator=str(stored["accelerator"]),
+            partitions=None if partitions is None else int(partitions),
+            delegated=delegated,
+            outside=outside,
+            remarks=tuple(str(remark) for remark in stored["remarks"]),
+        )

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from device_bench.measure.statistics import finite_number
+from device_bench.measure.statistics import finite_number, read_optional
 
 _PROCESSOR_SENSORS = (
     "coretemp",
@@ -49,10 +49,7 @@ class SensorReading:
         Raises:
             KeyError, TypeError, ValueError: the data is damaged.
         """
-        mhz, celsius = (
-            None if stored[name] is None else finite_number(stored[name])
-            for name in ("mhz", "celsius")
-        )
+        mhz, celsius = (read_optional(finite_number, stored[name]) for name in ("mhz", "celsius"))
         return cls(int(stored["run"]), mhz, celsius)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,14 @@ def finite_number(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{value} is not a finite number")
     return number
+
+
+T = TypeVar("T")
+
+
+def read_optional(read: Callable[[Any], T], stored: Any) -> T | None:
+    """`read(stored)`; None stays None, which means "not measured"."""
+    return None if stored is None else read(stored)
 
 
 def latency_samples(values: ArrayLike) -> LatencySamples:

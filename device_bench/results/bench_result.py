@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -16,17 +16,11 @@ from device_bench.measure.statistics import (
     LatencySummary,
     finite_number,
     latency_samples,
+    read_optional,
 )
 from device_bench.measure.warmup import WarmUp
 from device_bench.results.operator_profile import OperatorProfile
 from device_bench.results.sample_prediction import SamplePrediction
-
-T = TypeVar("T")
-
-
-def read_optional(read: Callable[[Any], T], stored: Any) -> T | None:
-    """`read(stored)`; None stays None, which means "not measured"."""
-    return None if stored is None else read(stored)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from device_bench.measure.statistics import finite_number
+from device_bench.measure.statistics import finite_number, read_optional
 from export.placement import Placement
 
 
@@ -35,11 +35,10 @@ class OperatorTime:
         Raises:
             KeyError, TypeError, ValueError: the data is damaged.
         """
-        module = stored["module"]
         return cls(
             type=str(stored["type"]),
             name=str(stored["name"]),
-            module=None if module is None else str(module),
+            module=read_optional(str, stored["module"]),
             delegated=bool(stored["delegated"]),
             ms=finite_number(stored["ms"]),
         )
@@ -140,25 +139,9 @@ class OperatorProfile:
             between_ms=finite_number(stored["between_ms"]),
             layout_ms=finite_number(stored["layout_ms"]),
             outside_ms=finite_number(stored["outside_ms"]),
-            placement=_read_placement(stored["placement"]),
+            placement=Placement.from_dict(stored["placement"]),
             remarks=tuple(str(remark) for remark in stored["remarks"]),
             families=families,
             types=tuple(map(TypeTime.from_dict, stored["types"])),
             operators=tuple(map(OperatorTime.from_dict, stored["operators"])),
         )
-
-
-def _read_placement(stored: Mapping[str, Any]) -> Placement:
-    """Inverse of `Placement.to_dict`."""
-    partitions = stored["partitions"]
-    return Placement(
-        accelerator=str(stored["accelerator"]),
-        partitions=None if partitions is None else int(partitions),
-        delegated=_read_counts(stored["delegated"]),
-        outside=_read_counts(stored["outside"]),
-        remarks=tuple(str(remark) for remark in stored["remarks"]),
-    )
-
-
-def _read_counts(stored: Mapping[str, Any]) -> dict[str, int]:
-    return {str(name): int(count) for name, count in stored.items()}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from device_bench.measure.statistics import finite_number
+from device_bench.measure.statistics import finite_number, read_optional
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
 
@@ -41,10 +41,9 @@ class SamplePrediction:
         Raises:
             KeyError, TypeError, ValueError: the data is damaged, or a picture is not a JPEG file.
         """
-        overlay = stored["overlay"]
         return cls(
             original=_decode_jpeg(stored["original"]),
-            overlay=None if overlay is None else _decode_jpeg(overlay),
+            overlay=read_optional(_decode_jpeg, stored["overlay"]),
             classes=tuple(
                 (str(entry["name"]), finite_number(entry["percent"])) for entry in stored["classes"]
             ),

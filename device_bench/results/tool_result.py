@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from device_bench.measure.statistics import finite_number
-from device_bench.results.bench_result import read_optional
+from device_bench.measure.statistics import finite_number, read_optional
 
 
 @dataclass(frozen=True)
