@@ -10,7 +10,6 @@ it.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +18,7 @@ import numpy as np
 
 from export.placement import Placement
 from export.targets.coreai.asset import ENTRY, open_asset
+from export.targets.neural_engine import static_placement
 from lvt.errors import UserError
 
 ObstacleKind = Literal[
@@ -61,20 +61,7 @@ def placement(path: Path) -> Placement:
     Raises:
         UserError: the asset cannot be read.
     """
-    delegated: Counter[str] = Counter()
-    outside: Counter[str] = Counter()
-    slow: Counter[ObstacleKind] = Counter()
-    for name, obstacles in check_operators(path):
-        (outside if obstacles - _SLOW_REMARKS.keys() else delegated)[name] += 1
-        slow.update(obstacles & _SLOW_REMARKS.keys())
-    remarks = [f"{text}: {slow[kind]}" for kind, text in _SLOW_REMARKS.items() if slow[kind]]
-    return Placement(
-        accelerator="Neural Engine (static check)",
-        partitions=None,
-        delegated=delegated,
-        outside=outside,
-        remarks=tuple(remarks),
-    )
+    return static_placement(check_operators(path), _SLOW_REMARKS)
 
 
 def check_operators(path: Path) -> Iterator[tuple[str, set[ObstacleKind]]]:

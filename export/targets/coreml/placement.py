@@ -10,7 +10,6 @@ that fall back, the largest length of an axis).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from export.placement import Placement
 from export.targets.coreml.loader import load
 from export.targets.coreml.program import Operation, Program, TensorType
 from export.targets.coreml.values import format_shape
+from export.targets.neural_engine import static_placement
 
 ObstacleKind = Literal[
     "rank", "dynamic", "float32", "int32", "indexing", "extent", "transpose", "reshape"
@@ -90,21 +90,9 @@ def placement(path: Path) -> Placement:
     Raises:
         UserError: the package cannot be read.
     """
-    program = load(path)
-    delegated: Counter[str] = Counter()
-    outside: Counter[str] = Counter()
-    slow: Counter[ObstacleKind] = Counter()
-    for operation, obstacles in _check_operations(program):
-        (outside if obstacles.keys() - _SLOW_REMARKS else delegated)[operation.type] += 1
-        slow.update(obstacles.keys() & _SLOW_REMARKS.keys())
-    remarks = [f"{text}: {slow[kind]}" for kind, text in _SLOW_REMARKS.items() if slow[kind]]
-    return Placement(
-        accelerator="Neural Engine (static check)",
-        partitions=None,
-        delegated=delegated,
-        outside=outside,
-        remarks=tuple(remarks),
-    )
+    checked = _check_operations(load(path))
+    operators = ((operation.type, obstacles.keys()) for operation, obstacles in checked)
+    return static_placement(operators, _SLOW_REMARKS)
 
 
 def _check_operations(program: Program) -> Iterator[tuple[Operation, dict[ObstacleKind, str]]]:
