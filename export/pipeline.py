@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from torch import nn
 from export.artifact.files import manifest_path, publish_artifact, write_manifest
 from export.artifact.manifest import make_manifest
 from export.capabilities import Recipe
-from export.errors import ConversionError, PlacementError
+from export.errors import ConversionError, PlacementError, error_reason
 from export.panoptic.graph import PanopticGraph, RoIAlign
 from export.parity.compare import ParityReport
 from export.parity.verify import parity_pictures, verify_parity
@@ -32,7 +32,6 @@ from export.session import Outputs, Session
 from export.targets import ConversionInput, Target, load_target
 from lvt.errors import UserError
 from lvt.panoptic.model import LVTPanoptic
-from lvt.support import signals
 from lvt.support.files import atomic_folder
 from lvt.support.progress import Progress, no_progress
 
@@ -73,6 +72,9 @@ class VerifiedFile:
     entries: Mapping[str, Any] = field(default_factory=dict)
 
 
+V = TypeVar("V", bound=VerifiedFile)
+
+
 def export_artifact(
     request: ExportRequest, progress: Progress = no_progress, model: ResolvedModel | None = None
 ) -> ExportResult:
@@ -107,7 +109,8 @@ def export_artifact(
         parity = verify_parity(plan, target, module, file, session, pictures, progress)
         return VerifiedFile(module, parity)
 
-    return write_artifact(plan, target, convert_and_verify, started)
+    result, _verified = write_artifact(plan, target, convert_and_verify, started)
+    return result
 
 
 def loading_step(request: ExportRequest) -> str:
@@ -166,9 +169,9 @@ def open_written(plan: ExportPlan, target: Target, file: Path) -> Session:
 def write_artifact(
     plan: ExportPlan,
     target: Target,
-    convert_and_verify: Callable[[Path], VerifiedFile],
+    convert_and_verify: Callable[[Path], V],
     started: float,
-) -> ExportResult:
+) -> tuple[ExportResult, V]:
     """Publishes the file that `convert_and_verify` writes, with its manifest, or nothing at all.
 
     Args:
@@ -176,6 +179,9 @@ def write_artifact(
         target: its format.
         convert_and_verify: writes the model file to a scratch path and checks it.
         started: `time.perf_counter()` when the work on this artifact began.
+
+    Returns:
+        The artifact, and what `convert_and_verify` returned for it.
 
     Raises:
         PlacementError: the plan is strict, and operators run outside the accelerator.
@@ -193,7 +199,9 @@ def write_artifact(
         write_manifest(manifest_path(file), manifest)
         publish_artifact(file, plan.path)
     seconds = time.perf_counter() - started
-    return ExportResult(plan.path, manifest, verified.parity, placement, seconds, plan.model.notes)
+    notes = plan.model.notes
+    result = ExportResult(plan.path, manifest, verified.parity, placement, seconds, notes)
+    return result, verified
 
 
 def embedded_metadata(model: ResolvedModel) -> dict[str, str]:
@@ -220,9 +228,7 @@ def conversion_errors(message: str) -> Iterator[None]:
     except (UserError, OSError):
         raise
     except Exception as error:
-        signals.check()
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = ": ".join([type(error).__name__, *lines[:1]])
+        reason = error_reason(error)
         raise ConversionError(f"{message}: {reason} (--verbose shows more)") from error
 
 

@@ -7,7 +7,7 @@ how far the outputs and predictions may differ from those of the float model.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,9 +42,6 @@ A street model keeps 94% and 19 dB there; one with ranges of black pictures 76% 
 
 _CONFIDENCE_Z = 1.96
 """Standard deviations of a confidence interval of 95%."""
-
-MANIFEST_SECTIONS = ("figures", "per_size", "per_class")
-"""Parts of an evaluation that the manifest contains."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +112,7 @@ class AccuracyDrop:
         value: of the quantized model.
         allowed: least value within the budget.
         agreements: on pictures without labels; empty if the budget is about labelled pictures.
+        evaluations: of the float and the quantized model on labelled pictures; None without.
     """
 
     metric: str
@@ -122,6 +120,7 @@ class AccuracyDrop:
     value: float
     allowed: float
     agreements: tuple[Agreement, ...] = ()
+    evaluations: tuple[Evaluation, Evaluation] | None = None
 
     @property
     def meets_budget(self) -> bool:
@@ -144,12 +143,7 @@ class BudgetCheck(Protocol):
 
 
 class LabelledBudgetCheck:
-    """Measures the drop of the task's main metric on labelled pictures.
-
-    Attributes:
-        metric: its name.
-        float_evaluation: of the float model.
-    """
+    """Measures the drop of the task's main metric on labelled pictures."""
 
     def __init__(
         self,
@@ -159,10 +153,17 @@ class LabelledBudgetCheck:
         budget: Budget,
     ):
         self._model, self._pictures, self._budget = model, pictures, budget
-        self.metric = MAIN_METRICS[model.spec.task]
-        self.float_evaluation = self.evaluate(float_session)
+        self._float_evaluation = self._evaluate(float_session)
 
-    def evaluate(self, session: Session) -> Evaluation:
+    def measure(self, session: Session) -> AccuracyDrop:
+        """Evaluates a session on all pictures."""
+        evaluations = self._float_evaluation, self._evaluate(session)
+        metric = MAIN_METRICS[self._model.spec.task]
+        float_value, value = (evaluation.figures[metric] for evaluation in evaluations)
+        minimum = float_value - self._budget.points
+        return AccuracyDrop(metric, float_value, value, minimum, evaluations=evaluations)
+
+    def _evaluate(self, session: Session) -> Evaluation:
         """All metrics of a session."""
         model = self._model
         assert model.labels is not None
@@ -170,16 +171,6 @@ class LabelledBudgetCheck:
             session, model.spec, model.labels, model.preprocessing, model.size
         )
         return evaluate(predictor, self._pictures)
-
-    def drop(self, evaluation: Evaluation) -> AccuracyDrop:
-        """The drop of an evaluation against that of the float model."""
-        float_value = self.float_evaluation.figures[self.metric]
-        value = evaluation.figures[self.metric]
-        return AccuracyDrop(self.metric, float_value, value, float_value - self._budget.points)
-
-    def measure(self, session: Session) -> AccuracyDrop:
-        """Evaluates a session on all pictures."""
-        return self.drop(self.evaluate(session))
 
 
 @dataclass(frozen=True)
@@ -266,16 +257,3 @@ def _confidence_limit(share: float, count: int) -> float:
     """
     standard_error = math.sqrt(share * (1 - share) / count)
     return max(0.0, share - _CONFIDENCE_Z * standard_error - 0.5 / count)
-
-
-def side_by_side(float_model: Evaluation, quantized: Evaluation) -> Mapping[str, Any]:
-    """The evaluations of both models: the manifest's entry."""
-    return {
-        "images": quantized.images,
-        "float": _manifest_sections(float_model),
-        "quantized": _manifest_sections(quantized),
-    }
-
-
-def _manifest_sections(evaluation: Evaluation) -> dict[str, Any]:
-    return {key: value for key, value in evaluation.to_dict().items() if key in MANIFEST_SECTIONS}

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import ExportError
-from export.evaluation.result import Evaluation
 from export.parity.output_sqnr import overall_sqnr
 from export.pipeline import convert, open_written
 from export.plan import ExportPlan
@@ -18,7 +17,7 @@ from export.session import Session, TorchSession
 from export.targets import Target
 from export.targets.onnx.saturation import PairSums, find_pair_sums
 from lvt.support.progress import Progress
-from quantization.accuracy import AccuracyDrop, BudgetCheck, LabelledBudgetCheck
+from quantization.accuracy import AccuracyDrop, BudgetCheck
 from quantization.calibrated_model import CHECKED_IMAGES, CalibratedModel
 
 MIN_SIMULATION_SQNR_DB = 20.0
@@ -42,16 +41,12 @@ class Candidate:
         session: runs the file.
         simulation_sqnr_db: the file against the simulation of its program.
         drop: accuracy against the budget.
-        evaluation: on labelled pictures; None without.
-        weights_only: whether activations are float.
         pair_sums: whether sums of two products can saturate; None where runtimes are exact.
     """
 
     session: Session
     simulation_sqnr_db: float
     drop: AccuracyDrop
-    evaluation: Evaluation | None
-    weights_only: bool
     pair_sums: PairSums | None
 
 
@@ -100,13 +95,7 @@ class CandidateWriter:
                 f"SQNR {sqnr:.1f} dB (limit {MIN_SIMULATION_SQNR_DB:.0f})"
             )
         self.progress(f"{name}: measuring accuracy in {self.target.runtime_name()}")
-        if not isinstance(self.budget_check, LabelledBudgetCheck):
-            return Candidate(
-                session, sqnr, self.budget_check.measure(session), None, weights_only, pair_sums
-            )
-        evaluation = self.budget_check.evaluate(session)
-        drop = self.budget_check.drop(evaluation)
-        return Candidate(session, sqnr, drop, evaluation, weights_only, pair_sums)
+        return Candidate(session, sqnr, self.budget_check.measure(session), pair_sums)
 
     def _check_saturation(self, file: Path) -> PairSums | None:
         """The largest sums of two products, for runtimes that may add them in 16 bits.

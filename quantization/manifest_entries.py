@@ -6,22 +6,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from export.artifact.files import PAIR_SUMS
-from quantization.accuracy import BudgetCheck, LabelledBudgetCheck, side_by_side
+from export.evaluation.result import Evaluation
+from quantization.accuracy import AccuracyDrop
 from quantization.calibrated_model import CalibratedModel
 from quantization.calibration import Calibration
 from quantization.candidate import Candidate
 from quantization.search import BlockSensitivity
 
+MANIFEST_SECTIONS = ("figures", "per_size", "per_class")
+"""Parts of an evaluation that the manifest contains."""
+
 
 def quantization_entry(
-    calibration: Calibration, calibrated: CalibratedModel, candidate: Candidate
+    calibration: Calibration,
+    calibrated: CalibratedModel,
+    candidate: Candidate,
+    *,
+    weights_only: bool,
 ) -> dict[str, Any]:
     """Calibration pictures, range method, budget, and the file against its simulation."""
     sums, drop = candidate.pair_sums, candidate.drop
     return {
         **({} if sums is None else {PAIR_SUMS: sums.to_dict()}),
         "weights": "int8, symmetric, a scale for each output channel",
-        "activations": "float" if candidate.weights_only else "int8, a scale for each map",
+        "activations": "float" if weights_only else "int8, a scale for each map",
         "calibration": {
             "images": len(calibration.images),
             "kept_out": len(calibration.held_out),
@@ -48,9 +56,18 @@ def search_entry(
     }
 
 
-def accuracy_entry(budget_check: BudgetCheck, candidate: Candidate) -> dict[str, Any]:
+def accuracy_entry(drop: AccuracyDrop) -> dict[str, Any]:
     """Metrics of the float and the int8 model; nothing without labelled pictures."""
-    if candidate.evaluation is None or not isinstance(budget_check, LabelledBudgetCheck):
+    if drop.evaluations is None:
         return {}
-    float_evaluation = budget_check.float_evaluation
-    return {"accuracy": dict(side_by_side(float_evaluation, candidate.evaluation))}
+    float_model, quantized = drop.evaluations
+    entry = {
+        "images": quantized.images,
+        "float": _sections(float_model),
+        "quantized": _sections(quantized),
+    }
+    return {"accuracy": entry}
+
+
+def _sections(evaluation: Evaluation) -> dict[str, Any]:
+    return {key: value for key, value in evaluation.to_dict().items() if key in MANIFEST_SECTIONS}

@@ -93,6 +93,15 @@ def quantize(request: QuantizeRequest, progress: Progress = no_progress) -> Quan
     return Quantizer(request, progress).quantize(request.export.target)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _VerifiedInt8File(VerifiedFile):
+    """See `VerifiedFile`; the other attributes are those of `QuantizeResult`."""
+
+    drop: AccuracyDrop
+    report: GraphReport
+    float_blocks: list[str]
+
+
 @dataclass(frozen=True)
 class _SearchResult:
     """A calibrated model and the blocks that have to stay in float.
@@ -178,9 +187,8 @@ class Quantizer:
         writer = CandidateWriter(
             plan, target, search.calibrated, budget_check, images, self._progress
         )
-        written: list[tuple[Candidate, list[str], GraphReport]] = []
 
-        def convert_and_verify(file: Path) -> VerifiedFile:
+        def convert_and_verify(file: Path) -> _VerifiedInt8File:
             order = [sensitivity.block for sensitivity in by_sensitivity(sensitivities)]
             candidate, blocks = self._write_within_budget(writer, file, search.float_blocks, order)
             self._progress(f"{target_name}: comparing with the reference")
@@ -190,26 +198,31 @@ class Quantizer:
                 self._output_check_for(float_session).measure(candidate.session).agreements
             )
             report = graph_report(search.calibrated.module, search.calibrated.plan(blocks))
-            written.append((candidate, blocks, report))
             entry = {
-                **quantization_entry(self.calibration, search.calibrated, candidate),
+                **quantization_entry(
+                    self.calibration,
+                    search.calibrated,
+                    candidate,
+                    weights_only=self.request.weights_only,
+                ),
                 **search_entry(sensitivities, blocks),
                 **report.to_dict(),
                 "acceptance": [agreement.to_dict() for agreement in agreements],
                 "qat_steps": search.steps,
             }
-            entries = {"quantization": entry, **accuracy_entry(budget_check, candidate)}
-            return VerifiedFile(module, parity, entries)
+            entries = {"quantization": entry, **accuracy_entry(candidate.drop)}
+            return _VerifiedInt8File(
+                module, parity, entries, drop=candidate.drop, report=report, float_blocks=blocks
+            )
 
-        result = write_artifact(plan, target, convert_and_verify, started)
-        candidate, blocks, report = written[-1]
+        result, verified = write_artifact(plan, target, convert_and_verify, started)
         return QuantizeResult(
             **vars(result),
-            drop=candidate.drop,
-            report=report,
+            drop=verified.drop,
+            report=verified.report,
             calibrated=search.calibrated,
             sensitivities=sensitivities,
-            float_blocks=tuple(blocks),
+            float_blocks=tuple(verified.float_blocks),
         )
 
     def _budget_check_for(self, float_session: Session) -> BudgetCheck:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from quantization.accuracy import MANIFEST_SECTIONS
+from quantization.manifest_entries import MANIFEST_SECTIONS
 
 if TYPE_CHECKING:
     from rich.table import Table

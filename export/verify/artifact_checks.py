@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from export.artifact.reader import Artifact, open_artifact
+from export.errors import error_reason
 from export.parity.compare import TOLERANCES, ParityReport, compare
 from export.parity.output_sqnr import per_channel_sqnr
 from export.session import Outputs, RecordedSession, Session
@@ -100,9 +101,7 @@ def verify_artifact(
         session = target.open_session(path)
         outputs = [session.run(image) for image in images]
     except Exception as error:  # runtimes have no common exception type
-        reason = str(error).strip().splitlines()[:1]
-        detail = ": ".join([type(error).__name__, *reason])
-        return Verification(path, (*checks, Check("runs", "failed", detail)))
+        return Verification(path, (*checks, Check("runs", "failed", error_reason(error))))
     checks.append(Check("runs", "passed", target.runtime_name()))
     output_check = _output_check(artifact, outputs)
     checks.append(output_check)
@@ -144,7 +143,9 @@ def _parity_check(
 ) -> Check:
     """The outputs against the reference, within the limits of the artifact's precision."""
     spec, tolerance = artifact.spec, TOLERANCES.get(artifact.precision)
-    report = compare(reference, RecordedSession(outputs), images, spec, tolerance)
+    expected = [reference.run(image) for image in images]
+    sessions = RecordedSession(expected), RecordedSession(outputs)
+    report = compare(*sessions, images, spec, tolerance)
     detail = _figures(report)
     if tolerance is not None:
         failures = report.failures
@@ -152,7 +153,6 @@ def _parity_check(
         limits = _int8_limits(artifact, folder)
         if limits is None:
             return Check("parity", "not checked", f"{detail}; the manifest records no limits")
-        expected = [reference.run(image) for image in images]
         sqnr = per_channel_sqnr(list(zip(outputs, expected, strict=True)), spec)
         failures = _int8_failures(report, sqnr, limits)
     if failures:
