@@ -20,6 +20,10 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 StoredPrecision = Literal["fp32", "fp16", "int8", "int8-weights"]
 """Precision of a file. `lvt-quantize` writes the int8 ones, which need calibration."""
 
+Form = Literal["whole", "parts"]
+"""Form of a panoptic file: one graph, or entry points with steps on the host between them."""
+FORMS: tuple[Form, ...] = get_args(Form)
+
 Recipe = Literal["onnxruntime", "onnxruntime_int8", "xnnpack", "xnnpack_int8", "neural_engine"]
 """A set of rewrites for one kind of runtime; see `export.rewrite.registry`."""
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
@@ -34,6 +38,9 @@ class TargetInfo:
         module: folder in `export/targets`.
         suffix: suffix of the written file.
         is_directory: whether the written file is a directory.
+        forms: forms of its panoptic files; the first is the default, the faster one.
+        parts_suffix: suffix of the directory that holds a panoptic file in parts; None if such a
+            file is like the others.
         runtime: name of its runtime for `lvt-bench --backend`.
         host_latency: whether latency measured on this machine is meaningful.
         summary: one line of help.
@@ -61,6 +68,8 @@ class TargetInfo:
     precisions: dict[Task, tuple[Precision, ...]]
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     is_directory: bool = False
+    forms: tuple[Form, ...] = ("parts", "whole")
+    parts_suffix: str | None = None
     supports_image_input: bool = False
     unrewritten: bool = False
     in_all: bool = True
@@ -87,6 +96,31 @@ class TargetInfo:
             raise UserError(f"{self.name} writes {task} models in {' or '.join(known)} only")
         return wanted or known[0]
 
+    def form(self, wanted: Form | None, suffix: str = "") -> Form:
+        """The form of a panoptic file.
+
+        Args:
+            wanted: what the user asks for; None leaves the choice to the suffix and the default.
+            suffix: of the user's output path; "" if that is a folder.
+
+        Raises:
+            UserError: the target does not support the form.
+        """
+        if wanted is not None and wanted not in self.forms:
+            raise UserError(f"{self.name} writes panoptic models as --{self.forms[0]} only")
+        if wanted is not None:
+            return wanted
+        by_suffix = [form for form in self.forms if suffix == self.form_suffix(form)]
+        return by_suffix[0] if by_suffix else self.forms[0]
+
+    def form_suffix(self, form: Form | None) -> str:
+        """Suffix of a file of a form; None for other tasks than panoptic."""
+        return (self.parts_suffix if form == "parts" else None) or self.suffix
+
+    def form_is_directory(self, form: Form | None) -> bool:
+        """Whether a file of a form is a directory; None for other tasks than panoptic."""
+        return self.is_directory or (form == "parts" and self.parts_suffix is not None)
+
 
 def _all_tasks(*precisions: Precision) -> dict[Task, tuple[Precision, ...]]:
     return dict.fromkeys(TASKS, precisions)
@@ -106,6 +140,7 @@ TARGETS: dict[str, TargetInfo] = {
             required_modules=(),
             recipe="onnxruntime",
             precisions=_all_tasks("fp32"),
+            parts_suffix=".onnx-parts",
             unrewritten=True,
             android=True,
             notes=("Opset 20, standard operators only: ONNX Runtime 1.17 or newer.",),

@@ -21,8 +21,12 @@ from torch import nn
 from export.artifact.files import manifest_path, publish_artifact, write_manifest
 from export.artifact.manifest import make_manifest
 from export.capabilities import Recipe
+from export.entry_point import EntryPoint
 from export.errors import ConversionError, PlacementError, error_reason
+from export.model_io import whole_model
+from export.open_file import open_file
 from export.panoptic.graph import PanopticGraph, RoIAlign
+from export.panoptic.parts.modules import panoptic_parts
 from export.parity.compare import ParityReport
 from export.parity.verify import parity_pictures, verify_parity
 from export.placement import Placement
@@ -62,12 +66,12 @@ class VerifiedFile:
     """A converted file that passed its checks and is not published yet.
 
     Attributes:
-        module: the module whose multiply-accumulates the manifest counts.
+        entry_points: in float; the manifest counts their multiply-accumulates.
         parity: difference from the reference.
         entries: further entries of the manifest, or values that replace the usual ones.
     """
 
-    module: nn.Module
+    entry_points: tuple[EntryPoint, ...]
     parity: ParityReport
     entries: Mapping[str, Any] = field(default_factory=dict)
 
@@ -100,14 +104,15 @@ def export_artifact(
     pictures = parity_pictures(plan)
     progress(f"{name}: converting")
     target = load_target(name)
-    module = rewrite_model(model, plan.recipe, target.roi_align)
+    entry_points = make_entry_points(plan, target)
 
     def convert_and_verify(file: Path) -> VerifiedFile:
-        convert(plan, target, module, file)
+        convert(plan, target, entry_points, file)
         progress(f"{name}: comparing with the reference on {len(pictures)} images")
         session = open_written(plan, target, file)
+        module = entry_points[0].module
         parity = verify_parity(plan, target, module, file, session, pictures, progress)
-        return VerifiedFile(module, parity)
+        return VerifiedFile(entry_points, parity)
 
     result, _verified = write_artifact(plan, target, convert_and_verify, started)
     return result
@@ -118,19 +123,28 @@ def loading_step(request: ExportRequest) -> str:
     return "reading the checkpoint" if request.checkpoint else "making a random model"
 
 
-def rewrite_model(model: ResolvedModel, recipe: Recipe | None, roi_align: RoIAlign) -> nn.Module:
-    """The module to convert: rewritten for a recipe, panoptic models as one static graph.
+def make_entry_points(plan: ExportPlan, target: Target) -> tuple[EntryPoint, ...]:
+    """What the converter gets: the rewritten model, panoptic ones as one static graph or in parts.
 
     Args:
-        model: the model to export.
-        recipe: the set of rewrites; None keeps the reference as it is.
-        roi_align: the target's form of RoIAlign.
+        plan: the artifact.
+        target: its format; chooses the form of RoIAlign.
     """
-    module = model.reference
-    if recipe is not None:
-        module = rewrite(module, recipe)
-        fit_positions(module, model.spec.config.map_size(model.size, stage=1))
-    return static_graph(module, model, roi_align)
+    model, module = plan.model, rewrite_model(plan.model, plan.recipe)
+    if plan.host is not None:
+        assert isinstance(module, LVTPanoptic)
+        return panoptic_parts(module, plan.host)
+    whole = static_graph(module, model, target.roi_align)
+    return (whole_model(whole, model.spec, model.size),)
+
+
+def rewrite_model(model: ResolvedModel, recipe: Recipe | None) -> nn.Module:
+    """The model rewritten for a recipe; None keeps the reference as it is."""
+    if recipe is None:
+        return model.reference
+    module = rewrite(model.reference, recipe)
+    fit_positions(module, model.spec.config.map_size(model.size, stage=1))
+    return module
 
 
 def static_graph(module: nn.Module, model: ResolvedModel, roi_align: RoIAlign) -> nn.Module:
@@ -141,7 +155,9 @@ def static_graph(module: nn.Module, model: ResolvedModel, roi_align: RoIAlign) -
     return PanopticGraph(module, model.spec.panoptic, model.size, roi_align)
 
 
-def convert(plan: ExportPlan, target: Target, module: nn.Module, file: Path) -> None:
+def convert(
+    plan: ExportPlan, target: Target, entry_points: tuple[EntryPoint, ...], file: Path
+) -> None:
     """Writes the model file.
 
     Raises:
@@ -149,7 +165,7 @@ def convert(plan: ExportPlan, target: Target, module: nn.Module, file: Path) -> 
     """
     metadata = embedded_metadata(plan.model)
     conversion = ConversionInput(
-        module, plan.model.spec, plan.model.size, plan.precision, metadata, plan.pixels
+        entry_points, plan.model.spec, plan.precision, metadata, plan.pixels
     )
     with conversion_errors(f"{plan.target.name}: conversion failed"):
         target.write(conversion, file)
@@ -163,7 +179,7 @@ def open_written(plan: ExportPlan, target: Target, file: Path) -> Session:
     """
     message = f"{plan.target.name}: the file does not run"
     with conversion_errors(message):
-        return _RuntimeSession(target.open_session(file), message)
+        return _RuntimeSession(open_file(target, file, plan.host), message)
 
 
 def write_artifact(
@@ -194,7 +210,9 @@ def write_artifact(
         if plan.strict and placement.fallback != "none":
             outside = ", ".join(f"{count} {op}" for op, count in placement.outside.items())
             raise PlacementError(f"{plan.target.name}: outside {placement.accelerator}: {outside}")
-        manifest = make_manifest(plan, target, file, verified.module, verified.parity, placement)
+        manifest = make_manifest(
+            plan, target, file, verified.entry_points, verified.parity, placement
+        )
         manifest.update(verified.entries)
         write_manifest(manifest_path(file), manifest)
         publish_artifact(file, plan.path)

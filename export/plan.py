@@ -7,8 +7,17 @@ from pathlib import Path
 
 from torch import nn
 
-from export.capabilities import TARGETS, Precision, Recipe, StoredPrecision, TargetInfo, target_info
-from export.panoptic.graph import check_size, with_limits
+from export.capabilities import (
+    TARGETS,
+    Form,
+    Precision,
+    Recipe,
+    StoredPrecision,
+    TargetInfo,
+    target_info,
+)
+from export.panoptic.limits import check_size, check_whole, with_limits
+from export.panoptic.parts.layout import HostConstants
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
 from lvt.config import Size, Task
 from lvt.data.labels import Labels, make_labels, read_names
@@ -45,6 +54,8 @@ class ExportRequest:
         images: folder of additional pictures for the parity check.
         proposals: panoptic only; maximum number of box proposals. None: the model's.
         detections: panoptic only; maximum number of instances. None: the model's.
+        form: panoptic only; one graph, or parts with steps on the host between them. None: the
+            faster one on the target, unless the suffix of `out` implies a form.
     """
 
     target: str
@@ -62,6 +73,7 @@ class ExportRequest:
     images: str | Path | None = None
     proposals: int | None = None
     detections: int | None = None
+    form: Form | None = None
 
     @property
     def checkpoint_name(self) -> str | None:
@@ -142,6 +154,7 @@ class ExportPlan:
         recipe: the set of rewrites; None exports the reference as it is.
         precision: precision of the file.
         path: file to write.
+        form: of a panoptic file; None for other tasks.
         strict: fail if any operator runs outside the accelerator.
         pixels: normalisation built into a file that takes 8-bit pixels; None: the file takes the
             preprocessed tensor.
@@ -153,9 +166,18 @@ class ExportPlan:
     recipe: Recipe | None
     precision: StoredPrecision
     path: Path
+    form: Form | None = None
     strict: bool = False
     pixels: Normalise | None = None
     images: Path | None = None
+
+    @property
+    def host(self) -> HostConstants | None:
+        """Constants of the host steps; None if the file holds the whole model."""
+        if self.form != "parts":
+            return None
+        assert self.model.spec.panoptic is not None
+        return HostConstants.for_model(self.model.spec.panoptic, self.model.size)
 
 
 def load_reference(request: ExportRequest) -> LoadedModel:
@@ -188,6 +210,8 @@ def resolve_model(request: ExportRequest) -> ResolvedModel:
         spec = replace(spec, panoptic=panoptic)
     elif request.proposals or request.detections:
         raise UserError(f"--proposals and --detections are for panoptic models, not {spec.task}")
+    elif request.form is not None:
+        raise UserError(f"--{request.form} is for panoptic models, not {spec.task}")
     preprocessing = fixed_size(spec.task, size, loaded.meta.mean, loaded.meta.std)
     return ResolvedModel(loaded, spec, size, preprocessing, loaded.labels)
 
@@ -247,12 +271,18 @@ def plan_export(
     if request.pixels and not target.supports_image_input:
         supported = [info.name for info in TARGETS.values() if info.supports_image_input]
         raise UserError(f"--pixels is for {', '.join(supported)} only")
+    form: Form | None = None
+    if model.spec.panoptic is not None:
+        form = target.form(request.form, Path(request.out or "").suffix)
+        if form == "whole":
+            check_whole(model.spec.panoptic)
     return ExportPlan(
         model=model,
         target=target,
         recipe=(recipe or target.recipe) if request.rewrite else None,
         precision=precision,
-        path=_output_path(request, model, target, precision),
+        path=_output_path(request, model, target, precision, form),
+        form=form,
         strict=request.strict,
         pixels=_pixel_normalisation(model.preprocessing) if request.pixels else None,
         images=None if request.images is None else Path(request.images),
@@ -260,7 +290,11 @@ def plan_export(
 
 
 def _output_path(
-    request: ExportRequest, model: ResolvedModel, target: TargetInfo, precision: StoredPrecision
+    request: ExportRequest,
+    model: ResolvedModel,
+    target: TargetInfo,
+    precision: StoredPrecision,
+    form: Form | None,
 ) -> Path:
     """The request's file, or a default name in the request's folder.
 
@@ -268,13 +302,12 @@ def _output_path(
         UserError: wrong suffix, or a directory where a file belongs and vice versa.
     """
     out = Path(request.out or "")
-    if out.suffix != target.suffix:
+    suffix, is_directory = target.form_suffix(form), target.form_is_directory(form)
+    if out.suffix != suffix:
         if out.suffix and not out.is_dir():
-            raise UserError(
-                f"--out {out}: the name of a {target.name} file ends in {target.suffix}"
-            )
-        out = out / (_default_name(request, model, target, precision) + target.suffix)
-    if out.exists() and out.is_dir() != target.is_directory:
+            raise UserError(f"--out {out}: the name of a {target.name} file ends in {suffix}")
+        out = out / (_default_name(request, model, target, precision, form) + suffix)
+    if out.exists() and out.is_dir() != is_directory:
         kind, written = ("directory", "file") if out.is_dir() else ("file", "directory")
         raise UserError(
             f"'{out}' is a {kind}; {target.name} writes a {written}. Choose another --out."
@@ -283,7 +316,11 @@ def _output_path(
 
 
 def _default_name(
-    request: ExportRequest, model: ResolvedModel, target: TargetInfo, precision: StoredPrecision
+    request: ExportRequest,
+    model: ResolvedModel,
+    target: TargetInfo,
+    precision: StoredPrecision,
+    form: Form | None,
 ) -> str:
     """Checkpoint (or preset), task, size, and every setting that is not the default."""
     stem = model.spec.name
@@ -301,6 +338,8 @@ def _default_name(
         parts.append(f"d{request.detections}")
     if request.ema:
         parts.append("ema")
+    if form is not None and form != target.forms[0]:
+        parts.append(form)
     if precision != target.precision(model.spec.task, None):
         parts.append(precision)
     others = (info for info in TARGETS.values() if info is not target and info.in_all)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +26,22 @@ class Session(Protocol):
 
         Returns:
             {output name: array}, in the model's order.
+        """
+        ...
+
+
+class EntryPointSession(Protocol):
+    """A loaded model file with several entry points."""
+
+    def call(self, name: str, inputs: Mapping[str, NDArray[np.float32]]) -> Outputs:
+        """One call of an entry point.
+
+        Args:
+            name: of the entry point.
+            inputs: by name, in the shapes of `EntryPoint.inputs`; images are NCHW.
+
+        Returns:
+            {output name: array}. A later call may overwrite no array.
         """
         ...
 

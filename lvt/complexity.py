@@ -8,18 +8,16 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lvt.config import Size
 
-
-def count_macs(model: nn.Module, size: Size) -> int:
-    """MACs of convolutions and matrix products for one image (1, 3, *size).
+def count_macs(model: nn.Module, *shapes: tuple[int, ...]) -> int:
+    """MACs of convolutions and matrix products for inputs of these shapes.
 
     Normalisation, activations, softmax and resizing are not counted, as usual.
     """
     # Meta tensors have shapes but no values, so nothing is computed.
     meta_model = copy.deepcopy(model).to("meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        meta_model(torch.empty(1, 3, *size, device="meta"))
+        meta_model(*(torch.empty(shape, device="meta") for shape in shapes))
     return counter.get_total_flops() // 2
 
 

@@ -7,17 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import fx, nn
+from torch import fx
 
 from export.session import Outputs
-from lvt.config import Size
 from lvt.data.metrics import ChannelNoise
 from lvt.support.progress import Progress, no_progress
 from quantization.backend_config import BackendConfig
-from quantization.graph import block_name, block_names, box_dependent_nodes, trace
+from quantization.graph import block_name, block_names, box_dependent_nodes
 from quantization.graph_passes import post_calibration_passes, pre_calibration_passes
+from quantization.inputs import Inputs
 from quantization.insert_qdq import insert_qdq
 from quantization.methods import METHODS, Method
 from quantization.observer import CalibrationStats, collect_stats
@@ -43,7 +41,7 @@ class CalibratedModel:
         method: the method that chose the ranges.
         ranges: of every value that can be int8.
         method_sqnrs: SQNR in dB with all of the model in int8, by method that was compared.
-        images: those on which methods and blocks are compared, (1, 3, H, W) each.
+        images: inputs of the images on which methods and blocks are compared.
     """
 
     module: fx.GraphModule
@@ -52,7 +50,7 @@ class CalibratedModel:
     method: Method
     ranges: dict[fx.Node, Range]
     method_sqnrs: dict[Method, float]
-    images: list[NDArray[np.float32]]
+    images: list[Inputs]
 
     def plan(self, keep_float: Collection[str] = ()) -> QuantizationPlan:
         """The plan with everything in int8 that can be, except some blocks."""
@@ -123,8 +121,8 @@ class CalibratedModel:
     def _sqnr(self, candidate: fx.GraphModule, names: Sequence[str], count: int) -> float:
         """Least SQNR in dB of some nodes over the first `count` images."""
         ratios = {name: ChannelNoise() for name in names}
-        for image, expected in zip(self.images[:count], self._float_values[:count], strict=True):
-            actual = probe_values(candidate, image, names)
+        for inputs, expected in zip(self.images[:count], self._float_values[:count], strict=True):
+            actual = probe_values(candidate, inputs, names)
             for name, ratio in ratios.items():
                 ratio.add(actual[name], expected[name])
         return min(ratio.db for ratio in ratios.values())
@@ -133,7 +131,7 @@ class CalibratedModel:
     def _float_values(self) -> list[Outputs]:
         """The float model's values of all probe nodes, by image."""
         names = [*self.probe_nodes.before_boxes, *self.probe_nodes.after_boxes]
-        return [probe_values(self.module, image, names) for image in self.images]
+        return [probe_values(self.module, inputs, names) for inputs in self.images]
 
     @cached_property
     def _blocks_after_boxes(self) -> set[str]:
@@ -142,24 +140,21 @@ class CalibratedModel:
 
 
 def calibrate(
-    model: nn.Module,
-    size: Size,
+    module: fx.GraphModule,
     backend_config: BackendConfig,
-    images: list[NDArray[np.float32]],
+    images: list[Inputs],
     method: Method | None,
     progress: Progress = no_progress,
 ) -> CalibratedModel:
-    """Traces a model and chooses the ranges of its values.
+    """Chooses the ranges of a model's values.
 
     Args:
-        model: rewritten; a panoptic one as its static graph.
-        size: of the images.
+        module: the rewritten model, traced. The graph passes change it.
         backend_config: of the runtime.
-        images: to calibrate on, (1, 3, *size) each.
+        images: inputs of the images to calibrate on.
         method: how ranges are chosen; None for the method with the best SQNR.
         progress: called with a description of each step.
     """
-    module = trace(model, size)
     pre_calibration_passes(module, backend_config)
     statistics = _collect_stats(module, backend_config, images, progress)
     draft = CalibratedModel(
@@ -180,7 +175,7 @@ def calibrate(
 def _collect_stats(
     module: fx.GraphModule,
     backend_config: BackendConfig,
-    images: list[NDArray[np.float32]],
+    images: list[Inputs],
     progress: Progress,
 ) -> CalibrationStats:
     done = 0

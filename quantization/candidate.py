@@ -13,12 +13,13 @@ from export.errors import ExportError
 from export.parity.output_sqnr import overall_sqnr
 from export.pipeline import convert, open_written
 from export.plan import ExportPlan
-from export.session import Session, TorchSession
+from export.session import Session
 from export.targets import Target
 from export.targets.onnx.saturation import PairSums, find_pair_sums
 from lvt.support.progress import Progress
 from quantization.accuracy import AccuracyDrop, BudgetCheck
 from quantization.calibrated_model import CHECKED_IMAGES, CalibratedModel
+from quantization.joint_model import JointModel
 
 MIN_SIMULATION_SQNR_DB = 20.0
 """Minimum SQNR of a file against the simulation of its program.
@@ -57,6 +58,7 @@ class CandidateWriter:
     Attributes:
         plan: the artifact.
         target: its format.
+        joint: the model's entry points.
         calibrated: the model with its activation ranges.
         budget_check: measures accuracy against the budget.
         images: preprocessed calibration pictures.
@@ -65,6 +67,7 @@ class CandidateWriter:
 
     plan: ExportPlan
     target: Target
+    joint: JointModel
     calibrated: CalibratedModel
     budget_check: BudgetCheck
     images: Sequence[NDArray[np.float32]]
@@ -82,13 +85,13 @@ class CandidateWriter:
         weights_only = self.plan.precision == "int8-weights"
         program = calibrated.weights_only() if weights_only else calibrated.program(float_blocks)
         self.progress(f"{name}: converting")
-        convert(self.plan, self.target, program, file)
+        convert(self.plan, self.target, self.joint.split(program), file)
         pair_sums = self._check_saturation(file)
         self.progress(f"{name}: comparing the file with its simulation")
         session = open_written(self.plan, self.target, file)
         # Fake quantization computes the same as the program, many times faster.
         simulation = program if weights_only else calibrated.simulated(float_blocks)
-        sqnr = self._simulation_sqnr(session, TorchSession(simulation, self.plan.model.spec))
+        sqnr = self._simulation_sqnr(session, self.joint.session(simulation))
         if not sqnr >= MIN_SIMULATION_SQNR_DB:
             raise AccuracyError(
                 f"{name}: the file does not compute the program it was written from: "

@@ -13,12 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from lvt.data.metrics import power
 from quantization.calibrated_model import CalibratedModel
 from quantization.graph import WEIGHTED_OPS, aten, attr_tensor, constant
+from quantization.inputs import Inputs, as_tensors
 from quantization.weights import WEIGHT_LIMIT, adds_in_pairs, channel_axis, quantize_weight
 
 LEARNING_RATE = 1e-5
@@ -29,7 +29,7 @@ _SEED = 20220619
 
 def finetune(
     calibrated: CalibratedModel,
-    images: list[NDArray[np.float32]],
+    images: list[Inputs],
     steps: int,
     keep_float: Collection[str] = (),
     on_step: Callable[[int, float], None] = lambda _step, _loss: None,
@@ -38,7 +38,7 @@ def finetune(
 
     Args:
         calibrated: left as it is.
-        images: (1, 3, H, W) each; each step draws one.
+        images: the inputs of each image; each step draws one.
         steps: of the optimiser.
         keep_float: blocks that will stay float.
         on_step: called after each step with its number, from 1, and its loss: the mean ratio of
@@ -53,10 +53,10 @@ def finetune(
     student = _truncated(_trainable(tuned, keep_float), names)
     weights = [tensor.requires_grad_(True) for tensor in _layer_tensors(tuned)]
     optimiser = torch.optim.Adam(weights, lr=LEARNING_RATE)
-    for step, image in enumerate(_drawn(images, steps), start=1):
+    for step, inputs in enumerate(_drawn(images, steps), start=1):
         with torch.no_grad():
-            expected = teacher(image)
-        loss = _noise_to_signal(student(image), expected)
+            expected = teacher(*inputs)
+        loss = _noise_to_signal(student(*inputs), expected)
         optimiser.param_groups[0]["lr"] = _learning_rate(step, steps)
         optimiser.zero_grad()
         loss.backward()
@@ -67,11 +67,14 @@ def finetune(
     return tuned
 
 
-def _drawn(images: list[NDArray[np.float32]], steps: int) -> Iterator[Tensor]:
-    """An image for each step; every image once before any comes again, in a fixed random order."""
+def _drawn(images: list[Inputs], steps: int) -> Iterator[tuple[Tensor, ...]]:
+    """The inputs of an image for each step, in a fixed random order.
+
+    Every image comes once before any comes again.
+    """
     generator = np.random.default_rng(_SEED)
     indices = np.concatenate([generator.permutation(len(images)) for _ in range(steps)])
-    return (torch.from_numpy(images[index]) for index in indices[:steps])
+    return (as_tensors(images[index]) for index in indices[:steps])
 
 
 def _learning_rate(step: int, steps: int) -> float:
@@ -140,10 +143,8 @@ def _trainable(calibrated: CalibratedModel, keep_float: Collection[str]) -> fx.G
     return module
 
 
-def _truncated(
-    module: fx.GraphModule, names: Collection[str]
-) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """A function from an image to the values of some nodes; it computes nothing else."""
+def _truncated(module: fx.GraphModule, names: Collection[str]) -> Callable[..., tuple[Tensor, ...]]:
+    """A function from a run's inputs to the values of some nodes; it computes nothing else."""
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in module.graph.nodes:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from export.rewrite.norm import ConvLayerNorm, MeanLayerNorm, PooledGroupNorm
-from lvt.config import Size
+from quantization.inputs import Inputs
 
 aten = torch.ops.aten
 
@@ -61,10 +61,23 @@ _NORM_NAMES = frozenset(f"{kind.__module__}.{kind.__qualname__}" for kind in _NO
 _BLOCK = re.compile(r"(?:backbone\.)+\d+\.(?:0(?=\.|$)|\d+\.\d+(?:\.(?:attn|mlp))?)")
 
 
-def trace(model: nn.Module, size: Size) -> fx.GraphModule:
-    """The model for images (1, 3, *size) as one graph of ATen operators."""
+CALLS = "lvt_calls"
+"""Key of a node's meta: how often it runs for an image, if more than once."""
+
+NOT_COMPARED = "lvt_not_compared"
+"""Key of an output's meta: whether no probe compares it."""
+
+
+def trace(model: nn.Module, inputs: Inputs) -> fx.GraphModule:
+    """The model as one graph of ATen operators.
+
+    Args:
+        model: to trace.
+        inputs: of the shapes that the graph takes.
+    """
     with torch.no_grad():
-        return torch.export.export(model, (torch.zeros(1, 3, *size),)).module()
+        zeros = tuple(torch.zeros(value.shape) for value in inputs)
+        return torch.export.export(model, zeros).module()
 
 
 # Where a node belongs.

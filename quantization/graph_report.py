@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import fx
 
-from quantization.graph import aten, constant, has_weight, shape
+from quantization.graph import CALLS, aten, constant, has_weight, shape
 from quantization.plan import QuantizationPlan
 
 
@@ -44,7 +44,7 @@ def graph_report(module: fx.GraphModule, plan: QuantizationPlan) -> GraphReport:
     total_macs = int8_macs = 0
     quantize_count = dequantize_count = 0
     for node in module.graph.nodes:
-        macs = _macs(module, node)
+        macs = _macs(module, node) * node.meta.get(CALLS, 1)
         is_int8 = node in plan.int8_nodes
         total_macs += macs
         int8_macs += macs if is_int8 else 0

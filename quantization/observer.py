@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from quantization.graph import SAME_SCALE_OPS, WEIGHTED_OPS, aten, float_inputs
+from quantization.inputs import Inputs, as_tensors
 from quantization.methods import Method
 from quantization.plan import QuantizationPlan
 from quantization.ranges import Histogram, MinMax, Range, choose_range
@@ -68,26 +67,26 @@ class CalibrationStats:
 def collect_stats(
     module: fx.GraphModule,
     plan: QuantizationPlan,
-    images: Sequence[NDArray[np.float32]],
+    inputs: Sequence[Inputs],
     on_image: Callable[[], None] = lambda: None,
 ) -> CalibrationStats:
-    """Runs the images twice: for the extremes, and for the histograms between them.
+    """Runs the inputs twice: for the extremes, and for the histograms between them.
 
     Args:
         module: traced, in float.
         plan: the one with the most int8 values; the statistics also serve plans with fewer.
-        images: (1, 3, H, W) each.
+        inputs: of each calibration image.
         on_image: called after each image of either pass.
     """
     extremes = ExtremesObserver(module, plan)
-    for image in images:
-        extremes.run(torch.from_numpy(image))
+    for values in inputs:
+        extremes.run(*as_tensors(values))
         on_image()
     histograms = HistogramObserver(module, plan, extremes.extremes)
-    for image in images:
-        histograms.run(torch.from_numpy(image))
+    for values in inputs:
+        histograms.run(*as_tensors(values))
         on_image()
-    means = {node: total / len(images) for node, total in extremes.mean_sums.items()}
+    means = {node: total / len(inputs) for node, total in extremes.mean_sums.items()}
     return CalibrationStats(
         histograms.histograms, plan.scale_groups, means, extremes.softmax_spreads
     )
@@ -111,9 +110,9 @@ class ActivationObserver(fx.Interpreter):
     def observe_operand(self, node: fx.Node, operand: Tensor) -> None:
         """Takes the first operand of a weighted int8 node or of a softmax."""
 
-    def run(self, image: Tensor) -> Any:  # type: ignore[override]
+    def run(self, *inputs: Tensor) -> Any:  # type: ignore[override]
         with torch.inference_mode():
-            return super().run(image)
+            return super().run(*inputs)
 
     def run_node(self, n: fx.Node) -> Any:
         int8 = n in self._plan.int8_nodes

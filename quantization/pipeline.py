@@ -10,20 +10,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from export.capabilities import Recipe, StoredPrecision
+from export.capabilities import Form, Recipe, StoredPrecision
 from export.evaluation.labelled_data import LabelledPictures
 from export.parity.compare import ParityReport, compare
 from export.pipeline import (
     ExportResult,
     VerifiedFile,
-    rewrite_model,
+    make_entry_points,
     write_artifact,
 )
 from export.plan import ExportPlan, plan_export, resolve_model
 from export.reference import reference_session
-from export.session import Session, TorchSession
+from export.session import Session
 from export.targets import load_target
 from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
@@ -40,6 +39,7 @@ from quantization.calibration import HELD_OUT_IMAGES, RANGE_IMAGES, hold_out, re
 from quantization.candidate import AccuracyError, Candidate, CandidateWriter
 from quantization.finetune import finetune
 from quantization.graph_report import GraphReport, graph_report
+from quantization.joint_model import JointModel
 from quantization.manifest_entries import accuracy_entry, quantization_entry, search_entry
 from quantization.request import QuantizeRequest
 from quantization.search import (
@@ -137,7 +137,8 @@ class Quantizer:
         self._budget_check: BudgetCheck | None = None
         self._output_check: OutputBudgetCheck | None = None
         self._calibrated: dict[
-            tuple[Recipe, BackendConfig], tuple[CalibratedModel, tuple[BlockSensitivity, ...]]
+            tuple[Recipe, BackendConfig, Form | None],
+            tuple[CalibratedModel, tuple[BlockSensitivity, ...]],
         ] = {}
 
     def _open_labelled(self) -> LabelledPictures | None:
@@ -177,15 +178,15 @@ class Quantizer:
         started = time.perf_counter()
         plan = self.plan(target_name)
         target = load_target(target_name)
-        module = rewrite_model(self.model, plan.recipe, target.roi_align)
-        float_session = TorchSession(module, self.model.spec)
+        joint = JointModel(make_entry_points(plan, target), self.model.spec, plan.host)
+        float_session = joint.session()
         budget_check = self._budget_check_for(float_session)
-        calibrated, sensitivities = self._calibrate(plan, module)
+        calibrated, sensitivities = self._calibrate(plan, joint)
         self._check_block_names(calibrated)
-        search = self._search(plan, calibrated, sensitivities, budget_check)
+        search = self._search(plan, joint, calibrated, sensitivities, budget_check)
         images = self.calibration.images
         writer = CandidateWriter(
-            plan, target, search.calibrated, budget_check, images, self._progress
+            plan, target, joint, search.calibrated, budget_check, images, self._progress
         )
 
         def convert_and_verify(file: Path) -> _VerifiedInt8File:
@@ -212,7 +213,12 @@ class Quantizer:
             }
             entries = {"quantization": entry, **accuracy_entry(candidate.drop)}
             return _VerifiedInt8File(
-                module, parity, entries, drop=candidate.drop, report=report, float_blocks=blocks
+                joint.entry_points,
+                parity,
+                entries,
+                drop=candidate.drop,
+                report=report,
+                float_blocks=blocks,
             )
 
         result, verified = write_artifact(plan, target, convert_and_verify, started)
@@ -251,7 +257,7 @@ class Quantizer:
         return self._output_check
 
     def _calibrate(
-        self, plan: ExportPlan, module: nn.Module
+        self, plan: ExportPlan, joint: JointModel
     ) -> tuple[CalibratedModel, tuple[BlockSensitivity, ...]]:
         """The model with activation ranges for a target's runtime, and its blocks' sensitivities.
 
@@ -262,14 +268,15 @@ class Quantizer:
         if weights_only:
             config = for_weights_only(config)
         assert plan.recipe is not None
-        key = plan.recipe, config
+        key = plan.recipe, config, plan.form
         if key not in self._calibrated:
 
             def progress(step: str) -> None:
                 self._progress(f"{name}: {step}")
 
-            images, method = self.calibration.images, self.request.method
-            calibrated = calibrate(module, self.model.size, config, images, method, progress)
+            inputs = [joint.inputs(image) for image in self.calibration.images]
+            module = joint.trace(inputs[0])
+            calibrated = calibrate(module, config, inputs, self.request.method, progress)
             sensitivities = (
                 () if weights_only else tuple(measure_sensitivities(calibrated, progress))
             )
@@ -291,6 +298,7 @@ class Quantizer:
     def _search(
         self,
         plan: ExportPlan,
+        joint: JointModel,
         calibrated: CalibratedModel,
         sensitivities: tuple[BlockSensitivity, ...],
         budget_check: BudgetCheck,
@@ -299,16 +307,17 @@ class Quantizer:
         request = self.request
         if request.weights_only:
             return _SearchResult(calibrated, [])
-        blocks = self._float_blocks(calibrated, sensitivities, budget_check)
+        blocks = self._float_blocks(joint, calibrated, sensitivities, budget_check)
         if request.qat_steps and len(blocks) > len(request.keep_float):
-            tuned = self._finetune(plan, calibrated)
-            tuned_blocks = self._float_blocks(tuned, sensitivities, budget_check)
+            tuned = self._finetune(plan, joint, calibrated)
+            tuned_blocks = self._float_blocks(joint, tuned, sensitivities, budget_check)
             if len(tuned_blocks) < len(blocks):
                 return _SearchResult(tuned, tuned_blocks, request.qat_steps)
         return _SearchResult(calibrated, blocks)
 
     def _float_blocks(
         self,
+        joint: JointModel,
         calibrated: CalibratedModel,
         sensitivities: tuple[BlockSensitivity, ...],
         budget_check: BudgetCheck,
@@ -319,12 +328,14 @@ class Quantizer:
         def meets_budget(blocks: list[str]) -> bool:
             self._progress(f"trying with {len(always) + len(blocks)} blocks in float")
             simulation = calibrated.simulated([*always, *blocks])
-            return budget_check.measure(TorchSession(simulation, self.model.spec)).meets_budget
+            return budget_check.measure(joint.session(simulation)).meets_budget
 
         others = [s for s in sensitivities if s.block not in always]
         return [*always, *minimize_float_blocks(others, meets_budget)]
 
-    def _finetune(self, plan: ExportPlan, calibrated: CalibratedModel) -> CalibratedModel:
+    def _finetune(
+        self, plan: ExportPlan, joint: JointModel, calibrated: CalibratedModel
+    ) -> CalibratedModel:
         """The calibrated model with fine-tuned weights."""
         request, name = self.request, plan.target.name
         self._progress(f"{name}: reading pictures to fine-tune on")
@@ -340,9 +351,8 @@ class Quantizer:
             total = request.qat_steps
             self._progress(f"{name}: fine-tuning, step {step} of {total}, noise {loss:.2%}")
 
-        return finetune(
-            calibrated, pictures.images, request.qat_steps, request.keep_float, progress
-        )
+        inputs = [joint.inputs(image) for image in pictures.images]
+        return finetune(calibrated, inputs, request.qat_steps, request.keep_float, progress)
 
     def _write_within_budget(
         self,

@@ -33,6 +33,9 @@ from quantization.graph import (
 FLOAT_REASON = "lvt_float_reason"
 """Key of a node's meta: a graph pass stores there why the node must stay float."""
 
+OUTPUT_HEAD = "output head: one scale cannot hold channels of different range"
+"""Reason why the last layers before the arithmetic of boxes stay float."""
+
 
 @dataclass(frozen=True)
 class QuantizationPlan:
@@ -114,7 +117,7 @@ def _decide(
         if not has_weight(node):
             return _FLOAT  # the product of two activations
         if is_output_head(node):
-            return _float_because("output head: one scale cannot hold channels of different range")
+            return _float_because(OUTPUT_HEAD)
     elif not _is_map_arithmetic(node, box_nodes):
         return _FLOAT
     if node.target not in backend_config.operators:
@@ -135,7 +138,7 @@ def _is_map_arithmetic(node: fx.Node, box_nodes: Collection[fx.Node]) -> bool:
     if len(operands) != arity or any(shape(operand) != shape(node) for operand in operands):
         return False
     if node.target is aten.relu.default and has_weight(operands[0]):
-        return True
+        return not is_output_head(operands[0])  # whose values go on in float
     return node not in box_nodes and bool(module_path(node))
 
 

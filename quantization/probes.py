@@ -18,7 +18,8 @@ from torch import fx
 
 from export.session import Outputs
 from quantization.fake_quant import fake_quantize
-from quantization.graph import WEIGHTED_OPS, box_dependent_nodes, is_output_head
+from quantization.graph import NOT_COMPARED, WEIGHTED_OPS, box_dependent_nodes, is_output_head
+from quantization.inputs import Inputs, as_tensors
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,19 @@ def find_probe_nodes(graph: fx.Graph) -> ProbeNodes:
     """The probe nodes of a traced graph."""
     box_nodes = box_dependent_nodes(graph)
     (output,) = (node for node in graph.nodes if node.op == "output")
+    outputs = [node for node in output.all_input_nodes if not node.meta.get(NOT_COMPARED)]
     heads = [node for node in graph.nodes if node.target in WEIGHTED_OPS and is_output_head(node)]
     return ProbeNodes(
-        tuple(n.name for n in [*output.all_input_nodes, *heads] if n not in box_nodes),
+        tuple(n.name for n in [*outputs, *heads] if n not in box_nodes),
         tuple(n.name for n in heads if n in box_nodes),
     )
 
 
-def probe_values(
-    module: fx.GraphModule, image: NDArray[np.float32], names: Collection[str]
-) -> Outputs:
-    """The values of some nodes for one image, by name."""
+def probe_values(module: fx.GraphModule, inputs: Inputs, names: Collection[str]) -> Outputs:
+    """The values of some nodes for one run, by name."""
     interpreter = _ProbeInterpreter(module, names)
     with torch.inference_mode():
-        interpreter.run(torch.from_numpy(image))
+        interpreter.run(*as_tensors(inputs))
     return interpreter.values
 
 

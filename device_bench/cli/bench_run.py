@@ -137,7 +137,7 @@ def run_bench(request: BenchRequest, terminal: Terminal) -> BenchOutcome:
     )
     _print_artifact_notes(targets, device_job, terminal)
     if request.profile:
-        check_profilable(target.backend for target in targets)
+        check_profilable(targets)
 
     report = _measure_host(request, targets, terminal)
     outcome = DeviceBenchOutcome()
@@ -198,7 +198,8 @@ def _profile(report: BenchReport, terminal: Terminal) -> BenchReport:
         for line in profile_notes(profile):
             typer.echo(f"{number}: {line}")
     for result in report.results:
-        reason = None if result.device else unsupported_reason(result.backend)
-        if reason is not None:
+        in_parts = result.stages is not None
+        reason = unsupported_reason(result.backend, in_parts=in_parts)
+        if reason is not None and not result.device:
             terminal.note(f"not profiled: {result.label}: {reason}")
     return report

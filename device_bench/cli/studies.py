@@ -57,7 +57,7 @@ def baselines(
                 baselines_json,
                 run_baselines,
             )
-            from export.panoptic.graph import check_size
+            from export.panoptic.limits import check_size
 
             all_tasks = tuple(SIZES)
             tasks = {choice(name, all_tasks, "task") for name in task or all_tasks}

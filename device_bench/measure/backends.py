@@ -11,7 +11,6 @@ from export.artifact.reader import Artifact, open_artifact
 from export.capabilities import TARGETS, target_info
 from export.reference import reference_session
 from export.session import Session
-from export.targets import load_target
 from lvt.errors import UserError
 from lvt.models import build_random
 
@@ -60,7 +59,7 @@ class BenchTarget:
             # An artifact does not contain its weights in PyTorch's form.
             spec = self.artifact.spec
             return reference_session(build_random(spec), spec)
-        return load_target(self.artifact.target).open_session(self.artifact.path, threads=threads)
+        return self.artifact.open_session(threads=threads)
 
 
 def open_bench_target(path: Path, backend: str | None = None) -> BenchTarget:

@@ -18,6 +18,7 @@ from device_bench.measure.interleaved import SessionTiming, TimedSession, time_i
 from device_bench.measure.predict_sample import predict_sample
 from device_bench.results.accuracy import known_accuracy
 from device_bench.results.bench_result import Accuracy, BenchResult, ColdStart, ModelFile
+from device_bench.results.stage_summary import StageSummary
 from export.session import Session
 from lvt.data.images import packaged_photos, read_image
 
@@ -106,6 +107,7 @@ def _make_result(
         postprocess_ms=postprocess_ms,
         joules=timing.joules,
         readings=timing.readings,
+        stages=StageSummary.of_runs(timing.stages),
         prediction=None if issue else predict_sample(artifact, session, sample),
     )
 

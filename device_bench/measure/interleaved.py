@@ -23,6 +23,7 @@ from device_bench.measure.statistics import (
 )
 from device_bench.measure.validity import validity_issues
 from device_bench.measure.warmup import WarmUp, warm_up
+from export.panoptic.parts.session import PartsSession, StageTimes
 from export.session import Session
 
 _SECONDS_BETWEEN_READINGS = 1.0
@@ -61,6 +62,7 @@ class SessionTiming:
         joules: energy of the processor packages per inference; None: unknown.
         readings: frequency and temperature during the run; empty: unknown.
         validity_issues: reasons why the timing is not valid; empty if it is.
+        stages: of each timed inference of a model in parts; empty for a whole model.
     """
 
     warmup: WarmUp
@@ -70,6 +72,7 @@ class SessionTiming:
     joules: float | None
     readings: tuple[SensorReading, ...]
     validity_issues: tuple[str, ...]
+    stages: tuple[StageTimes, ...] = ()
 
 
 def time_interleaved(
@@ -110,6 +113,7 @@ def time_interleaved(
             joules=rounds.joules[index],
             readings=rounds.readings,
             validity_issues=tuple(issues(samples, warmup=warmup)),
+            stages=tuple(rounds.stages[index]),
         )
         for index, (warmup, samples) in enumerate(zip(warmups, rounds.samples, strict=True))
     ]
@@ -117,11 +121,12 @@ def time_interleaved(
 
 @dataclass(frozen=True)
 class _Rounds:
-    """Measurements of the timed rounds: samples and joules per inference of each session."""
+    """Measurements of the timed rounds: samples, joules per inference and stages by session."""
 
     samples: list[LatencySamples]
     joules: list[float | None]
     readings: tuple[SensorReading, ...]
+    stages: list[list[StageTimes]]
 
 
 def _run_rounds(
@@ -131,6 +136,7 @@ def _run_rounds(
     seconds = [0.0] * len(sessions)
     joules: list[float | None] = [0.0] * len(sessions)
     readings: list[SensorReading | None] = []
+    stages: list[list[StageTimes]] = [[] for _ in sessions]
     meter = sensors.energy_meter()
     last_reading = -math.inf
     done = 0
@@ -146,6 +152,9 @@ def _run_rounds(
             joules[index] = _add_energy(joules[index], meter.lap())
             samples_ms[index].append(elapsed * 1e3)
             seconds[index] += elapsed
+            timed = sessions[index].session
+            if isinstance(timed, PartsSession) and timed.stages is not None:
+                stages[index].append(timed.stages)
         done += 1
         progress(f"timing, {done} rounds", _completed_share(done, min(seconds), config))
     readings.append(sensors.read(done))
@@ -153,6 +162,7 @@ def _run_rounds(
         samples=[record_samples(values) for values in samples_ms],
         joules=[None if total is None else total / done for total in joules],
         readings=tuple(reading for reading in readings if reading is not None),
+        stages=stages,
     )
 
 

@@ -28,6 +28,9 @@ RECORDERS = {
 """Module of this package for each backend with a profiler."""
 
 _COREML = "Core ML reports operator times only to Xcode's Instruments"
+_IN_PARTS = (
+    "the time of each stage is measured for a model in parts; operators are profiled with --whole"
+)
 _UNSUPPORTED = {
     "coreml": _COREML,
     "executorch-coreml": _COREML,
@@ -36,18 +39,21 @@ _UNSUPPORTED = {
 }
 
 
-def unsupported_reason(backend: str) -> str | None:
-    """Why a backend cannot be profiled; None if it can."""
-    return _UNSUPPORTED.get(backend)
+def unsupported_reason(backend: str, *, in_parts: bool) -> str | None:
+    """Why a backend cannot profile a model, or a model in parts; None if it can."""
+    return _UNSUPPORTED.get(backend) or (_IN_PARTS if in_parts else None)
 
 
-def check_profilable(backends: Iterable[str]) -> None:
-    """Check before the benchmark that at least one backend can be profiled.
+def check_profilable(targets: Iterable[BenchTarget]) -> None:
+    """Check before the benchmark that at least one target can be profiled.
 
     Raises:
         UserError: none can.
     """
-    reasons = [unsupported_reason(backend) for backend in backends]
+    reasons = [
+        unsupported_reason(target.backend, in_parts=target.artifact.host is not None)
+        for target in targets
+    ]
     if all(reasons):
         listed = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
         listed = listed or "nothing runs on this machine"
@@ -72,8 +78,8 @@ def profile_report(report: BenchReport, progress: Progress) -> BenchReport:
 
 
 def can_be_profiled(result: BenchResult) -> bool:
-    """Whether a result is of this machine and its backend has a profiler."""
-    return result.device is None and result.backend in RECORDERS
+    """Whether a result is of a whole model on this machine, and its backend has a profiler."""
+    return result.device is None and result.backend in RECORDERS and result.stages is None
 
 
 def profile_target(target: BenchTarget, timed_ms: LatencySamples, threads: int) -> OperatorProfile:

@@ -19,7 +19,13 @@ from device_bench.report.charts import (
 from device_bench.report.html_predictions import prediction_figures
 from device_bench.report.html_profile import profile_cards
 from device_bench.report.markup import Markup, element, join, table
-from device_bench.report.tables import cost_cells, decimal_places, outlier_note
+from device_bench.report.tables import (
+    STAGE_HEADINGS,
+    cost_cells,
+    decimal_places,
+    outlier_note,
+    stage_cells,
+)
 from device_bench.results.bench_report import BenchReport
 from device_bench.results.bench_result import BenchResult
 from device_bench.results.run_info import RunInfo
@@ -48,6 +54,7 @@ def render(report: BenchReport) -> str:
         _latency_table(results),
         element("h2", "Load time, memory and size"),
         _cost_table(results),
+        *_stages(results),
         *_accuracy(results),
         *prediction_figures(results),
         *profile_cards(results),
@@ -127,6 +134,18 @@ def _cost_table(results: Sequence[BenchResult]) -> Markup:
         for number, result in enumerate(results, start=1)
     ]
     return table(headings, rows)
+
+
+def _stages(results: Sequence[BenchResult]) -> Iterator[Markup]:
+    """The stages of models in parts; nothing where all are whole."""
+    rows = [
+        (str(number), result.model.name, *stage_cells(result, result.stages))
+        for number, result in enumerate(results, start=1)
+        if result.stages is not None
+    ]
+    if rows:
+        yield element("h2", "Stages of panoptic models in parts, median ms")
+        yield table(["#", "artifact", *STAGE_HEADINGS], rows)
 
 
 def _accuracy(results: Sequence[BenchResult]) -> Iterator[Markup]:

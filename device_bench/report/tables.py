@@ -10,6 +10,7 @@ import typer
 from device_bench.measure.statistics import Interval
 from device_bench.results.bench_report import BenchReport
 from device_bench.results.bench_result import BenchResult
+from device_bench.results.stage_summary import StageSummary
 from lvt.support.terminal import PIPE_COLUMNS
 
 if TYPE_CHECKING:
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
 NOTABLE_OUTLIERS = 0.01
 """Share of outliers above which p99 is one of them."""
 
+NO_DETECTIONS = (
+    "the timed picture has no detections, so masks did not run; a picture with instances takes "
+    "longer"
+)
+
+STAGE_HEADINGS = (
+    "core",
+    "host: proposals",
+    "boxes",
+    "host: detections",
+    "masks",
+    "host: fusion",
+    "proposals",
+    "detections",
+)
+"""Of `stage_cells`. Fusion is the post-processing, which follows the inference."""
+
 
 def print_report(report: BenchReport, terminal: Terminal) -> None:
     """Print the tables to stdout, and why results are not valid to stderr."""
@@ -27,6 +45,8 @@ def print_report(report: BenchReport, terminal: Terminal) -> None:
         typer.echo(line)
     terminal.out.print(latency_table(report))
     terminal.out.print(cost_table(report))
+    if any(result.stages for result in report.results):
+        terminal.out.print(stage_table(report))
     for line in note_lines(report):
         terminal.note(line)
 
@@ -39,6 +59,8 @@ def report_text(report: BenchReport) -> str:
     with console.capture() as capture:
         console.print(latency_table(report))
         console.print(cost_table(report))
+        if any(result.stages for result in report.results):
+            console.print(stage_table(report))
     lines = [*result_lines(report), capture.get().rstrip("\n"), *note_lines(report)]
     return "\n".join(lines)
 
@@ -54,6 +76,8 @@ def note_lines(report: BenchReport) -> Iterator[str]:
     for result in report.results:
         for issue in result.validity_issues:
             yield f"not valid: {result.label}: {issue}"
+        if result.stages is not None and result.stages.detections == 0:
+            yield f"note: {result.label}: {NO_DETECTIONS}"
         outliers = outlier_note(result)
         if outliers is not None:
             yield f"note: {result.label}: {outliers}"
@@ -129,6 +153,32 @@ def cost_table(report: BenchReport) -> Table:
     for number, result in enumerate(report.results, start=1):
         table.add_row(str(number), *cost_cells(result), result.model.sha256[:12])
     return table
+
+
+def stage_table(report: BenchReport) -> Table:
+    """Stages of the models in parts; rows are numbered as in `latency_table`."""
+    from rich.table import Table
+
+    title = "stages of panoptic models in parts, median ms, and numbers of boxes"
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for heading in STAGE_HEADINGS:
+        table.add_column(heading, justify="right")
+    for number, result in enumerate(report.results, start=1):
+        if result.stages is not None:
+            table.add_row(str(number), *stage_cells(result, result.stages))
+    return table
+
+
+def stage_cells(result: BenchResult, stages: StageSummary) -> tuple[str, ...]:
+    """The cells of a row under `STAGE_HEADINGS`."""
+    places = decimal_places(result)
+    return (
+        *(f"{ms:.{places}f}" for ms in stages.milliseconds.values()),
+        _format_optional(result.postprocess_ms, places),
+        str(stages.proposals),
+        str(stages.detections),
+    )
 
 
 def cost_cells(result: BenchResult) -> tuple[str, ...]:

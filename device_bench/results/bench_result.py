@@ -21,6 +21,7 @@ from device_bench.measure.statistics import (
 from device_bench.measure.warmup import WarmUp
 from device_bench.results.operator_profile import OperatorProfile
 from device_bench.results.sample_prediction import SamplePrediction
+from device_bench.results.stage_summary import StageSummary
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ class BenchResult:
         readings: frequency and temperature during the run; empty: not measured.
         prediction: for the sample picture; None: not made.
         profile: time of each operator; None: not profiled.
+        stages: of a panoptic model in parts; None for other models.
         device: description of the device that ran it, JSON values; None: this machine.
         parity: of the outputs on that device with a reference, JSON values; None: not measured.
     """
@@ -177,6 +179,7 @@ class BenchResult:
     readings: tuple[SensorReading, ...] = ()
     prediction: SamplePrediction | None = None
     profile: OperatorProfile | None = None
+    stages: StageSummary | None = None
     device: Mapping[str, Any] | None = None
     parity: Mapping[str, Any] | None = None
 
@@ -231,6 +234,7 @@ class BenchResult:
             "answer": None if self.prediction is None else self.prediction.to_dict(),
             "samples_ms": self.samples_ms.tolist(),
             "profile": None if self.profile is None else self.profile.to_dict(),
+            "stages": None if self.stages is None else self.stages.to_dict(),
             "device": None if self.device is None else dict(self.device),
             "parity": None if self.parity is None else dict(self.parity),
         }
@@ -270,6 +274,7 @@ class BenchResult:
             readings=tuple(map(SensorReading.from_dict, stored.get("conditions", ()))),
             prediction=read_optional(SamplePrediction.from_dict, stored.get("answer")),
             profile=read_optional(OperatorProfile.from_dict, stored.get("profile")),
+            stages=read_optional(StageSummary.from_dict, stored.get("stages")),
             device=read_optional(dict, stored.get("device")),
             parity=read_optional(dict, stored.get("parity")),
         )

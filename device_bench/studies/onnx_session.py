@@ -10,6 +10,7 @@ from torch import nn
 
 from device_bench.measure.interleaved import TimedSession
 from export.errors import ParityError
+from export.model_io import whole_model
 from export.parity.compare import TOLERANCES, compare
 from export.pipeline import conversion_errors
 from export.reference import reference_session
@@ -43,7 +44,8 @@ def verified_onnx_session(
     """
     target, size = load_target("onnx"), (image.shape[2], image.shape[3])
     with conversion_errors(f"{name}: no ONNX file"):
-        target.write(ConversionInput(module, spec, size, "fp32", metadata={}), file)
+        entry_points = (whole_model(module, spec, size),)
+        target.write(ConversionInput(entry_points, spec, "fp32", metadata={}), file)
         session = target.open_session(file, threads=threads)
         expected = reference_session(reference, spec)
         parity = compare(expected, session, [image], spec, TOLERANCES["fp32"])

@@ -42,7 +42,7 @@ def copy_artifact(models: Path, artifact: Path) -> Path:
     """
     with atomic_folder(models) as scratch:
         copy = scratch / artifact.name
-        shutil.copyfile(artifact, copy)
+        (shutil.copytree if artifact.is_dir() else shutil.copyfile)(artifact, copy)
         shutil.copyfile(manifest_path(artifact), manifest_path(copy))
         open_artifact(copy)  # another export may have replaced one of them meanwhile
         publish_artifact(copy, models / artifact.name)

@@ -14,6 +14,9 @@ from lvt.support.validation import json_text
 SCHEMA = 1
 """Manifest schema. It increases when old readers would misread a new manifest."""
 
+PARTS_SCHEMA = 2
+"""Manifest schema of files in parts, which readers of `SCHEMA` alone cannot run."""
+
 PAIR_SUMS = "pair_sums"
 """Manifest key of int8 ONNX files whose sums cannot saturate (`export.targets.onnx.saturation`)."""
 
@@ -28,8 +31,8 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     path.write_text(json_text(manifest) + "\n", "utf-8")
 
 
-def _contents(model: Path) -> list[Path]:
-    """The model file itself, or the sorted files of a model folder (Core ML)."""
+def content_files(model: Path) -> list[Path]:
+    """The model file itself, or the sorted files of a model folder (Core ML, ONNX in parts)."""
     if not model.is_dir():
         return [model]
     files = (path for path in model.rglob("*") if path.is_file() and path.name != ".DS_Store")
@@ -38,7 +41,7 @@ def _contents(model: Path) -> list[Path]:
 
 def content_bytes(model: Path) -> int:
     """Size of a model file or folder, in bytes."""
-    return sum(path.stat().st_size for path in _contents(model))
+    return sum(path.stat().st_size for path in content_files(model))
 
 
 def content_sha256(model: Path) -> str:
@@ -50,7 +53,8 @@ def content_sha256(model: Path) -> str:
     if not model.is_dir():
         return file_sha256(model)
     lines = (
-        f"{file_sha256(path)}  {path.relative_to(model).as_posix()}\n" for path in _contents(model)
+        f"{file_sha256(path)}  {path.relative_to(model).as_posix()}\n"
+        for path in content_files(model)
     )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import platform
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +12,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from export.artifact.files import SCHEMA, content_bytes, content_sha256
+from export.artifact.files import PARTS_SCHEMA, SCHEMA, content_bytes, content_sha256
+from export.entry_point import EntryPoint, TensorInfo
+from export.model_io import model_outputs
 from export.panoptic.graph import PanopticGraph
+from export.panoptic.parts.layout import HostConstants
 from export.parity.compare import ParityReport
 from export.placement import Placement
 from export.plan import ExportPlan
@@ -21,36 +24,14 @@ from export.targets import Target
 from lvt.complexity import count_macs, count_parameters
 from lvt.config import Size
 from lvt.models import ModelSpec
-from lvt.panoptic.config import PanopticConfig
 from lvt.panoptic.model import LVTPanoptic
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One input or output of the model file."""
-
-    name: str
-    shape: tuple[int, ...]
-    layout: str
-    meaning: str
-    dtype: str = "float32"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The manifest's entry."""
-        return {
-            "name": self.name,
-            "shape": list(self.shape),
-            "dtype": self.dtype,
-            "layout": self.layout,
-            "meaning": self.meaning,
-        }
 
 
 def make_manifest(
     plan: ExportPlan,
     target: Target,
     file: Path,
-    module: nn.Module,
+    entry_points: Sequence[EntryPoint],
     parity: ParityReport,
     placement: Placement,
 ) -> dict[str, Any]:
@@ -60,13 +41,13 @@ def make_manifest(
         plan: the artifact.
         target: its format.
         file: the written file.
-        module: what was converted; its multiply-accumulates are counted.
+        entry_points: what was converted, in float; their multiply-accumulates are counted.
         parity: difference from the reference.
         placement: which operators run on the accelerator.
     """
     model, checkpoint = plan.model, plan.model.loaded.checkpoint
     return {
-        "schema": SCHEMA,
+        "schema": SCHEMA if plan.host is None else PARTS_SCHEMA,
         "task": model.spec.task,
         "target": plan.target.name,
         "precision": plan.precision,
@@ -80,10 +61,11 @@ def make_manifest(
         "parameters": count_parameters(model.reference),
         "macs": {
             "reference": reference_macs(model.reference, model.spec, model.size),
-            "artifact": _module_macs(module, model.size),
+            "artifact": sum(_calls(entry, plan.host) * _macs(entry) for entry in entry_points),
         },
         "inputs": [_input(plan).to_dict()],
-        "outputs": [output.to_dict() for output in _outputs(model.spec, model.size)],
+        "outputs": [output.to_dict() for output in model_outputs(model.spec, model.size)],
+        **({} if plan.host is None else {"parts": _parts(plan, plan.host, entry_points)}),
         "preprocessing": model.preprocessing.to_dict(),
         "labels": model.labels.to_dict() if model.labels else None,
         "parity": {"runtime": target.runtime_name(), **parity.to_dict()},
@@ -115,44 +97,40 @@ def _input(plan: ExportPlan) -> TensorInfo:
     return TensorInfo("image", shape, layout, "preprocessed picture")
 
 
-def _outputs(spec: ModelSpec, size: Size) -> list[TensorInfo]:
-    sizes = [spec.config.map_size(size, stage) for stage in range(len(spec.config.stages))]
-    if spec.task == "backbone":
-        return [
-            TensorInfo(name, (1, dim, *map_size), "NCHW", "backbone feature map")
-            for name, dim, map_size in zip(spec.outputs, spec.config.dims, sizes, strict=True)
-        ]
-    if spec.panoptic is not None:
-        return _panoptic_outputs(spec.panoptic, sizes[0])
-    if spec.task == "semantic":
-        meaning = f"class scores before softmax at 1/{spec.config.strides[0]} of the input size"
-        return [TensorInfo("logits", (1, spec.classes, *sizes[0]), "NCHW", meaning)]
-    return [TensorInfo("logits", (1, spec.classes), "NC", "class scores before softmax")]
+def _parts(
+    plan: ExportPlan, host: HostConstants, entry_points: Sequence[EntryPoint]
+) -> dict[str, Any]:
+    """The entry points, in the layouts of the file, and the constants of the host steps."""
+    return {
+        "entry_points": [
+            {
+                "name": entry.name,
+                "inputs": [
+                    (_input(plan) if info.name == "image" else info).to_dict()
+                    for info in entry.inputs
+                ],
+                "outputs": [info.to_dict() for info in entry.outputs],
+            }
+            for entry in entry_points
+        ],
+        "host": host.to_dict(),
+    }
 
 
-def _panoptic_outputs(config: PanopticConfig, quarter: Size) -> list[TensorInfo]:
-    slots = config.detection.count
-    cells = 2 * config.roi.mask_size
-    return [
-        TensorInfo("boxes", (slots, 4), "N4", "x1, y1, x2, y2 in network pixels, best first"),
-        TensorInfo("scores", (slots,), "N", "probabilities; 0 marks an empty slot"),
-        TensorInfo("labels", (slots,), "N", "thing classes", dtype="int32"),
-        TensorInfo("masks", (slots, cells, cells), "NHW", "probabilities inside the box"),
-        TensorInfo(
-            "semantic",
-            (1, config.stuff + 1, *quarter),
-            "NCHW",
-            "scores of the stuff classes, then of 'some thing', at a quarter of the input size",
-        ),
-    ]
+def _calls(entry: EntryPoint, host: HostConstants | None) -> int:
+    """Number of calls for an image with every proposal and detection."""
+    if host is None:
+        return 1
+    return host.calls(entry.name)
 
 
-def _module_macs(module: nn.Module, size: Size) -> int:
-    """Multiply-accumulates of the converted module."""
+def _macs(entry: EntryPoint) -> int:
+    """Multiply-accumulates of one call."""
+    module = entry.module
     if isinstance(module, PanopticGraph):
         module = copy.copy(module)
         module.roi_align = _uncounted_roi_align
-    return count_macs(module, size)
+    return count_macs(module, *(info.shape for info in entry.inputs))
 
 
 def reference_macs(model: nn.Module, spec: ModelSpec, size: Size) -> int:
@@ -163,7 +141,7 @@ def reference_macs(model: nn.Module, spec: ModelSpec, size: Size) -> int:
     if spec.panoptic is not None:
         assert isinstance(model, LVTPanoptic)
         model = PanopticGraph(model, spec.panoptic, size, _uncounted_roi_align)
-    return count_macs(model, size)
+    return count_macs(model, (1, 3, *size))
 
 
 def _uncounted_roi_align(feature: Tensor, boxes: Tensor, size: int, stride: int) -> Tensor:

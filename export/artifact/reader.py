@@ -8,12 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from export.artifact.files import PAIR_SUMS, SCHEMA, content_sha256, manifest_path
+from export.artifact.files import PAIR_SUMS, PARTS_SCHEMA, SCHEMA, content_sha256, manifest_path
 from export.capabilities import target_info
+from export.open_file import open_file
+from export.panoptic.parts.layout import HostConstants
 from export.predict.picture import Picture
 from export.predict.prediction import Prediction, decode_outputs
 from export.predict.predictor import SessionPredictor
-from export.session import Outputs
+from export.session import Outputs, Session
 from export.targets import load_target
 from lvt.config import Size
 from lvt.data.labels import Labels
@@ -72,6 +74,20 @@ class Artifact:
         height, width = image["layout"].index("H"), image["layout"].index("W")
         return int(image["shape"][height]), int(image["shape"][width])
 
+    @cached_property
+    def host(self) -> HostConstants | None:
+        """Constants of the host steps; None if the file holds the whole model."""
+        parts = self.manifest.get("parts")
+        return None if parts is None else HostConstants.from_dict(parts["host"])
+
+    def open_session(self, *, threads: int = 0) -> Session:
+        """Opens the file in its runtime; 0 threads leaves the choice to the runtime.
+
+        Raises:
+            UserError: a missing extra, or the runtime refuses the file.
+        """
+        return open_file(load_target(self.target), self.path, self.host, threads=threads)
+
     def decode(self, outputs: Outputs, picture_size: Size) -> Prediction | None:
         """The prediction that raw outputs encode.
 
@@ -113,9 +129,13 @@ class Artifact:
         """
         if self.labels is None:
             raise UserError(f"{self.path.name} is a bare backbone: it has no classes to predict")
-        session = load_target(self.target).open_session(self.path, threads=threads)
         return SessionPredictor(
-            session, self.spec, self.labels, self.preprocessing, self.size, self.notes
+            self.open_session(threads=threads),
+            self.spec,
+            self.labels,
+            self.preprocessing,
+            self.size,
+            self.notes,
         )
 
 
@@ -141,8 +161,9 @@ def open_artifact(path: str | Path) -> Artifact:
         schema = manifest["schema"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{sidecar} is not a manifest: {error!r}") from error
-    if schema != SCHEMA:
-        raise UserError(f"{sidecar} has schema {schema}; this version reads {SCHEMA}")
+    if schema not in (SCHEMA, PARTS_SCHEMA):
+        known = f"{SCHEMA} and {PARTS_SCHEMA}"
+        raise UserError(f"{sidecar} has schema {schema}; this version reads {known}")
     try:
         spec = ModelSpec.from_dict(manifest["model"])
         preprocessing = Preprocessing.from_dict(manifest["preprocessing"])
@@ -189,6 +210,10 @@ def _check_contents(artifact: Artifact) -> None:
     prepared = artifact.preprocessing(golden_picture()).shape[2:]
     if prepared != artifact.size:
         raise ValueError(f"preprocessing gives {prepared}, the model takes {artifact.size}")
+    if (artifact.host is not None) != (manifest["schema"] == PARTS_SCHEMA):
+        raise ValueError(f"schema {manifest['schema']} and parts do not go together")
+    if artifact.host is not None and artifact.host.image != artifact.size:
+        raise ValueError(f"parts are for images of {artifact.host.image}, not {artifact.size}")
     accuracy = manifest["accuracy"]
     if accuracy is not None:
         for model in ("float", "quantized"):

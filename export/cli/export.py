@@ -21,6 +21,7 @@ from export.cli.options import (
     AndroidApp,
     Detections,
     Ema,
+    InParts,
     InputSize,
     NamesFile,
     OutputPath,
@@ -28,6 +29,7 @@ from export.cli.options import (
     Proposals,
     TaskName,
     app_models_folder,
+    chosen_form,
     copy_to_app_assets,
     named_targets,
     print_manifests,
@@ -81,6 +83,7 @@ def export(
     ] = None,
     proposals: Proposals = None,
     detections: Detections = None,
+    parts: InParts = None,
     preset: PresetName = None,
     ema: Ema = False,
     names: NamesFile = None,
@@ -113,6 +116,7 @@ def export(
             images=images,
             proposals=proposals,
             detections=detections,
+            form=chosen_form(parts),
         )
         check_installed(targets)
         results, code = _export_targets(request, targets, terminal)

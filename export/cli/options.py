@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from export.capabilities import DEFAULT_TARGETS, TARGETS, TargetInfo
+from export.capabilities import DEFAULT_TARGETS, TARGETS, Form, TargetInfo
 from export.errors import ExportError
 from lvt.config import PRESETS, TASKS
 from lvt.errors import UserError
@@ -34,6 +34,14 @@ Proposals = Annotated[
 Detections = Annotated[
     int | None,
     typer.Option("--detections", help="Panoptic: maximum number of instances; fewer is faster."),
+]
+InParts = Annotated[
+    bool | None,
+    typer.Option(
+        "--parts/--whole",
+        help="Panoptic: entry points with steps on the host between them, or one graph. "
+        "[default: the faster one on the target]",
+    ),
 ]
 PresetName = Annotated[
     str | None,
@@ -81,6 +89,11 @@ Result = TypeVar("Result")
 def named_targets(name: str | None) -> tuple[TargetInfo, ...]:
     """The targets of a subcommand: one, or every default target for `all`."""
     return DEFAULT_TARGETS if name in (ALL_TARGETS, None) else (TARGETS[name],)
+
+
+def chosen_form(parts: bool | None) -> Form | None:
+    """The form that `--parts` or `--whole` chooses; None if neither is given."""
+    return None if parts is None else "parts" if parts else "whole"
 
 
 def run_for_targets(

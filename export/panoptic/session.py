@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.panoptic.fill_slots import fill_slots
 from export.session import Outputs
 from lvt.models import PANOPTIC_OUTPUTS
 from lvt.panoptic.config import PanopticConfig
@@ -37,19 +38,7 @@ class PanopticReferenceSession:
             masks = model.masks(maps, detections, unscaled).sigmoid()
         config = model.config
         slots = min(config.detection.count, config.proposals.count)
-        cells = 2 * config.roi.mask_size
-        values = (
-            _fill_slots(detections.boxes, (slots, 4)),
-            _fill_slots(detections.scores, (slots,)),
-            _fill_slots(detections.labels.to(torch.int32), (slots,)),
-            _fill_slots(masks, (slots, cells, cells)),
-            maps.semantic.numpy(),
-        )
-        return dict(zip(PANOPTIC_OUTPUTS, values, strict=True))
-
-
-def _fill_slots(values: torch.Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """An array of `shape` that starts with `values`; the other slots are zero."""
-    slots = np.zeros(shape, values.numpy().dtype)
-    slots[: len(values)] = values.numpy()
-    return slots
+        labels = detections.labels.to(torch.int32)
+        values = (detections.boxes, detections.scores, labels, masks)
+        filled = [fill_slots(value.numpy(), slots) for value in values]
+        return dict(zip(PANOPTIC_OUTPUTS, (*filled, maps.semantic.numpy()), strict=True))

@@ -33,8 +33,9 @@ class StaticFPN(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         merged = [conv(x) for conv, x in zip(self.lateral_convs, maps, strict=True)]
         for level in reversed(range(len(merged) - 1)):
-            pixels = merged[level + 1].permute(0, 2, 3, 1)
-            pairs = torch.cat([pixels, pixels], dim=-1)
+            # Two nodes, because ExecuTorch does not delegate the concatenation of one node twice.
+            pixels, again = (merged[level + 1].permute(0, 2, 3, 1) for _ in range(2))
+            pairs = torch.cat([pixels, again], dim=-1)
             doubled = interleave_parities(pairs, pairs).permute(0, 3, 1, 2)
             merged[level] = merged[level] + doubled
         levels = [conv(x) for conv, x in zip(self.fpn_convs, merged, strict=True)]

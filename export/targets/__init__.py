@@ -9,13 +9,12 @@ from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from export.capabilities import StoredPrecision, installed, missing_extra, target_info
+from export.entry_point import EntryPoint
 from export.panoptic.graph import RoIAlign
 from export.placement import Placement
-from export.session import Outputs, Session
-from lvt.config import Size
+from export.session import EntryPointSession, Outputs, Session
 from lvt.data.preprocessing_steps import Normalise
 from lvt.models import ModelSpec
 
@@ -25,21 +24,20 @@ class ConversionInput:
     """Everything a target needs to write a file.
 
     Attributes:
-        model: the rewritten model; a panoptic model as a static graph. With int8 it is an
-            `fx.GraphModule` of ATen operators that can be exported again. Its weights are int8
-            buffers that go through `quantized_decomposed.dequantize_per_channel`. Its int8
-            activations, if any, go through `quantize_per_tensor` and `dequantize_per_tensor`.
+        entry_points: one, `MAIN`, that takes an image; or those of a panoptic model in parts. Their
+            modules are rewritten. With int8 they are `fx.GraphModule`s of ATen operators that can
+            be exported again. Their weights are int8 buffers that go through
+            `quantized_decomposed.dequantize_per_channel`. Their int8 activations, if any, go
+            through `quantize_per_tensor` and `dequantize_per_tensor`.
         spec: task and outputs of the model.
-        size: height and width of the images.
         precision: a precision that the target has for the task, or int8.
         metadata: text to embed in the file, by key.
         pixels: for Core ML only. The normalisation that the file applies to an image of 8-bit
             pixels; None if the file takes the preprocessed tensor.
     """
 
-    model: nn.Module
+    entry_points: tuple[EntryPoint, ...]
     spec: ModelSpec
-    size: Size
     precision: StoredPrecision
     metadata: dict[str, str]
     pixels: Normalise | None = None
@@ -48,6 +46,11 @@ class ConversionInput:
     def quantized(self) -> bool:
         """Whether the model has int8 weights."""
         return self.precision in ("int8", "int8-weights")
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the file has several entry points."""
+        return len(self.entry_points) > 1
 
 
 class Target(Protocol):
@@ -64,7 +67,11 @@ class Target(Protocol):
         ...
 
     def open_session(self, path: Path, *, threads: int = 0) -> Session:
-        """Opens a written file in its runtime; 0 threads leaves the number to the runtime."""
+        """Opens a file of the whole model in its runtime; 0 threads: the runtime's choice."""
+        ...
+
+    def open_entry_points(self, path: Path, *, threads: int = 0) -> EntryPointSession:
+        """Opens a file in parts in its runtime; 0 threads leaves the number to the runtime."""
         ...
 
     def placement(self, path: Path) -> Placement:
@@ -72,7 +79,10 @@ class Target(Protocol):
         ...
 
     def module_outputs(self, path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:
-        """Outputs of inner modules of a written file, for those of `names` that it contains."""
+        """Outputs of inner modules of a written file, for those of `names` that it contains.
+
+        Of a file in parts, those of `core`.
+        """
         ...
 
     def versions(self, path: Path) -> dict[str, str]:

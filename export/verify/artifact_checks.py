@@ -98,7 +98,7 @@ def verify_artifact(
     images = prepared_images(artifact, count, folder)
     progress(f"{path.name}: {target.runtime_name()}")
     try:
-        session = target.open_session(path)
+        session = artifact.open_session()
         outputs = [session.run(image) for image in images]
     except Exception as error:  # runtimes have no common exception type
         return Verification(path, (*checks, Check("runs", "failed", error_reason(error))))

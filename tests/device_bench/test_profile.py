@@ -27,11 +27,12 @@ from export.capabilities import TARGETS, installed
 from export.pipeline import ExportResult, export_artifact
 from export.placement import Placement
 from export.plan import ExportRequest
-from export.targets import ConversionInput, load_target
+from export.targets import load_target
 from lvt.models import ModelSpec
 from tests.conftest import TINY
 from tests.export.test_cli import one_line_error, run
 from tests.helpers.int8_model import SMALL_SPEC, in_int8, small
+from tests.helpers.models import conversion
 
 PROFILED = ("onnx", "tflite", "executorch")
 
@@ -147,10 +148,10 @@ def test_operators_outside_the_delegates(
     """They come from another source than the delegates' own, and are what one looks for first."""
     of(profiles, target)
     path = tmp_path / f"broken{TARGETS[target].suffix}"
-    conversion = ConversionInput(
+    given = conversion(
         Broken().eval(), ModelSpec("semantic", TINY, 2), (32, 32), "fp32", {"lvt.task": "semantic"}
     )
-    load_target(target).write(conversion, path)
+    load_target(target).write(given, path)
     placement = load_target(target).placement(path)
     assert placement.fallback == "partial"
 
@@ -175,8 +176,8 @@ def test_conversions_of_int8_files_are_counted(
     image = np.random.default_rng(0).standard_normal((1, 3, 16, 24)).astype(np.float32)
     program = in_int8(small(), torch.from_numpy(image))
     path = tmp_path / "int8.tflite"
-    conversion = ConversionInput(program, SMALL_SPEC, (16, 24), "int8", {"lvt.task": "backbone"})
-    load_target("tflite").write(conversion, path)
+    given = conversion(program, SMALL_SPEC, (16, 24), "int8", {"lvt.task": "backbone"})
+    load_target("tflite").write(given, path)
     trace = importlib.import_module("device_bench.profile.litert_trace").record(path, image, 1)
     families = [family(operator.type) for operator in trace.operators]
     assert families.count(CONVERSION) >= 2  # at least one into int8 and one out of it
@@ -187,7 +188,7 @@ def test_every_backend_is_profiled_or_says_why() -> None:
     """A backend that is added later must not fail after minutes of timing."""
     for backend in BACKENDS:
         module = RECORDERS.get(backend)
-        reason = unsupported_reason(backend)
+        reason = unsupported_reason(backend, in_parts=False)
         assert (module is None) == (reason is not None), backend
         if module is not None:
             assert importlib.util.find_spec(f"device_bench.profile.{module}")

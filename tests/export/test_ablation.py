@@ -10,15 +10,15 @@ from export.artifact.reader import open_artifact
 from export.capabilities import DEFAULT_TARGETS, TargetInfo
 from export.cli import export as cli
 from export.parity.compare import TOLERANCES, compare
-from export.pipeline import rewrite_model
 from export.reference import reference_session
-from export.targets import ConversionInput, load_target
+from export.targets import load_target
 from lvt.config import Task
 from lvt.data.images import packaged_photos, read_image
 from lvt.models import ModelSpec
 from tests.conftest import TINY_ABLATION
 from tests.export.test_capabilities import job_of, need
 from tests.export.test_cli import run
+from tests.helpers.models import conversion, whole_graph
 
 CASES: list[tuple[str, Task, tuple[TargetInfo, ...]]] = [
     ("volo_d0", "semantic", DEFAULT_TARGETS),
@@ -39,8 +39,8 @@ def test_every_target(name: str, task: Task, info: TargetInfo, tmp_path: Path) -
     job, target = job_of(spec, (64, 96)), load_target(info.name)
     precision = info.precision(task, None)
     file = tmp_path / f"model{info.suffix}"
-    exported = rewrite_model(job, info.recipe, target.roi_align)
-    target.write(ConversionInput(exported, spec, job.size, precision, {}), file)
+    exported = whole_graph(job, info.recipe, target.roi_align)
+    target.write(conversion(exported, spec, job.size, precision, {}), file)
     report = compare(
         reference_session(job.reference, spec),
         target.open_session(file, threads=1),

@@ -21,11 +21,10 @@ from export.capabilities import (
 )
 from export.cli import export as cli
 from export.parity.compare import TOLERANCES, compare
-from export.pipeline import rewrite_model
 from export.plan import LoadedModel, ResolvedModel
 from export.reference import reference_session
 from export.rewrite import rewrite
-from export.targets import ConversionInput, load_target
+from export.targets import load_target
 from lvt.checkpoint import CheckpointMeta
 from lvt.config import Task
 from lvt.data.images import packaged_photos, read_image
@@ -35,6 +34,7 @@ from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random
 from tests.conftest import tiny
 from tests.export.test_cli import one_line_error, run
+from tests.helpers.models import conversion, whole_graph
 
 SPECS: dict[Task, ModelSpec] = {
     "backbone": ModelSpec("backbone", tiny(1)),
@@ -70,8 +70,8 @@ def test_every_cell(info: TargetInfo, task: Task, precision: Precision, tmp_path
     need(info)
     job, target = job_of(SPECS[task], SIZES[task]), load_target(info.name)
     file = tmp_path / f"model{info.suffix}"
-    exported = rewrite_model(job, info.recipe, target.roi_align)
-    target.write(ConversionInput(exported, job.spec, job.size, precision, {"lvt.task": task}), file)
+    exported = whole_graph(job, info.recipe, target.roi_align)
+    target.write(conversion(exported, job.spec, job.size, precision, {"lvt.task": task}), file)
     images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
     report = compare(
         reference_session(job.reference, job.spec),
@@ -133,9 +133,9 @@ def test_neural_engine_finds_nothing_against_classification_and_semantic(tmp_pat
     target = load_target("coreml")
     for task, size in (("classification", (64, 64)), ("semantic", (64, 96))):
         job = job_of(SPECS[task], size)
-        exported = rewrite_model(job, info.recipe, target.roi_align)
+        exported = whole_graph(job, info.recipe, target.roi_align)
         file = tmp_path / f"{task}.mlpackage"
-        target.write(ConversionInput(exported, job.spec, job.size, "fp16", {}), file)
+        target.write(conversion(exported, job.spec, job.size, "fp16", {}), file)
         placement = target.placement(file)
         assert (placement.fallback, placement.remarks) == ("none", ())
 
@@ -153,7 +153,7 @@ def test_core_ml_package_that_takes_pixels(tmp_path: Path) -> None:
     model = rewrite(job.reference, info.recipe)
     file = tmp_path / "pixels.mlpackage"
     target.write(
-        ConversionInput(model, spec, job.size, "fp32", {"lvt.task": "semantic"}, normalise), file
+        conversion(model, spec, job.size, "fp32", {"lvt.task": "semantic"}, normalise), file
     )
     image = job.preprocessing(read_image(packaged_photos()[0]))
     actual = target.open_session(file).run(image)["logits"]
@@ -171,9 +171,9 @@ def test_evaluator_equals_core_ml(precision: Precision, tmp_path: Path) -> None:
     from export.targets.coreml.session import CoreMLSession, EvaluatorSession
 
     job, target = job_of(SPECS["semantic"], (64, 96)), load_target("coreml")
-    exported = rewrite_model(job, target_info("coreml").recipe, target.roi_align)
+    exported = whole_graph(job, target_info("coreml").recipe, target.roi_align)
     file = tmp_path / "model.mlpackage"
-    target.write(ConversionInput(exported, job.spec, job.size, precision, {}), file)
+    target.write(conversion(exported, job.spec, job.size, precision, {}), file)
     images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
     sessions = CoreMLSession(file), EvaluatorSession(file)
     report = compare(*sessions, images, job.spec, TOLERANCES[precision])
@@ -186,11 +186,9 @@ def test_executorch_metadata_are_named_constants(tmp_path: Path) -> None:
     from export.targets.executorch.program import read_metadata
 
     job, target = job_of(SPECS["backbone"], (64, 64)), load_target("executorch")
-    exported = rewrite_model(job, info.recipe, target.roi_align)
+    exported = whole_graph(job, info.recipe, target.roi_align)
     file = tmp_path / "model.pte"
-    target.write(
-        ConversionInput(exported, job.spec, job.size, "fp32", {"lvt.labels": "Straße"}), file
-    )
+    target.write(conversion(exported, job.spec, job.size, "fp32", {"lvt.labels": "Straße"}), file)
     found = read_metadata(file)
     assert found["lvt_labels"] == "Straße"
     assert found["lvt_outputs"] == '["stride4", "stride8", "stride16", "stride32"]'

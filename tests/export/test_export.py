@@ -15,13 +15,12 @@ import export.artifact.manifest as manifest
 from export.artifact.files import manifest_path, write_manifest
 from export.artifact.reader import open_artifact
 from export.capabilities import TARGETS, installed
-from export.panoptic.graph import PanopticGraph
 from export.parity.compare import TOLERANCES, compare
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest, resolve_model
 from export.rewrite import rewrite
 from export.session import TorchSession
-from export.targets import ConversionInput, load_target
+from export.targets import load_target
 from export.targets.onnx import target as onnx_target
 from lvt.checkpoint import identify, load_model, read_checkpoint
 from lvt.config import LVT, Task
@@ -31,6 +30,7 @@ from lvt.errors import UserError
 from lvt.models import ModelSpec, build_random, default_spec
 from lvt.support.files import file_sha256
 from tests.conftest import TINY
+from tests.helpers.models import conversion
 
 
 def photo(size: tuple[int, int]) -> np.ndarray:
@@ -105,7 +105,7 @@ def test_every_task_in_the_runtime(
     model = build_random(spec, seed=2)
     path = tmp_path / "model.onnx"
     exported = rewrite(model, "onnxruntime") if rewritten else model
-    onnx_target.write(ConversionInput(exported, spec, size, "fp32", {}), path)
+    onnx_target.write(conversion(exported, spec, size, "fp32", {}), path)
     image = photo(size)
     report = compare(
         TorchSession(model, spec),
@@ -243,7 +243,6 @@ def test_panoptic_macs_are_the_paper_s() -> None:
     request = ExportRequest("onnx", task="panoptic", size=(800, 1216))
     job = resolve_model(request)
     assert job.spec.panoptic == spec.panoptic
-    graph = PanopticGraph(job.reference, spec.panoptic, job.size, manifest._uncounted_roi_align)
-    counted = manifest._module_macs(graph, job.size)
+    counted = manifest.reference_macs(job.reference, job.spec, job.size)
     assert counted / 1e9 == pytest.approx(56.4, abs=0.05)
     assert sum(p.numel() for p in job.reference.parameters()) == 5_349_770

@@ -14,9 +14,10 @@ from torch import nn
 
 from export.capabilities import TARGETS, installed
 from export.session import Session, TorchSession
-from export.targets import ConversionInput, load_target
+from export.targets import load_target
 from lvt.models import ModelSpec
 from tests.conftest import TINY
+from tests.helpers.models import conversion
 
 RUNS = 10_000
 WARMUP = 500
@@ -33,7 +34,7 @@ def opened(name: str, folder: Path) -> Session:
     if not installed(TARGETS[name]):
         pytest.skip(f"the extra {name} is not installed")
     target, file = load_target(name), folder / f"model{TARGETS[name].suffix}"
-    target.write(ConversionInput(model, SPEC, SIZE, "fp32", {}), file)
+    target.write(conversion(model, SPEC, SIZE, "fp32", {}), file)
     return target.open_session(file, threads=1)
 
 

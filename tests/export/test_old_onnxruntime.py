@@ -24,10 +24,9 @@ def run_oldest(
     config: pytest.Config, model: Path, image: NDArray[np.float32], folder: Path
 ) -> Outputs:
     python = old_python(config, "onnxruntime-1.17", OLDEST, "numpy<2")
-    np.savez(folder / "image.npz", image)
-    call(
-        python, remote_runner.__file__, "onnx", model, folder / "image.npz", folder / "outputs.npz"
-    )
+    np.savez(folder / "image.npz", **{"0/image": image})
+    given, made = folder / "image.npz", folder / "outputs.npz"
+    call(python, remote_runner.__file__, "onnx", model, "", given, made)
     with np.load(folder / "outputs.npz") as values:
         return {name.removeprefix("0/"): values[name] for name in values.files}
 

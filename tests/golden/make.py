@@ -21,7 +21,7 @@ from PIL import Image
 
 from device_bench.measure.statistics import summarise
 from export.artifact.files import SCHEMA, content_sha256, write_manifest
-from export.artifact.manifest import TensorInfo
+from export.entry_point import TensorInfo
 from export.panoptic.session import PanopticReferenceSession
 from export.plan import ExportRequest, load_reference
 from lvt.data.images import packaged_photos, read_image

@@ -8,8 +8,8 @@ from torch import Tensor, fx, nn
 
 from lvt.models import ModelSpec
 from quantization.backend_config import BACKEND_CONFIGS, for_weights_only
-from quantization.calibrated_model import calibrate
 from tests.conftest import TINY
+from tests.helpers.models import calibrate_model
 
 
 class Small(nn.Module):
@@ -85,5 +85,5 @@ def in_int8(
     backend_config = (
         BACKEND_CONFIGS[target] if activations else for_weights_only(BACKEND_CONFIGS[target])
     )
-    calibrated = calibrate(model, size, backend_config, [image.numpy()], "minmax")
+    calibrated = calibrate_model(model, size, backend_config, [image.numpy()], "minmax")
     return calibrated.program() if activations else calibrated.weights_only()

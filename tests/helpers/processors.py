@@ -24,7 +24,7 @@ from pathlib import Path
 from export.targets.executorch.target import open_session
 session = open_session(Path(sys.argv[1]), threads=1)
 with np.load(sys.argv[2]) as given:
-    outputs = session.run(given["arr_0"])
+    outputs = session.run(given["0/image"])
 np.savez(sys.argv[3], **{f"0/{name}": value for name, value in outputs.items()})
 """
 
@@ -42,8 +42,8 @@ def x86_emulator() -> Path:
 def run_without_vnni(target: str, model: Path, image: NDArray[np.float32], folder: Path) -> Outputs:
     """The outputs of a model file for an image (1, 3, H, W) on a Haswell."""
     given, made = folder / "image.npz", folder / "outputs.npz"
-    np.savez(given, image)
-    script, arguments = Path(remote_runner.__file__), [target, model, given, made]
+    np.savez(given, **{"0/image": image})
+    script, arguments = Path(remote_runner.__file__), [target, model, "", given, made]
     if target == "executorch":
         script, arguments = folder / "run.py", [model, given, made]
         script.write_text(_PTE_SCRIPT)

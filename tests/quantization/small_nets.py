@@ -11,11 +11,12 @@ from torch import Tensor, fx, nn
 
 from lvt.layers import to_nchw, to_nhwc
 from quantization.backend_config import BACKEND_CONFIGS
-from quantization.graph import trace
 from quantization.graph_passes import post_calibration_passes, pre_calibration_passes
+from quantization.inputs import single_inputs
 from quantization.insert_qdq import insert_qdq
 from quantization.observer import CalibrationStats, collect_stats
 from quantization.plan import QuantizationPlan, plan_quantization
+from tests.helpers.models import trace_model
 
 SIZE = (8, 12)
 ONNX = BACKEND_CONFIGS["onnx"]
@@ -54,9 +55,11 @@ def calibrated(
 ) -> tuple[fx.GraphModule, CalibrationStats, QuantizationPlan]:
     """The traced model after all graph passes, its statistics, and the plan for a target."""
     backend_config = BACKEND_CONFIGS[target]
-    module = trace(model.eval(), SIZE)
+    module = trace_model(model.eval(), SIZE)
     pre_calibration_passes(module, backend_config)
-    statistics = collect_stats(module, plan_quantization(module.graph, backend_config), images())
+    statistics = collect_stats(
+        module, plan_quantization(module.graph, backend_config), single_inputs(images())
+    )
     post_calibration_passes(module, statistics, backend_config)
     return module, statistics, plan_quantization(module.graph, backend_config)
 

@@ -16,9 +16,11 @@ from lvt.data.metrics import sqnr_db
 from lvt.data.preprocessing import fixed_size
 from lvt.models import ModelSpec, build_random
 from quantization.backend_config import BACKEND_CONFIGS, RECIPES
-from quantization.calibrated_model import CalibratedModel, calibrate
+from quantization.calibrated_model import CalibratedModel
 from quantization.finetune import finetune
+from quantization.inputs import single_inputs
 from tests.conftest import tiny
+from tests.helpers.models import calibrate_model
 
 SIZE = (64, 96)
 
@@ -36,7 +38,7 @@ def calibrated(
     """With GELU's approximation in the one, and channels first in the other."""
     target = request.param
     model = rewrite(build_random(ModelSpec("semantic", tiny(recursion=2), 4), 5), RECIPES[target])
-    return calibrate(model, SIZE, BACKEND_CONFIGS[target], images, "minmax")
+    return calibrate_model(model, SIZE, BACKEND_CONFIGS[target], images, "minmax")
 
 
 def outputs(module: fx.GraphModule, images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -53,7 +55,9 @@ def test_noise_falls_and_the_program_has_it(
     expected = outputs(calibrated.module, images)
     before = sqnr_db(outputs(calibrated.simulated(), images), expected)
     losses: list[float] = []
-    tuned = finetune(calibrated, images, 40, on_step=lambda _step, loss: losses.append(loss))
+    tuned = finetune(
+        calibrated, single_inputs(images), 40, on_step=lambda _step, loss: losses.append(loss)
+    )
     after = sqnr_db(outputs(tuned.simulated(), images), expected)
     assert len(losses) == 40
     assert after > before + 1.5
@@ -68,5 +72,11 @@ def test_blocks_in_float_are_not_rounded(
 ) -> None:
     """With all of them in float there is nothing to learn."""
     losses: list[float] = []
-    finetune(calibrated, images, 1, calibrated.blocks, lambda _step, loss: losses.append(loss))
+    finetune(
+        calibrated,
+        single_inputs(images),
+        1,
+        calibrated.blocks,
+        lambda _step, loss: losses.append(loss),
+    )
     assert losses[0] < 1e-9

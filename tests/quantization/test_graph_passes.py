@@ -15,7 +15,7 @@ from export.rewrite import rewrite
 from lvt.config import Task
 from lvt.layers import to_nchw, to_nhwc
 from lvt.models import ModelSpec, build_random
-from quantization.graph import aten, trace
+from quantization.graph import aten
 from quantization.graph_passes import (
     GELU_SLOPE,
     approximate_gelu,
@@ -24,6 +24,7 @@ from quantization.graph_passes import (
     softmax_without_max,
 )
 from tests.conftest import tiny
+from tests.helpers.models import trace_model
 from tests.quantization.small_nets import SIZE, Middle, Net, images, nodes, outputs, targets
 
 
@@ -41,7 +42,7 @@ def test_activations_as_products_with_a_sigmoid(
         def forward(self, x: Tensor) -> Tensor:
             return activation(x)
 
-    module = trace(Only(), (64, 64))
+    module = trace_model(Only(), (64, 64))
     change(module)
     assert set(targets(module)) <= {aten.sigmoid.default, aten.mul.Tensor}
     x = torch.linspace(-20, 20, 3 * 64 * 64).reshape(1, 3, 64, 64)
@@ -58,7 +59,7 @@ def test_softmax_without_the_greatest_value(channels_last: bool) -> None:
         wide = 59 / float(logits.max() - logits.min())
         model.first.weight *= wide
         model.first.bias *= wide
-    module = trace(model.eval(), SIZE)
+    module = trace_model(model.eval(), SIZE)
     expected = module(image)
     (first, _last) = nodes(module, aten.conv2d.default)
 
@@ -78,7 +79,7 @@ def test_floors_that_nothing_comes_near_are_dropped(
     def attend(x: Tensor) -> Tensor:
         return x.softmax(-1).clamp(min=floor)
 
-    module = trace(Net(attend).eval(), SIZE)
+    module = trace_model(Net(attend).eval(), SIZE)
     (softmax,) = nodes(module, aten.softmax.int)
     drop_probability_floors(module, {softmax: float(spread)})
     assert len(nodes(module, aten.clamp.default)) == 1 - dropped
@@ -91,7 +92,7 @@ def test_limits_before_a_softmax_that_nothing_comes_near_are_dropped(
     def attend(x: Tensor) -> Tensor:
         return torch.maximum(x, x.amax(-1, keepdim=True) - 60).softmax(-1)
 
-    module = trace(Net(attend).eval(), SIZE)
+    module = trace_model(Net(attend).eval(), SIZE)
     image = torch.from_numpy(images()[0])
     expected = module(image)
     (softmax,) = nodes(module, aten.softmax.int)
@@ -109,7 +110,7 @@ def with_sigmoid_gelu(model: nn.Module) -> np.ndarray:
 
 def test_the_factor_of_gelu_goes_into_the_layers_beside_it() -> None:
     model = Net(lambda x: F.gelu(x)).eval()
-    module = trace(model, SIZE)
+    module = trace_model(model, SIZE)
     approximate_gelu(module)
     (product,) = nodes(module, aten.mul.Tensor)
     (gate,) = nodes(module, aten.sigmoid.default)
@@ -130,7 +131,7 @@ def test_layers_that_share_weights_share_those_with_the_factor() -> None:
             return self.block(image + self.block(image))
 
     model = Twice().eval()
-    module = trace(model, SIZE)
+    module = trace_model(model, SIZE)
     approximate_gelu(module)
     assert len([node for node in module.graph.nodes if node.op == "get_attr"]) == 4
     np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-6)
@@ -140,7 +141,7 @@ def test_layers_that_share_weights_share_those_with_the_factor() -> None:
 @pytest.mark.parametrize("task", ["classification", "semantic"])
 def test_all_gelus_of_the_models_are_between_two_layers(recipe: Recipe, task: Task) -> None:
     model = rewrite(build_random(ModelSpec(task, tiny(recursion=1), 4)), recipe)
-    module = trace(model, (64, 64))
+    module = trace_model(model, (64, 64))
     assert nodes(module, aten.gelu.default)
     approximate_gelu(module)
     assert not [node for node in nodes(module, aten.mul.Tensor) if GELU_SLOPE in node.args]
@@ -153,7 +154,7 @@ def test_the_layer_before_keeps_its_weights_for_another_reader() -> None:
             return self.last(self.middle(x)) + x[:, :4]
 
     model = Skipping(lambda x: F.gelu(x)).eval()
-    module = trace(model, SIZE)
+    module = trace_model(model, SIZE)
     approximate_gelu(module)
     np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-6)
 
@@ -167,7 +168,7 @@ def test_gelu_beside_something_else_keeps_its_factor(
     between: Callable[[Tensor], Tensor],
 ) -> None:
     model = Net(between).eval()
-    module = trace(model, SIZE)
+    module = trace_model(model, SIZE)
     approximate_gelu(module)
     assert len(nodes(module, aten.mul.Tensor)) == 2
     np.testing.assert_allclose(outputs(module), with_sigmoid_gelu(model), rtol=0, atol=1e-5)

@@ -6,16 +6,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from quantization.graph import aten, trace
+from quantization.graph import aten
+from quantization.inputs import single_inputs
 from quantization.observer import collect_stats
 from quantization.plan import plan_quantization
+from tests.helpers.models import trace_model
 from tests.quantization.small_nets import ONNX, SIZE, Net, calibrated, images, nodes
 
 
 def test_the_spread_of_softmax_rows_is_observed() -> None:
     model = Net(lambda x: x.softmax(-1))
-    module = trace(model.eval(), SIZE)
-    statistics = collect_stats(module, plan_quantization(module.graph, ONNX), images())
+    module = trace_model(model.eval(), SIZE)
+    statistics = collect_stats(
+        module, plan_quantization(module.graph, ONNX), single_inputs(images())
+    )
     with torch.no_grad():
         maps = [model.first(torch.from_numpy(image)) for image in images()]
     expected = max(float((m.amax(-1) - m.amin(-1)).max()) for m in maps)

@@ -8,17 +8,16 @@ from torch import nn
 
 from export.evaluation.labelled_data import HeldOutScenes
 from export.panoptic.roi_align import separable_roi_align
-from export.pipeline import rewrite_model
 from export.plan import ExportRequest, resolve_model
 from export.rewrite.norm import ConvLayerNorm
 from export.session import TorchSession
 from lvt.data.metrics import sqnr_db
 from quantization.accuracy import Budget, LabelledBudgetCheck
 from quantization.backend_config import BACKEND_CONFIGS, RECIPES
-from quantization.calibrated_model import calibrate
 from quantization.calibration import read_calibration
-from quantization.graph import aten, block_names, trace
+from quantization.graph import aten, block_names
 from quantization.plan import plan_quantization
+from tests.helpers.models import calibrate_model, trace_model, whole_graph
 from tests.quantization.small_nets import Net, calibrated, nodes, outputs, quantized
 
 
@@ -38,8 +37,8 @@ def test_of_a_norm_the_mean_is_int8_and_nothing_else() -> None:
 def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
     """Boxes in int8 lose half of the panoptic quality; features lose next to nothing."""
     model = resolve_model(ExportRequest("onnx", checkpoint=Path("demo")))
-    rewritten = rewrite_model(model, RECIPES["onnx"], separable_roi_align)
-    module = trace(rewritten, model.size)
+    rewritten = whole_graph(model, RECIPES["onnx"], separable_roi_align)
+    module = trace_model(rewritten, model.size)
     plan = plan_quantization(module.graph, BACKEND_CONFIGS["onnx"])
     names = set(block_names(module.graph, plan.int8_nodes))
     assert {"neck.fpn_convs", "rpn_head.rpn_conv", "roi_head.bbox_head"} <= names
@@ -56,7 +55,7 @@ def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
         "roi_head.mask_head.upsample",
     }
     calibration = read_calibration(Path("demo"), model.preprocessing)
-    calibrated_model = calibrate(
+    calibrated_model = calibrate_model(
         rewritten, model.size, BACKEND_CONFIGS["onnx"], calibration.images[:4], "mse"
     )
     samples = HeldOutScenes(4, model.labels.names) if model.labels else None

@@ -18,9 +18,10 @@ from typing import Any
 from device_bench.devices.adb.device import AdbDevice
 from device_bench.devices.adb.run_types import StopError, TimedRun
 from device_bench.measure.config import BenchConfig, BenchProgress, no_progress
-from device_bench.measure.statistics import finite_number, record_samples
+from device_bench.measure.statistics import finite_number, read_optional, record_samples
 from device_bench.measure.warmup import WarmUp
-from export.artifact.files import manifest_path
+from device_bench.results.stage_summary import StageSummary
+from export.artifact.files import content_files, manifest_path
 from export.artifact.reader import Artifact
 from lvt.errors import UserError
 
@@ -90,7 +91,12 @@ def push_artifact(device: AdbDevice, artifact: Artifact, progress: BenchProgress
         progress(f"pushing {artifact.path.name}", share)
 
     on_progress(0.0)
-    device.push(artifact.path, model, on_progress)
+    for file in content_files(artifact.path):
+        remote = model
+        if artifact.path.is_dir():  # in parts
+            remote = f"{model}/{file.relative_to(artifact.path).as_posix()}"
+            device.make_folder(model)
+        device.push(file, remote, on_progress)
     device.push(manifest_path(artifact.path), str(manifest_path(Path(model))), lambda _share: None)
     return name
 
@@ -156,6 +162,7 @@ def _parse_timed_run(reply: Mapping[str, Any]) -> TimedRun:
         samples_ms=record_samples(reply["samples_ms"]),
         version=str(reply["runtime_version"]),
         accelerator=str(reply["accelerator"]),
+        stages=read_optional(StageSummary.from_dict, reply.get("stages")),
     )
 
 

@@ -156,6 +156,15 @@ class AdbDevice:
             raise UserError(f"{error}; is its storage full?") from error
         return True
 
+    def make_folder(self, remote: str) -> None:
+        """Create a folder, unless it exists.
+
+        Raises:
+            UserError: it cannot be created, or the device is disconnected.
+        """
+        if self.run("mkdir", "-p", remote).code:
+            raise UserError(f"cannot create {remote} on {self.serial}")
+
     def pull_text(self, remote: str) -> str:
         """Read a small text file.
 

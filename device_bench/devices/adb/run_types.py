@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from device_bench.measure.statistics import LatencySamples
 from device_bench.measure.warmup import WarmUp
+from device_bench.results.stage_summary import StageSummary
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,7 @@ class TimedRun:
         samples_ms: timed inferences in order.
         version: of the runtime; None: not reported.
         accelerator: the first choice for operators (cpu, xnnpack, nnapi, gpu); None: not reported.
+        stages: of a panoptic model in parts; None: a whole model, or not reported.
     """
 
     load_ms: float | None
@@ -27,6 +29,7 @@ class TimedRun:
     samples_ms: LatencySamples
     version: str | None
     accelerator: str | None
+    stages: StageSummary | None = None
 
 
 class StopError(Exception):

@@ -119,6 +119,11 @@ def tool_for(artifact: Artifact) -> BenchTool:
             f"no benchmark tool for {artifact.target} files runs on Android; there is one for "
             f"{', '.join(TOOLS)}"
         )
+    if artifact.host is not None:
+        raise UserError(
+            f"{artifact.path.name} is in parts, which {TOOLS[artifact.target].name} cannot run one "
+            "after the other: leave out --binary, which takes the app, or export with --whole"
+        )
     return TOOLS[artifact.target]
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from coreai.authoring import AIModelAsset
 
+from export.entry_point import MAIN
+from export.panoptic.parts.layout import PARTS
 from lvt.errors import UserError
 
-ENTRY = "main"
-"""Name of an asset's only function."""
+ENTRY = MAIN
+"""Name of the only function of an asset that holds the whole model."""
 
 
 def open_asset(path: Path) -> AIModelAsset:
@@ -28,3 +30,9 @@ def open_asset(path: Path) -> AIModelAsset:
         return AIModelAsset.load(path.resolve())
     except (OSError, RuntimeError) as error:
         raise UserError(f"{path.name} is no Core AI asset: {error}") from error
+
+
+def function_names(asset: AIModelAsset) -> list[str]:
+    """The functions of an asset: `ENTRY`, or those of a model in parts."""
+    program = asset.program
+    return [name for name in (ENTRY, *PARTS) if program._get_graph(name) is not None]

@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from export.targets import ConversionInput
 from export.targets.coreai.silence_output import silence_output
 
-INPUT = "image"
-
 
 class Float16Model(nn.Module):
-    """Computes a model in float16, with float32 images and float32 outputs.
+    """Computes a model in float16, with float32 inputs and float32 outputs.
 
     Args:
         model: copied, so that the original keeps its precision.
@@ -28,8 +26,8 @@ class Float16Model(nn.Module):
         self.model = copy.deepcopy(model).half()
         self.eval()
 
-    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
-        outputs = self.model(image.half())
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        outputs = self.model(*(tensor.half() for tensor in inputs))
         if isinstance(outputs, Tensor):
             return outputs.float()
         return tuple(output.float() for output in outputs)
@@ -38,12 +36,17 @@ class Float16Model(nn.Module):
 def convert(conversion: ConversionInput, path: Path) -> None:
     """Writes an .aimodel folder."""
     half = conversion.precision == "fp16"
-    model = Float16Model(conversion.model) if half else conversion.model
-    program = torch.export.export(model, (torch.zeros(1, 3, *conversion.size),))
-    program = program.run_decompositions(coreai_torch.get_decomp_table())
-    converter = coreai_torch.TorchConverter().add_exported_program(
-        program, input_names=[INPUT], output_names=list(conversion.spec.outputs)
-    )
+    converter = coreai_torch.TorchConverter()
+    for entry in conversion.entry_points:
+        model = Float16Model(entry.module) if half else entry.module
+        program = torch.export.export(model, entry.example_inputs())
+        program = program.run_decompositions(coreai_torch.get_decomp_table())
+        converter = converter.add_exported_program(
+            program,
+            input_names=[info.name for info in entry.inputs],
+            output_names=entry.output_names,
+            entrypoint_name=entry.name,
+        )
     metadata = AIModelAssetMetadata()
     for key, value in conversion.metadata.items():
         metadata.set_custom(key, value)

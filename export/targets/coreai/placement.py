@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from export.placement import Placement
-from export.targets.coreai.asset import ENTRY, open_asset
+from export.targets.coreai.asset import ENTRY, function_names, open_asset
 from export.targets.neural_engine import static_placement
 from lvt.errors import UserError
 
@@ -70,11 +70,14 @@ def check_operators(path: Path) -> Iterator[tuple[str, set[ObstacleKind]]]:
     Raises:
         UserError: the asset cannot be read.
     """
-    program = open_asset(path).program
-    graph = program._get_graph(ENTRY)
-    if graph is None:
+    asset = open_asset(path)
+    names = function_names(asset)
+    if not names:
         raise UserError(f"{path.name} has no function {ENTRY}; export it again")
-    for view in graph.bodyRegion.blocks[0].operations:
+    program = asset.program  # owns the operations
+    graphs: list[Any] = [program._get_graph(name) for name in names]
+    views = (view for graph in graphs for view in graph.bodyRegion.blocks[0].operations)
+    for view in views:
         operation: Any = view.operation
         name = operation.name
         for prefix in _PREFIXES:

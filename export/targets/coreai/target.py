@@ -19,7 +19,7 @@ from export.session import Outputs
 from export.targets import ConversionInput
 from export.targets.coreai.convert import convert
 from export.targets.coreai.placement import placement as check_placement
-from export.targets.coreai.session import CoreAISession
+from export.targets.coreai.session import CoreAIEntryPoints, CoreAISession
 
 roi_align = separable_roi_align
 
@@ -36,6 +36,15 @@ def open_session(path: Path, *, threads: int = 0) -> CoreAISession:
         UserError: the runtime refuses the asset.
     """
     return CoreAISession(path)
+
+
+def open_entry_points(path: Path, *, threads: int = 0) -> CoreAIEntryPoints:
+    """See `Target.open_entry_points`. The runtime ignores `threads`.
+
+    Raises:
+        UserError: the runtime refuses the asset.
+    """
+    return CoreAIEntryPoints(path)
 
 
 def placement(path: Path) -> Placement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from export.entry_point import EntryPoint
 from export.targets import ConversionInput
+from export.targets.coreml.functions import combine
 from export.targets.coreml.precision import compute_precision
 from export.targets.coreml.session import INPUT, PIXELS_KEY
 from export.targets.coreml.suppress_warnings import import_coremltools, suppress_warnings
@@ -22,8 +25,6 @@ from export.targets.coreml.torch_export import (
     skip_program_validation,
 )
 from lvt.data.preprocessing_steps import Normalise
-
-INTEGER_OUTPUTS = frozenset({"labels"})
 
 
 class FromPixels(nn.Module):
@@ -43,34 +44,49 @@ class FromPixels(nn.Module):
 
 
 def convert(conversion: ConversionInput, path: Path) -> None:
-    """Writes an .mlpackage for iOS 16 and macOS 13; with int8 activations for iOS 17, macOS 14."""
+    """Writes an .mlpackage for iOS 16 and macOS 13; with int8 activations for iOS 17, macOS 14.
+
+    A model in parts becomes a package with a function for each entry point, for iOS 18, macOS 15.
+    """
+    if not conversion.in_parts:
+        (entry,) = conversion.entry_points
+        _convert(entry, conversion, path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        packages = {
+            entry.name: Path(folder) / f"{entry.name}.mlpackage"
+            for entry in conversion.entry_points
+        }
+        for entry in conversion.entry_points:
+            _convert(entry, conversion, packages[entry.name])
+        combine(packages, path)
+
+
+def _convert(entry: EntryPoint, conversion: ConversionInput, path: Path) -> None:
+    """Writes a package of one function."""
     ct = import_coremltools()
-    shape = (1, 3, *conversion.size)
-    model = conversion.model
+    model = entry.module
+    inputs = [ct.TensorType(i.name, shape=i.shape, dtype=np.float32) for i in entry.inputs]
     if conversion.pixels is not None:
         model = FromPixels(model, conversion.pixels)
-        image = ct.ImageType(INPUT, shape=shape, color_layout=ct.colorlayout.RGB)
-    else:
-        image = ct.TensorType(INPUT, shape=shape, dtype=np.float32)
-    outputs = [
-        ct.TensorType(name, dtype=np.int32 if name in INTEGER_OUTPUTS else np.float32)
-        for name in conversion.spec.outputs
-    ]
+        shape = entry.inputs[0].shape
+        inputs = [ct.ImageType(INPUT, shape=shape, color_layout=ct.colorlayout.RGB)]
+    outputs = [ct.TensorType(o.name, dtype=np.dtype(o.dtype).type) for o in entry.outputs]
     with suppress_warnings(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns at every shape that is read
         source: Any
         if conversion.quantized:
-            source = export_int8(model, torch.zeros(shape))
+            source = export_int8(model, entry.example_inputs())
             minimum = ct.target.iOS17 if has_int8_activations(source) else ct.target.iOS16
         else:
             # Tracing names values after Python's local variables: renaming one changes the file.
             with torch.no_grad():
-                source = torch.jit.trace(model, torch.zeros(shape), check_trace=False)
+                source = torch.jit.trace(model, entry.example_inputs(), check_trace=False)
             minimum = ct.target.iOS16
         with skip_program_validation():
             package = ct.convert(
                 source,
-                inputs=[image],
+                inputs=inputs,
                 outputs=outputs,
                 convert_to="mlprogram",
                 minimum_deployment_target=minimum,

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.targets.coreml.loader import load
+from export.targets.coreml.loader import MAIN_FUNCTION, load
 from export.targets.coreml.ops import DATA_MOVEMENT_OPS, OPERATORS
 from export.targets.coreml.ops.operator_types import Operator, UnsupportedError
 from export.targets.coreml.program import Operation
@@ -65,21 +65,21 @@ class _BoundOperation:
 
 
 class Evaluator:
-    """A package, ready to run on any machine.
+    """A function of a package, ready to run on any machine.
 
     Attributes:
         program: the program of the package.
     """
 
-    def __init__(self, path: Path):
-        """Loads a package and decodes its constants.
+    def __init__(self, path: Path, function: str = MAIN_FUNCTION):
+        """Loads a function of a package and decodes its constants.
 
         Raises:
             UserError: the package cannot be read (see `loader.load`), or holds an operator, or a
                 parameter of one, that the evaluator does not support.
         """
         self._file = path.name
-        self.program = load(path)
+        self.program = load(path, function)
         self._constants = {
             name: value if isinstance(value, str) else to_tensor(value, self.program.types[name])
             for name, value in self.program.constants.items()

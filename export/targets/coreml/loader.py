@@ -56,13 +56,17 @@ _READERS = {
 }
 
 
-def load(path: Path) -> Program:
-    """The program of a package.
+MAIN_FUNCTION = "main"
+
+
+def load(path: Path, function: str = MAIN_FUNCTION) -> Program:
+    """The program of a function of a package.
 
     Raises:
-        UserError: there is no such package, it is damaged, or it holds no ML Program.
+        UserError: there is no such package, it is damaged, or it holds no ML Program or no such
+            function.
     """
-    model, folder = _read_model(path)
+    model = read_model(path)
     kind = model.WhichOneof("Type")
     if kind is None:
         raise _damaged(path, "its model file holds no model")
@@ -71,15 +75,30 @@ def load(path: Path) -> Program:
             f"{path.name} holds a {kind}; only ML Programs can be read, "
             "convert it with a deployment target of iOS 15 or newer"
         )
-    if "main" not in model.mlProgram.functions:
-        raise UserError(f"{path.name} has no function 'main'; save it with one function")
-    function = model.mlProgram.functions["main"]
-    if function.opset not in function.block_specializations:
-        raise _damaged(path, f"its function has no block for its opset {function.opset}")
+    names = function_names(path)
+    if function not in names:
+        raise UserError(f"{path.name} has no function '{function}', only {', '.join(names)}")
+    entry = model.mlProgram.functions[function]
+    if entry.opset not in entry.block_specializations:
+        raise _damaged(path, f"its function has no block for its opset {entry.opset}")
+    description = next(
+        (d for d in model.description.functions if d.name == function), model.description
+    )
     try:
-        return _Reader(path, folder).program(function, model.description)
+        return _Reader(path, model_path(path).parent).program(entry, description)
     except (KeyError, ValueError, RuntimeError, IndexError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def function_names(path: Path) -> list[str]:
+    """The functions of a package; `MAIN_FUNCTION` alone if it holds a whole model.
+
+    Raises:
+        UserError: there is no such package, or it is damaged.
+    """
+    model = read_model(path)
+    described = [description.name for description in model.description.functions]
+    return described or sorted(model.mlProgram.functions)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -88,7 +107,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         UserError: there is no such package, or it is damaged.
     """
-    model, _ = _read_model(path)
+    model = read_model(path)
     return dict(model.description.metadata.userDefined)
 
 
@@ -98,31 +117,39 @@ def read_minimum(path: Path) -> str:
     Raises:
         UserError: there is no such package, or it is damaged.
     """
-    model, _ = _read_model(path)
+    model = read_model(path)
     ios = model.specificationVersion + 9  # version 7 came with iOS 16
     return f"iOS {ios}, macOS {ios - 3}"
 
 
-def _read_model(path: Path) -> tuple[Any, Path]:
-    """The model's protobuf message and the folder that holds its weights."""
-    model_path = _model_path(path)
+def read_model(path: Path) -> Any:
+    """The protobuf message of a package's model.
+
+    Raises:
+        UserError: there is no such package, or it is damaged.
+    """
+    file = model_path(path)
     import_coremltools()
     from coremltools.proto import Model_pb2
 
     model = Model_pb2.Model()
     try:
-        model.ParseFromString(model_path.read_bytes())
+        model.ParseFromString(file.read_bytes())
     except Exception as error:  # DecodeError, which differs between protobuf implementations
-        raise _damaged(path, f"its {model_path.name} is not a Core ML model") from error
-    return model, model_path.parent
+        raise _damaged(path, f"its {file.name} is not a Core ML model") from error
+    return model
 
 
 def _damaged(path: Path, problem: str) -> UserError:
     return UserError(f"{path.name} is damaged, {problem}; export it again")
 
 
-def _model_path(path: Path) -> Path:
-    """The model file that the package's manifest names as its root."""
+def model_path(path: Path) -> Path:
+    """The model file that a package's manifest names as its root; weights lie beside it.
+
+    Raises:
+        UserError: there is no such package, or it is damaged.
+    """
     if not path.exists():
         raise UserError(f"{path} does not exist")
     manifest_path = path / "Manifest.json"
@@ -133,10 +160,10 @@ def _model_path(path: Path) -> Path:
         entry = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"]
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, "its Manifest.json names no model") from error
-    model_path = path / "Data" / str(entry)
-    if not model_path.is_file():
+    file = path / "Data" / str(entry)
+    if not file.is_file():
         raise _damaged(path, f"{entry} is missing")
-    return model_path
+    return file
 
 
 class _Reader:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from export.placement import Placement
-from export.targets.coreml.loader import load
+from export.targets.coreml.loader import function_names, load
 from export.targets.coreml.program import Operation, Program, TensorType
 from export.targets.coreml.values import format_shape
 from export.targets.neural_engine import static_placement
@@ -90,8 +90,11 @@ def placement(path: Path) -> Placement:
     Raises:
         UserError: the package cannot be read.
     """
-    checked = _check_operations(load(path))
-    operators = ((operation.type, obstacles.keys()) for operation, obstacles in checked)
+    operators = (
+        (operation.type, obstacles.keys())
+        for function in function_names(path)
+        for operation, obstacles in _check_operations(load(path, function))
+    )
     return static_placement(operators, _SLOW_REMARKS)
 
 

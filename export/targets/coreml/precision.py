@@ -14,7 +14,7 @@ HEAD_LAYERS = frozenset({"conv", "conv_transpose", "relu", "quantize", "dequanti
 def compute_precision(conversion: ConversionInput) -> Any:
     """coremltools' compute precision: float32, float16, or a selection of operators.
 
-    The floating-point operators of an int8 file are in float16. In panoptic models all operators
+    The floating-point operators of an int8 file are in float16. In panoptic graphs all operators
     that depend on boxes stay in float32, that is, all after the first top-k: float16 cannot hold
     products of pixel coordinates (areas reach 65504 at 256x256), and it rounds positions beyond
     1024 to whole pixels. The layers of the heads compute features, so they are in float16.
@@ -22,7 +22,7 @@ def compute_precision(conversion: ConversionInput) -> Any:
     ct = import_coremltools()
     if conversion.precision == "fp32":
         return ct.precision.FLOAT32
-    if conversion.spec.panoptic is None:
+    if conversion.spec.panoptic is None or conversion.in_parts:
         return ct.precision.FLOAT16
     return ct.transform.FP16ComputePrecision(op_selector=_Float16Selector())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from export.session import Outputs
 from export.targets.coreml.evaluator import Evaluator
-from export.targets.coreml.loader import read_metadata
+from export.targets.coreml.loader import function_names, load, read_metadata
 from export.targets.coreml.suppress_warnings import import_coremltools, suppress_warnings
 from lvt.data.preprocessing_steps import Normalise
 
@@ -77,3 +78,32 @@ class CoreMLSession:
             value = Image.fromarray(value[0].transpose(1, 2, 0).astype(np.uint8))
         outputs = self._model.predict({INPUT: value})
         return _float32({name: np.asarray(outputs[name]) for name in self._names})
+
+
+class EvaluatorEntryPoints:
+    """See `export.session.EntryPointSession`: evaluates the functions of a package."""
+
+    def __init__(self, path: Path):
+        """Loads the package; raises the errors of `Evaluator`."""
+        self._evaluators = {name: Evaluator(path, name) for name in function_names(path)}
+
+    def call(self, name: str, inputs: Mapping[str, NDArray[np.float32]]) -> Outputs:
+        return _float32(self._evaluators[name].run(inputs))
+
+
+class CoreMLEntryPoints:
+    """See `export.session.EntryPointSession`: runs the functions of a package, on a Mac."""
+
+    def __init__(self, path: Path):
+        """Compiles and loads the package; raises the errors of coremltools."""
+        ct = import_coremltools()
+        with suppress_warnings():
+            self._models = {
+                name: ct.models.MLModel(str(path), function_name=name)
+                for name in function_names(path)
+            }
+        self._outputs = {name: list(load(path, name).outputs) for name in self._models}
+
+    def call(self, name: str, inputs: Mapping[str, NDArray[np.float32]]) -> Outputs:
+        outputs = self._models[name].predict(dict(inputs))
+        return _float32({key: np.asarray(outputs[key]) for key in self._outputs[name]})

@@ -17,13 +17,18 @@ from numpy.typing import NDArray
 
 from export.panoptic.roi_align import separable_roi_align
 from export.placement import Placement
-from export.session import Outputs, Session
+from export.session import EntryPointSession, Outputs, Session
 from export.targets import ConversionInput
 from export.targets.coreml.convert import convert
 from export.targets.coreml.evaluator import EVALUATOR_NAME
 from export.targets.coreml.loader import read_minimum
 from export.targets.coreml.placement import placement as check_placement
-from export.targets.coreml.session import CoreMLSession, EvaluatorSession
+from export.targets.coreml.session import (
+    CoreMLEntryPoints,
+    CoreMLSession,
+    EvaluatorEntryPoints,
+    EvaluatorSession,
+)
 from export.targets.coreml.suppress_warnings import import_coremltools
 
 roi_align = separable_roi_align
@@ -38,6 +43,11 @@ def write(conversion: ConversionInput, path: Path) -> None:
 def open_session(path: Path, *, threads: int = 0) -> Session:
     """See `Target.open_session`. Core ML and the evaluator ignore `threads`."""
     return CoreMLSession(path) if sys.platform == "darwin" else EvaluatorSession(path)
+
+
+def open_entry_points(path: Path, *, threads: int = 0) -> EntryPointSession:
+    """See `Target.open_entry_points`. Core ML and the evaluator ignore `threads`."""
+    return CoreMLEntryPoints(path) if sys.platform == "darwin" else EvaluatorEntryPoints(path)
 
 
 def placement(path: Path) -> Placement:

@@ -13,15 +13,15 @@ _QUANTIZE_ACTIVATION = torch.ops.quantized_decomposed.quantize_per_tensor.defaul
 _DEQUANTIZE_WEIGHT = torch.ops.quantized_decomposed.dequantize_per_channel.default
 
 
-def export_int8(model: nn.Module, image: Tensor) -> torch.export.ExportedProgram:
+def export_int8(model: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
     """Exports a model with int8 operators in the operators that coremltools supports.
 
     Args:
         model: a module that holds a graph with int8 operators.
-        image: an image of the model's input shape.
+        inputs: tensors of the model's input shapes.
     """
     with torch.no_grad():
-        program = torch.export.export(model, (image,)).run_decompositions({})
+        program = torch.export.export(model, inputs).run_decompositions({})
     # coremltools needs zero points of the type of the weights; a cast of them would need iOS 17.
     buffers = program.graph_signature.inputs_to_buffers
     for node in program.graph.find_nodes(op="call_function", target=_DEQUANTIZE_WEIGHT):

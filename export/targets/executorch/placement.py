@@ -11,7 +11,7 @@ from executorch.exir.schema import DelegateCall, KernelCall
 from export.placement import Placement
 from export.targets.executorch.program import (
     DELEGATED,
-    METHOD,
+    methods_of,
     read_metadata,
     read_program,
     short_operator_name,
@@ -28,14 +28,14 @@ def program_placement(path: Path, accelerator: str) -> Placement:
     Raises:
         UserError: see `read_program`.
     """
-    plan = read_program(path).execution_plan[0]
-    assert plan.name == METHOD
-    instructions = [i.instr_args for chain in plan.chains for i in chain.instructions]
-    partitions = sum(isinstance(call, DelegateCall) for call in instructions)
-    outside = Counter(
-        short_operator_name(plan.operators[call.op_index].name)
-        for call in instructions
-        if isinstance(call, KernelCall)
-    )
+    partitions, outside = 0, Counter[str]()
+    for plan in methods_of(read_program(path)):
+        calls = [i.instr_args for chain in plan.chains for i in chain.instructions]
+        partitions += sum(isinstance(call, DelegateCall) for call in calls)
+        outside.update(
+            short_operator_name(plan.operators[call.op_index].name)
+            for call in calls
+            if isinstance(call, KernelCall)
+        )
     delegated = json.loads(read_metadata(path)[DELEGATED])
     return Placement(accelerator, partitions, delegated, outside)

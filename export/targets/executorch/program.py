@@ -11,19 +11,31 @@ import torch
 from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir._serialize._program import deserialize_pte_binary
 from executorch.exir.lowered_backend_module import LoweredBackendModule
-from executorch.exir.schema import Program
+from executorch.exir.schema import ExecutionPlan, Program
 from executorch.runtime import Runtime
 
+from export.entry_point import MAIN
 from export.targets import ConversionInput
 from lvt.errors import UserError
 
 METHOD = "forward"
+"""The method of a file that holds the whole model."""
 
 OUTPUTS = "lvt_outputs"
-"""Constant of the file: names of the outputs, JSON."""
+"""Constant of the file: names of the outputs, JSON; see `outputs_constant`."""
 
 DELEGATED = "lvt_delegated"
 """Constant of the file: operators inside the delegates, counted by type, JSON."""
+
+
+def method_name(entry_point: str) -> str:
+    """The method of an entry point."""
+    return METHOD if entry_point == MAIN else entry_point
+
+
+def outputs_constant(method: str) -> str:
+    """Name of the constant that holds the names of a method's outputs."""
+    return OUTPUTS if method == METHOD else f"{OUTPUTS}_{method}"
 
 
 def write_program(conversion: ConversionInput, partitioner: Any, path: Path) -> None:
@@ -32,10 +44,17 @@ def write_program(conversion: ConversionInput, partitioner: Any, path: Path) -> 
     Metadata become constant methods, with `_` for `.` in their names.
     """
     with torch.no_grad():
-        program = torch.export.export(conversion.model, (torch.zeros(1, 3, *conversion.size),))
+        methods = {method_name(entry.name): entry for entry in conversion.entry_points}
+        programs = {
+            method: torch.export.export(entry.module, entry.example_inputs())
+            for method, entry in methods.items()
+        }
         constants = {name.replace(".", "_"): text for name, text in conversion.metadata.items()}
-        constants[OUTPUTS] = json.dumps(conversion.spec.outputs)
-        lowered = to_edge_transform_and_lower(program, partitioner=[partitioner])
+        for method, entry in methods.items():
+            constants[outputs_constant(method)] = json.dumps(entry.output_names)
+        lowered = to_edge_transform_and_lower(
+            programs, partitioner={method: [partitioner] for method in programs}
+        )
         # The written delegates are opaque, so their operators are counted here.
         constants[DELEGATED] = json.dumps(_delegated_operators(lowered))
         lowered._config_methods = constants
@@ -45,14 +64,15 @@ def write_program(conversion: ConversionInput, partitioner: Any, path: Path) -> 
 def _delegated_operators(lowered: EdgeProgramManager) -> dict[str, int]:
     """Operators inside the delegates, counted by type."""
     count: Counter[str] = Counter()
-    for module in lowered.exported_program().graph_module.children():
-        if isinstance(module, LoweredBackendModule):
-            graph = module.original_module.graph
-            count.update(
-                short_operator_name(str(node.target.name()))
-                for node in graph.nodes
-                if node.op == "call_function" and hasattr(node.target, "name")
-            )
+    for method in sorted(lowered.methods):
+        for module in lowered.exported_program(method).graph_module.children():
+            if isinstance(module, LoweredBackendModule):
+                graph = module.original_module.graph
+                count.update(
+                    short_operator_name(str(node.target.name()))
+                    for node in graph.nodes
+                    if node.op == "call_function" and hasattr(node.target, "name")
+                )
     return dict(count)
 
 
@@ -82,7 +102,14 @@ def planned_bytes(path: Path) -> int:
     Raises:
         UserError: see `read_program`.
     """
-    return sum(read_program(path).execution_plan[0].non_const_buffer_sizes)
+    return sum(
+        size for plan in methods_of(read_program(path)) for size in plan.non_const_buffer_sizes
+    )
+
+
+def methods_of(program: Program) -> list[ExecutionPlan]:
+    """The methods that compute, without those that return metadata."""
+    return [plan for plan in program.execution_plan if not plan.name.startswith("lvt_")]
 
 
 def read_program(path: Path) -> Program:

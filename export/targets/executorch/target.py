@@ -18,7 +18,7 @@ from export.session import Outputs
 from export.targets import ConversionInput
 from export.targets.executorch.convert import convert
 from export.targets.executorch.placement import program_placement
-from export.targets.executorch.session import ExecuTorchSession
+from export.targets.executorch.session import ExecuTorchEntryPoints, ExecuTorchSession
 
 roi_align = separable_roi_align
 
@@ -31,6 +31,11 @@ def write(conversion: ConversionInput, path: Path) -> None:
 def open_session(path: Path, *, threads: int = 0) -> ExecuTorchSession:
     """See `Target.open_session`."""
     return ExecuTorchSession(path, threads=threads)
+
+
+def open_entry_points(path: Path, *, threads: int = 0) -> ExecuTorchEntryPoints:
+    """See `Target.open_entry_points`."""
+    return ExecuTorchEntryPoints(path, threads=threads)
 
 
 def placement(path: Path) -> Placement:

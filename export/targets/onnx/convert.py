@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from export.entry_point import EntryPoint
 from export.targets import ConversionInput
 from export.targets.onnx.roi_align import TRANSLATIONS
 
@@ -26,12 +27,35 @@ _SCOPE_KEY = "pkg.torch.onnx.name_scopes"
 
 
 def convert(conversion: ConversionInput, path: Path) -> None:
-    """Writes an ONNX file that passes `onnx.checker` with full shape inference."""
+    """Writes an ONNX file; for a model in parts a folder with a file for each entry point.
+
+    Every file passes `onnx.checker` with full shape inference.
+    """
+    if not conversion.in_parts:
+        (entry,) = conversion.entry_points
+        _convert(entry, conversion.metadata, path)
+        return
+    path.mkdir()
+    for entry in conversion.entry_points:
+        _convert(entry, conversion.metadata, part_path(path, entry.name))
+
+
+def part_path(folder: Path, entry_point: str) -> Path:
+    """The ONNX file of an entry point in the folder of a model in parts."""
+    return folder / f"{entry_point}.onnx"
+
+
+def part_paths(path: Path) -> list[Path]:
+    """The ONNX files of an artifact: the file itself, or those in its folder."""
+    return sorted(path.glob("*.onnx")) if path.is_dir() else [path]
+
+
+def _convert(entry: EntryPoint, metadata: dict[str, str], path: Path) -> None:
     program = torch.onnx.export(
-        conversion.model,
-        (torch.zeros(1, 3, *conversion.size),),
-        input_names=[INPUT],
-        output_names=list(conversion.spec.outputs),
+        entry.module,
+        entry.example_inputs(),
+        input_names=[info.name for info in entry.inputs],
+        output_names=entry.output_names,
         opset_version=OPSET,
         dynamo=True,
         custom_translation_table=TRANSLATIONS,
@@ -43,7 +67,7 @@ def convert(conversion: ConversionInput, path: Path) -> None:
     proto.ir_version = IR_VERSION
     keep_only_module_names(proto)
     proto.producer_name = "lvt-mobile"
-    onnx.helper.set_model_props(proto, conversion.metadata)
+    onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, path)
 

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from export.session import Outputs
-from export.targets.onnx.convert import MODULE_KEY
+from export.targets.onnx.convert import MODULE_KEY, part_path
 from export.targets.onnx.session import OnnxSession
 
 
@@ -18,11 +18,11 @@ def module_outputs(path: Path, image: NDArray[np.float32], names: Sequence[str])
     """The last value that each module computes, by the name of the module.
 
     Args:
-        path: a file that lvt-export wrote.
+        path: a file that lvt-export wrote; of a folder of parts, `core` is read.
         image: (1, 3, H, W).
         names: dotted names of modules; those without a node of their own are missing in the result.
     """
-    proto = onnx.load(path)
+    proto = onnx.load(part_path(path, "core") if path.is_dir() else path)
     last_values: dict[str, str] = {}
     for node in proto.graph.node:
         module = next((e.value for e in node.metadata_props if e.key == MODULE_KEY), "")

@@ -12,6 +12,7 @@ A sum cannot saturate, for any activations, if the two weights add up to at most
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from export.targets.onnx.convert import part_paths
 
 PAIR_LIMIT = 128
 """Largest magnitude of the sum of two neighbouring int8 weights that cannot saturate."""
@@ -74,22 +77,27 @@ def is_depthwise(shape: tuple[int, ...], groups: int) -> bool:
 
 
 def find_pair_sums(path: Path) -> PairSums:
-    """Finds the sums that can saturate in any ONNX file."""
-    graph = onnx.load(path).graph
+    """Finds the sums that can saturate in any ONNX file, or in all files of a folder."""
+    layers, largest, saturating = 0, 0, dict[str, int]()
+    for file in part_paths(path):
+        for name, rows in _int8_layers(onnx.load(file).graph):
+            sums = np.abs(pair_sums(rows.astype(np.int32)))
+            layers += 1
+            largest = max(largest, int(sums.max()))
+            beyond = int((sums > PAIR_LIMIT).sum())
+            if beyond:
+                saturating[name] = beyond
+    return PairSums(layers, largest, saturating)
+
+
+def _int8_layers(graph: onnx.GraphProto) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Node name and weights, in `kernel_order`, of each layer whose kernel adds in pairs."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
     producers = {output: node for node in graph.node for output in node.output}
-    layers, largest, saturating = 0, 0, {}
     for node in graph.node:
         rows = _int8_rows(node, producers, constants)
-        if rows is None:
-            continue
-        sums = np.abs(pair_sums(rows.astype(np.int32)))
-        layers += 1
-        largest = max(largest, int(sums.max()))
-        beyond = int((sums > PAIR_LIMIT).sum())
-        if beyond:
-            saturating[node.name] = beyond
-    return PairSums(layers, largest, saturating)
+        if rows is not None:
+            yield node.name, rows
 
 
 def _int8_rows(

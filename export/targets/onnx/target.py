@@ -17,7 +17,7 @@ from export.targets.onnx.convert import OPSET, convert
 from export.targets.onnx.module_outputs import module_outputs as read_module_outputs
 from export.targets.onnx.placement import placement as count_operators
 from export.targets.onnx.roi_align import roi_align as roi_align  # of the protocol
-from export.targets.onnx.session import OnnxSession
+from export.targets.onnx.session import OnnxEntryPoints, OnnxSession
 
 
 def write(conversion: ConversionInput, path: Path) -> None:
@@ -28,6 +28,11 @@ def write(conversion: ConversionInput, path: Path) -> None:
 def open_session(path: Path, *, threads: int = 0) -> OnnxSession:
     """See `Target.open_session`."""
     return OnnxSession(path, threads=threads)
+
+
+def open_entry_points(path: Path, *, threads: int = 0) -> OnnxEntryPoints:
+    """See `Target.open_entry_points`."""
+    return OnnxEntryPoints(path, threads=threads)
 
 
 def placement(path: Path) -> Placement:

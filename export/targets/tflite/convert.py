@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
+from export.entry_point import MAIN, EntryPoint
 from export.targets.tflite import flatbuffer
 from export.targets.tflite.int8_model import convertible, static_quantization
 from export.targets.tflite.module_names import (
@@ -18,76 +21,120 @@ from export.targets.tflite.module_names import (
     rename_values,
 )
 from export.targets.tflite.passes import make_inputs_and_outputs_float
-from lvt.config import Size
-from lvt.models import ModelSpec, named_outputs
 
-INPUT = "image"
+MAIN_SIGNATURE = "serving_default"
+"""TFLite's name of the signature of a file that holds the whole model."""
 
 
-class ChannelsLast(nn.Module):
-    """A model that takes (1, H, W, 3) and returns its outputs by name.
+class NamedOutputs(nn.Module):
+    """An entry point that returns its outputs by name; subclasses name its inputs.
 
-    The converter builds the file's signature from the parameter of `forward` and the keys of the
-    dictionary. It moves the transpose into the first convolution, which is NHWC in TFLite.
+    The converter builds a signature from the parameters of `forward` and the keys of the result.
     """
 
-    def __init__(self, model: nn.Module, spec: ModelSpec):
+    def __init__(self, entry: EntryPoint):
         super().__init__()
-        self.model = model
-        self.spec = spec
+        self.model = entry.module
+        self._names = entry.output_names
         self.eval()
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        return named_outputs(self.spec, self.model(image.permute(0, 3, 1, 2)))
+    def named(self, outputs: Tensor | tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The outputs by name."""
+        values = (outputs,) if isinstance(outputs, Tensor) else outputs
+        return dict(zip(self._names, values, strict=True))
 
 
-def convert(model: nn.Module, spec: ModelSpec, size: Size) -> Any:
-    """The model as a `ModelT`, with every value named after the module that computed it.
+class ChannelsLast(NamedOutputs):
+    """An entry point that takes an image as (1, H, W, 3).
 
-    Args:
-        model: (1, 3, *size) to the outputs of `spec`.
-        spec: names the outputs.
-        size: height and width of the image.
+    The converter moves the transpose into the first convolution, which is NHWC in TFLite.
     """
-    file = _convert(model, spec, size)
-    calls = record_calls(model, torch.zeros(1, 3, *size))
-    rename_values(file, lambda chain: module_name(chain, calls))
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return self.named(self.model(image.permute(0, 3, 1, 2)))
+
+
+class OfFeatures(NamedOutputs):
+    """`boxes` of a panoptic model in parts."""
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        return self.named(self.model(features))
+
+
+class OfFeaturesAndClasses(NamedOutputs):
+    """`masks` of a panoptic model in parts."""
+
+    def forward(self, features: Tensor, classes: Tensor) -> dict[str, Tensor]:
+        return self.named(self.model(features, classes))
+
+
+_WRAPPERS: dict[tuple[str, ...], type[NamedOutputs]] = {
+    ("image",): ChannelsLast,
+    ("features",): OfFeatures,
+    ("features", "classes"): OfFeaturesAndClasses,
+}
+"""By the names of the inputs."""
+
+
+def convert(entry_points: Sequence[EntryPoint]) -> Any:
+    """The entry points as a `ModelT`, with every value named after the module that computed it."""
+    file = _convert(entry_points)
+    for entry, graph in zip(entry_points, file.subgraphs, strict=True):
+        calls = record_calls(entry.module, entry.example_inputs())
+        rename_values(graph, partial(module_name, calls=calls))
     return file
 
 
-def convert_int8(module: fx.GraphModule, spec: ModelSpec, size: Size) -> Any:
-    """Like `convert`, for a model with int8 weights and possibly int8 activations.
+def convert_int8(entry_points: Sequence[EntryPoint]) -> Any:
+    """Like `convert`, for modules with int8 weights and possibly int8 activations.
 
     The inputs and outputs of the file are float32.
 
     Args:
-        module: see `export.targets.ConversionInput`.
-        spec: names the outputs.
-        size: height and width of the image.
+        entry_points: see `export.targets.ConversionInput`.
     """
-    file = _convert(convertible(module), spec, size, static_quantization())
+    programs = [_convertible(entry) for entry in entry_points]
+    file = _convert(programs, static_quantization())
     make_inputs_and_outputs_float(file)
-    rename_values(file, _first_module)
+    for graph in file.subgraphs:
+        rename_values(graph, _first_module)
     return file
+
+
+def _convertible(entry: EntryPoint) -> EntryPoint:
+    assert isinstance(entry.module, fx.GraphModule)
+    return replace(entry, module=convertible(entry.module))
 
 
 def _first_module(chain: str) -> str:
     """The module that a value of a `convertible` model names; the first if several were merged."""
     name = chain.partition(";")[0]
-    return "" if name == class_link(ChannelsLast) else name
+    return "" if name in {class_link(wrapper) for wrapper in _WRAPPERS.values()} else name
 
 
-def _convert(model: nn.Module, spec: ModelSpec, size: Size, quantization: Any = None) -> Any:
-    """The converter's result as a `ModelT`."""
+def _convert(entry_points: Sequence[EntryPoint], quantization: Any = None) -> Any:
+    """The converter's result as a `ModelT`, with a subgraph for each entry point in order."""
     import litert_torch  # takes seconds, and running files does not need it
 
     # The converter prints its progress on stdout, where commands print their results.
     with contextlib.redirect_stdout(sys.stderr):
-        converted = litert_torch.convert(
-            ChannelsLast(model, spec),
-            sample_kwargs={INPUT: torch.zeros(1, *size, 3)},
-            quant_config=quantization,
-        )
+        converter = litert_torch.Converter()
+        for entry in entry_points:
+            names = tuple(info.name for info in entry.inputs)
+            converter.add_signature(
+                MAIN_SIGNATURE if entry.name == MAIN else entry.name,
+                _WRAPPERS[names](entry),
+                sample_kwargs=dict(zip(names, _file_inputs(entry), strict=True)),
+            )
+        converted = converter.convert(quant_config=quantization)
         file = flatbuffer.unpack(converted.model_content())
     file.description = "lvt-mobile"
     return file
+
+
+def _file_inputs(entry: EntryPoint) -> list[Tensor]:
+    """Zeros in the layouts of the file: images are NHWC."""
+    return [
+        zeros.permute(0, 2, 3, 1).contiguous() if info.name == "image" else zeros
+        for info, zeros in zip(entry.inputs, entry.example_inputs(), strict=True)
+    ]

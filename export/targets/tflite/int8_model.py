@@ -23,9 +23,9 @@ class InterpretedModule(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, image: Tensor) -> Any:
+    def forward(self, *inputs: Tensor) -> Any:
         with traceback.preserve_node_meta():
-            return fx.Interpreter(self.module).run(image)
+            return fx.Interpreter(self.module).run(*inputs)
 
 
 def convertible(module: fx.GraphModule) -> nn.Module:

@@ -7,7 +7,7 @@ are recorded, to look the modules up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,21 +20,20 @@ _AMBIGUOUS = ""
 """The module of a link that stands for several modules."""
 
 
-def rename_values(file: Any, shorten: Callable[[str], str]) -> None:
-    """Names the values of a `ModelT` after modules.
+def rename_values(graph: Any, shorten: Callable[[str], str]) -> None:
+    """Names the values of a graph after modules.
 
     Args:
-        file: from the converter.
+        graph: a `SubGraphT` from the converter.
         shorten: the dotted name of a module for a chain of calls.
     """
-    for graph in file.subgraphs:
-        for tensor in graph.tensors:
-            chain, separator, number = tensor.name.decode().rpartition(";")
-            if separator:  # not the image, an output, or a constant that the converter added
-                tensor.name = f"{shorten(chain)};{number}".encode()
+    for tensor in graph.tensors:
+        chain, separator, number = tensor.name.decode().rpartition(";")
+        if separator:  # not an input, an output, or a constant that the converter added
+            tensor.name = f"{shorten(chain)};{number}".encode()
 
 
-def record_calls(model: nn.Module, image: Tensor) -> Calls:
+def record_calls(model: nn.Module, inputs: Sequence[Tensor]) -> Calls:
     """Runs the model once and records which module calls which, by dotted name; "" is `model`."""
     calls: Calls = {}
     stack = [""]
@@ -58,7 +57,7 @@ def record_calls(model: nn.Module, image: Tensor) -> Calls:
             handles.append(module.register_forward_hook(leave))
     try:
         with torch.inference_mode():
-            model(image)
+            model(*inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -74,7 +73,7 @@ def module_name(chain: str, calls: Calls) -> str:
     """The dotted name of the module at the end of a chain of calls.
 
     Args:
-        chain: `package.Class/package.Class_attribute/...`, from `ChannelsLast` down.
+        chain: `package.Class/package.Class_attribute/...`, from the converted module down.
         calls: from `record_calls`.
 
     Returns:

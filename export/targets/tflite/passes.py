@@ -69,12 +69,14 @@ def _store_in_float16(model: Any, graph: Any, index: int) -> Any:
 
 
 def make_inputs_and_outputs_float(model: Any) -> None:
-    """Makes int8 inputs and outputs of a file float32, with QUANTIZE and DEQUANTIZE operators.
+    """Makes int8 inputs and outputs of a `ModelT` float32, with QUANTIZE and DEQUANTIZE."""
+    for index, graph in enumerate(model.subgraphs):
+        signatures = [s for s in model.signatureDefs or [] if s.subgraphIndex == index]
+        _make_float(model, graph, signatures)
 
-    Args:
-        model: a `ModelT` of one graph.
-    """
-    (graph,) = model.subgraphs
+
+def _make_float(model: Any, graph: Any, signatures: Sequence[Any]) -> None:
+    """Does the same for one graph and its signatures."""
     inputs = {int(index): _float_twin(graph, int(index)) for index in graph.inputs}
     outputs = {int(index): _float_twin(graph, int(index)) for index in graph.outputs}
     quantize = [
@@ -90,7 +92,7 @@ def make_inputs_and_outputs_float(model: Any) -> None:
     graph.operators = [*quantize, *graph.operators, *dequantize]
     graph.inputs = _replace(inputs, graph.inputs)
     graph.outputs = _replace(outputs, graph.outputs)
-    for signature in model.signatureDefs or []:
+    for signature in signatures:
         for entry in signature.inputs:
             entry.tensorIndex = inputs[entry.tensorIndex]
         for entry in signature.outputs:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from export.placement import Placement
+from export.targets.tflite import flatbuffer
 from export.targets.tflite.session import open_interpreter
 
 _DELEGATE = "DELEGATE"
@@ -20,13 +21,28 @@ def placement(path: Path) -> Placement:
     Raises:
         UserError: the runtime refuses the file.
     """
-    nodes = open_interpreter(path, 1)._get_ops_details()
-    partitions = [node for node in nodes if node["op_name"] == _DELEGATE]
-    operators = [node for node in nodes if node["op_name"] != _DELEGATE]
-    replaced = {index for node in partitions for index in _replaced_by(node, operators)}
-    delegated = Counter(node["op_name"] for node in operators if node["index"] in replaced)
-    outside = Counter(node["op_name"] for node in operators if node["index"] not in replaced)
-    return Placement("XNNPACK", len(partitions), dict(delegated), dict(outside))
+    partition_count, delegated, outside = 0, Counter[str](), Counter[str]()
+    for model in _single_graphs(path):
+        nodes = open_interpreter(model, 1)._get_ops_details()
+        partitions = [node for node in nodes if node["op_name"] == _DELEGATE]
+        operators = [node for node in nodes if node["op_name"] != _DELEGATE]
+        replaced = {index for node in partitions for index in _replaced_by(node, operators)}
+        partition_count += len(partitions)
+        for node in operators:
+            (delegated if node["index"] in replaced else outside)[node["op_name"]] += 1
+    return Placement("XNNPACK", partition_count, dict(delegated), dict(outside))
+
+
+def _single_graphs(path: Path) -> Iterator[bytes | Path]:
+    """The file, or a model for each of its graphs: the interpreter reports only the first."""
+    file = flatbuffer.read(path)
+    graphs, file.signatureDefs = file.subgraphs, None
+    if len(graphs) == 1:
+        yield path
+        return
+    for graph in graphs:
+        file.subgraphs = [graph]
+        yield flatbuffer.pack(file)
 
 
 def _replaced_by(partition: dict[str, Any], operators: Sequence[dict[str, Any]]) -> set[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,31 @@ class TfliteSession:
         self._interpreter.set_tensor(self._input, nhwc(image))
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+
+class TfliteEntryPoints:
+    """LiteRT on the CPU for a file in parts. Takes NCHW images, although the file takes NHWC.
+
+    Args:
+        path: a file with one signature for each entry point.
+        threads: 0 leaves the number to the runtime.
+
+    Raises:
+        UserError: the runtime refuses the file.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0):
+        self._interpreter = open_interpreter(path, threads)
+        signatures = self._interpreter.get_signature_list()
+        self._runners = {name: self._interpreter.get_signature_runner(name) for name in signatures}
+
+    def call(self, name: str, inputs: Mapping[str, NDArray[np.float32]]) -> Outputs:
+        """See `export.session.EntryPointSession.call`."""
+        arrays = {
+            key: nhwc(value) if key == "image" else np.ascontiguousarray(value)
+            for key, value in inputs.items()
+        }
+        return dict(self._runners[name](**arrays))
 
 
 def nhwc(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import fx
 
 from export.panoptic.roi_align import separable_roi_align
 from export.placement import Placement
@@ -23,18 +22,15 @@ from export.targets.tflite.convert import convert, convert_int8
 from export.targets.tflite.module_outputs import module_outputs as read_module_outputs
 from export.targets.tflite.passes import store_weights_in_float16
 from export.targets.tflite.placement import placement as xnnpack_placement
-from export.targets.tflite.session import TfliteSession
+from export.targets.tflite.session import TfliteEntryPoints, TfliteSession
 
 roi_align = separable_roi_align
 
 
 def write(conversion: ConversionInput, path: Path) -> None:
     """See `Target.write`. With fp16, weights are float16 and the CPU computes in float32."""
-    if conversion.quantized:
-        assert isinstance(conversion.model, fx.GraphModule)
-        file = convert_int8(conversion.model, conversion.spec, conversion.size)
-    else:
-        file = convert(conversion.model, conversion.spec, conversion.size)
+    convert_entry_points = convert_int8 if conversion.quantized else convert
+    file = convert_entry_points(conversion.entry_points)
     if conversion.precision == "fp16":
         store_weights_in_float16(file)
     flatbuffer.set_metadata(file, conversion.metadata)
@@ -48,6 +44,15 @@ def open_session(path: Path, *, threads: int = 0) -> TfliteSession:
         UserError: the runtime refuses the file.
     """
     return TfliteSession(path, threads=threads)
+
+
+def open_entry_points(path: Path, *, threads: int = 0) -> TfliteEntryPoints:
+    """See `Target.open_entry_points`.
+
+    Raises:
+        UserError: the runtime refuses the file.
+    """
+    return TfliteEntryPoints(path, threads=threads)
 
 
 def placement(path: Path) -> Placement:

@@ -22,20 +22,17 @@ from __future__ import annotations
 
 import math
 import platform
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from export.artifact.reader import Artifact
+from export.panoptic.parts.session import PartsProgram, PartsSession
 from export.parity.compare import TOLERANCES, ParityReport, compare
-from export.session import Outputs, RecordedSession
-from export.targets import load_target
-from export.verify.arm import remote_runner
+from export.session import Outputs, RecordedSession, Session
 from export.verify.arm.cpus import Cpu
+from export.verify.arm.emulated_file import EmulatedFile, in_lockstep
 from export.verify.arm.machine import ArmMachine
 from export.verify.pictures import PreparedImage
 from export.verify.reference import find_reference
@@ -154,15 +151,13 @@ def verify_on_cpus(
         model = find_reference(artifact, checkpoint)
         assert model is not None  # with a checkpoint, there is a reference or an error
         reference = [model.run(image) for image in images]
-    session = load_target(artifact.target).open_session(artifact.path, threads=1)
+    session = artifact.open_session(threads=1)
     host = [session.run(image) for image in images]
     outputs: list[tuple[Cpu, list[Outputs]]] = []
     source, expected = THIS_MACHINE.name, host
     if needs_exact(artifact):
-        from export.targets.onnx.session import OnnxSession
-
         progress(f"{name}: exact computation")
-        exact = OnnxSession(artifact.path, threads=1, exact=True)
+        exact = _open_exact(artifact)
         source, expected = "exact computation", [exact.run(image) for image in images]
         outputs.append((THIS_MACHINE, host))
     for cpu in cpus:
@@ -188,25 +183,33 @@ def needs_exact(artifact: Artifact) -> bool:
     return artifact.target == "onnx" and artifact.precision.startswith("int8")
 
 
+def _open_exact(artifact: Artifact) -> Session:
+    """An ONNX artifact without int8 kernels."""
+    from export.targets.onnx.session import OnnxEntryPoints, OnnxSession
+
+    if artifact.host is None:
+        return OnnxSession(artifact.path, threads=1, exact=True)
+    return PartsSession(OnnxEntryPoints(artifact.path, threads=1, exact=True), artifact.host)
+
+
 def run_emulated(
     artifact: Artifact, machine: ArmMachine, cpu: Cpu, images: Sequence[PreparedImage]
 ) -> list[Outputs]:
     """The outputs of each image, in the manifest's order.
 
+    The host steps of a file in parts run on this machine; they are not what differs.
+
     Raises:
         RuntimeError: see `ArmMachine.run`.
     """
-    names = [output["name"] for output in artifact.manifest["outputs"]]
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, results = Path(folder, "images.npz"), Path(folder, "outputs.npz")
-        np.savez(inputs, *images)
-        script = Path(remote_runner.__file__).resolve()
-        machine.run(cpu, script, [artifact.target, artifact.path.resolve(), inputs, results])
-        with np.load(results) as values:
-            return [
-                {name: values[f"{number}/{name}"] for name in names}
-                for number in range(len(images))
-            ]
+    emulated = EmulatedFile(artifact, machine, cpu)
+    if artifact.host is None:
+        names = [output["name"] for output in artifact.manifest["outputs"]]
+        results = emulated.call("", [{"image": image} for image in images])
+        return [{name: outputs[name] for name in names} for outputs in results]
+    program = PartsProgram(artifact.host)
+    finished = in_lockstep([program.run(image) for image in images], emulated.call)
+    return [outputs for outputs, _stages in finished]
 
 
 def find_failures(

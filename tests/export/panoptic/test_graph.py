@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from export.panoptic.branchless import not_negative, one_hot, positive, take
-from export.panoptic.graph import PanopticGraph, check_size, with_limits
+from export.panoptic.graph import PanopticGraph
+from export.panoptic.limits import check_size, with_limits
 from export.panoptic.session import PanopticReferenceSession
 from export.parity.compare import TOLERANCES, compare
 from export.parity.match_detections import match_detections, same_segments
 from export.rewrite import rewrite
 from export.session import Outputs, TorchSession
-from export.targets import ConversionInput
 from export.targets.onnx import target as onnx_target
 from lvt.config import LVT
 from lvt.data.images import packaged_photos, read_image
@@ -30,6 +30,7 @@ from lvt.models import ModelSpec, build_random, default_spec
 from lvt.panoptic.config import PanopticConfig, ProposalConfig
 from lvt.panoptic.fusion import PanopticMap, Segment
 from lvt.panoptic.model import LVTPanoptic
+from tests.helpers.models import conversion
 from tests.oracles import load_oracle
 
 
@@ -85,7 +86,7 @@ def test_onnx_runtime_equals_the_reference(
     rewritten = rewrite(oracle_model, "onnxruntime")
     graph = PanopticGraph(rewritten, config, (256, 320), onnx_target.roi_align)
     path = tmp_path / "panoptic.onnx"
-    onnx_target.write(ConversionInput(graph, spec, (256, 320), "fp32", {}), path)
+    onnx_target.write(conversion(graph, spec, (256, 320), "fp32", {}), path)
     domains = {node.domain for node in onnx.load(path).graph.node}
     assert domains == {""}, "the file needs a custom operator"
     report = compare(
@@ -193,7 +194,7 @@ def test_coco_shaped_model_at_800x1216(tmp_path: Path) -> None:
     assert isinstance(model, LVTPanoptic)
     graph = PanopticGraph(rewrite(model, "onnxruntime"), config, size, onnx_target.roi_align)
     path = tmp_path / "coco.onnx"
-    onnx_target.write(ConversionInput(graph, spec, size, "fp32", {}), path)
+    onnx_target.write(conversion(graph, spec, size, "fp32", {}), path)
     image = fixed_size("panoptic", size)(read_image(packaged_photos()[0]))
     report = compare(
         PanopticReferenceSession(model, config),

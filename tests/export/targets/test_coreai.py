@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from export import capabilities
 from export.cli import export as cli
 from export.session import TorchSession
-from export.targets import ConversionInput
 from lvt.errors import UserError
 from lvt.models import ModelSpec
 from tests.conftest import TINY
 from tests.export.test_cli import one_line_error, run
+from tests.helpers.models import conversion
 
 SPEC = ModelSpec("semantic", TINY, 4, decoder_dim=24)
 """Stands for any model of one output, `logits`."""
@@ -51,8 +51,8 @@ def target() -> Any:
 
 def written(target: Any, model: nn.Module, precision: str, folder: Path) -> Path:
     path = folder / "model.aimodel"
-    conversion = ConversionInput(model, SPEC, SIZE, precision, {"lvt.labels": "Straße"})
-    target.write(conversion, path)
+    given = conversion(model, SPEC, SIZE, precision, {"lvt.labels": "Straße"})
+    target.write(given, path)
     return path
 
 

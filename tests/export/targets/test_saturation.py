@@ -23,13 +23,14 @@ from export.artifact.files import manifest_path, write_manifest
 from export.capabilities import TARGETS, installed
 from export.cli import run as run_cli
 from export.session import Outputs, TorchSession
-from export.targets import ConversionInput, load_target
+from export.targets import load_target
 from export.targets.onnx.saturation import PAIR_LIMIT, find_pair_sums, kernel_order, pair_sums
 from export.targets.onnx.session import OnnxSession
 from lvt.data.images import packaged_photos
 from lvt.data.metrics import sqnr_db
 from tests.export.test_cli import run
 from tests.helpers.int8_model import SMALL_SPEC, in_int8, loud
+from tests.helpers.models import conversion
 from tests.helpers.processors import emulated_features, run_without_vnni, x86_emulator
 
 SIZE = (16, 24)
@@ -50,7 +51,7 @@ def written(
     program = in_int8(model, image, target=name)
     path = tmp_path_factory.mktemp("loud") / f"loud{TARGETS[name].suffix}"
     target: ModuleType = load_target(name)  # type: ignore[assignment]
-    target.write(ConversionInput(program, SMALL_SPEC, SIZE, "int8", {}), path)
+    target.write(conversion(program, SMALL_SPEC, SIZE, "int8", {}), path)
     return name, path, image.numpy(), TorchSession(program, SMALL_SPEC).run(image.numpy())
 
 

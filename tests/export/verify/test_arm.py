@@ -22,7 +22,6 @@ from export.parity.compare import TOLERANCES, compare
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from export.session import Outputs
-from export.targets import ConversionInput
 from export.verify.arm.check import find_failures, run_emulated
 from export.verify.arm.cpus import CPUS
 from export.verify.arm.machine import ArmMachine, machine_folder
@@ -30,6 +29,7 @@ from export.verify.pictures import prepared_images
 from lvt.data.preprocessing import fixed_size
 from tests.export.test_cli import one_line_error, run
 from tests.helpers.int8_model import SMALL_SPEC, in_int8, small
+from tests.helpers.models import conversion
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_int8_kernels_of_every_processor_agree_to_the_bit(
         image = torch.randn(1, 3, 16, 24)
     path = tmp_path / "small.tflite"
     module = in_int8(small(), image)
-    tflite.write(ConversionInput(module, SMALL_SPEC, (16, 24), "int8", {}), path)
+    tflite.write(conversion(module, SMALL_SPEC, (16, 24), "int8", {}), path)
     outputs = tflite.open_session(path, threads=1).run(image.numpy())
     manifest = {"target": "tflite", "outputs": [{"name": name} for name in outputs]}
     artifact = Artifact(path, manifest, SMALL_SPEC, fixed_size("backbone", (16, 24)), None)

@@ -25,10 +25,10 @@ from tests.helpers.int8_model import SMALL_SPEC, in_int8, small
 
 pytest.importorskip("coremltools", reason="coremltools is not installed")
 
-from export.targets import ConversionInput
 from export.targets.coreml import target as coreml
 from export.targets.coreml.loader import load, read_metadata
 from export.targets.coreml.session import EvaluatorSession
+from tests.helpers.models import conversion
 
 SIZE = (16, 24)
 METADATA = {"lvt.task": "backbone"}
@@ -47,7 +47,7 @@ def test_activations_in_int8(image: NDArray[np.float32], tmp_path: Path) -> None
     """Each convolution and what follows reads and leaves levels, which takes iOS 17."""
     module = in_int8(small(), torch.from_numpy(image))
     path = tmp_path / "a.mlpackage"
-    coreml.write(ConversionInput(module, SMALL_SPEC, SIZE, "int8", METADATA), path)
+    coreml.write(conversion(module, SMALL_SPEC, SIZE, "int8", METADATA), path)
     expected = TorchSession(module, SMALL_SPEC).run(image)
     actual = EvaluatorSession(path).run(image)
     assert list(actual) == list(expected)
@@ -77,7 +77,7 @@ def test_weights_alone(image: NDArray[np.float32], tmp_path: Path) -> None:
     """Decompressed when the package is loaded, which iOS 16 can."""
     module = in_int8(small(), torch.from_numpy(image), activations=False)
     path = tmp_path / "a.mlpackage"
-    coreml.write(ConversionInput(module, SMALL_SPEC, SIZE, "int8", METADATA), path)
+    coreml.write(conversion(module, SMALL_SPEC, SIZE, "int8", METADATA), path)
     expected = TorchSession(module, SMALL_SPEC).run(image)
     actual = EvaluatorSession(path).run(image)
     for name, value in expected.items():
@@ -106,7 +106,7 @@ def test_pixels(image: NDArray[np.float32], tmp_path: Path) -> None:
     prepared = (pixels / np.float32(255) - mean) / std
     module = in_int8(small(), torch.from_numpy(prepared))
     path = tmp_path / "a.mlpackage"
-    coreml.write(ConversionInput(module, SMALL_SPEC, SIZE, "int8", METADATA, normalise), path)
+    coreml.write(conversion(module, SMALL_SPEC, SIZE, "int8", METADATA, normalise), path)
     expected = TorchSession(module, SMALL_SPEC).run(prepared)
     actual = EvaluatorSession(path).run(prepared)
     for name, value in expected.items():
@@ -136,7 +136,7 @@ def test_boxes_stay_in_float32(image: NDArray[np.float32], tmp_path: Path) -> No
     torch.manual_seed(0)
     module = in_int8(Boxes().eval(), torch.from_numpy(image))
     path = tmp_path / "a.mlpackage"
-    coreml.write(ConversionInput(module, spec, SIZE, "int8", {}), path)
+    coreml.write(conversion(module, spec, SIZE, "int8", {}), path)
     expected = TorchSession(module, spec).run(image)
     actual = EvaluatorSession(path).run(image)
     assert actual["labels"].dtype == np.int32
@@ -158,7 +158,7 @@ def test_a_network_in_int8(tmp_path: Path) -> None:
     photo = fixed_size("semantic", size)(read_image(packaged_photos()[1]))
     module = in_int8(model, torch.from_numpy(photo))
     path = tmp_path / "a.mlpackage"
-    coreml.write(ConversionInput(module, spec, size, "int8", METADATA), path)
+    coreml.write(conversion(module, spec, size, "int8", METADATA), path)
     floats = TorchSession(model, spec).run(photo)["logits"]
     graph = TorchSession(module, spec).run(photo)["logits"]
     actual = EvaluatorSession(path).run(photo)["logits"]

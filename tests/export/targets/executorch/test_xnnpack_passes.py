@@ -24,7 +24,6 @@ from executorch.backends.xnnpack.utils.xnnpack_constants import (
     XNN_VALUE_FLAG_EXTERNAL_OUTPUT,
 )
 
-from export.targets import ConversionInput
 from export.targets.executorch import target as executorch
 from export.targets.executorch.program import write_program
 from export.targets.executorch.serializer_hook import before_serialization
@@ -38,8 +37,8 @@ from export.targets.executorch.xnnpack_passes import (
 from lvt.data.metrics import sqnr_db
 from lvt.models import ModelSpec
 from quantization.backend_config import BACKEND_CONFIGS
-from quantization.calibrated_model import calibrate
 from tests.conftest import tiny
+from tests.helpers.models import calibrate_model, conversion
 
 SPEC = ModelSpec("semantic", tiny(recursion=1), 4)
 SIZE = (8, 12)
@@ -257,8 +256,10 @@ def test_files_compute_the_same(
     image = np.random.default_rng(0).standard_normal((1, 3, *SIZE)).astype(np.float32)
     model: nn.Module = Net().eval()
     if int8:
-        model = calibrate(model, SIZE, BACKEND_CONFIGS["executorch"], [image], "minmax").program()
-    conversion = ConversionInput(model, SPEC, SIZE, "int8" if int8 else "fp32", {})
+        model = calibrate_model(
+            model, SIZE, BACKEND_CONFIGS["executorch"], [image], "minmax"
+        ).program()
+    given = conversion(model, SPEC, SIZE, "int8" if int8 else "fp32", {})
     kinds: list[Counter[str]] = []
     serialize = xnnpack_preprocess.serialize_xnnpack_binary
 
@@ -267,9 +268,9 @@ def test_files_compute_the_same(
         return serialize(graph, constants)
 
     monkeypatch.setattr(xnnpack_preprocess, "serialize_xnnpack_binary", spying)
-    write_program(conversion, XnnpackPartitioner(), tmp_path / "plain.pte")
+    write_program(given, XnnpackPartitioner(), tmp_path / "plain.pte")
     with before_serialization(run_passes):
-        write_program(conversion, XnnpackPartitioner(), tmp_path / "simple.pte")
+        write_program(given, XnnpackPartitioner(), tmp_path / "simple.pte")
     assert xnnpack_preprocess.serialize_xnnpack_binary is spying, "as it was before"
 
     plain, simple = kinds
@@ -299,5 +300,5 @@ def test_exports_run_the_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return serialize(graph, constants)
 
     monkeypatch.setattr(xnnpack_preprocess, "serialize_xnnpack_binary", spying)
-    executorch.write(ConversionInput(Net().eval(), SPEC, SIZE, "fp32", {}), tmp_path / "net.pte")
+    executorch.write(conversion(Net().eval(), SPEC, SIZE, "fp32", {}), tmp_path / "net.pte")
     assert unchanged == [True], "the passes have nothing left to do"

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from export.capabilities import Precision
 from export.rewrite import rewrite
-from export.targets import ConversionInput
 from lvt.data.images import packaged_photos, read_image
 from lvt.data.preprocessing import fixed_size
 from lvt.models import ModelSpec, build_random
 from tests.conftest import TINY, tiny
+from tests.helpers.models import conversion
 from tests.helpers.old_environments import call, old_python
 
 SIZE = (64, 96)
@@ -58,7 +58,7 @@ def write_both(
         patch.setattr(tflite, "convert", lambda *_: copy.deepcopy(converted))
         for path in paths:
             precision: Precision = "fp16" if path.stem == "fp16" else "fp32"
-            tflite.write(ConversionInput(model, spec, size, precision, METADATA), path)
+            tflite.write(conversion(model, spec, size, precision, METADATA), path)
     return paths
 
 

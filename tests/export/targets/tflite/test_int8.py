@@ -25,9 +25,9 @@ pytest.importorskip("litert_torch", reason="needs the extra lvt-mobile[tflite]")
 
 from ai_edge_litert import schema_py_generated as schema
 
-from export.targets import ConversionInput
 from export.targets.tflite import flatbuffer
 from export.targets.tflite import target as tflite
+from tests.helpers.models import conversion
 
 SMALL_SIZE = (16, 24)
 
@@ -59,7 +59,7 @@ def written(
 ) -> Written:
     path = folder / "int8.tflite"
     height, width = image.shape[2:]
-    tflite.write(ConversionInput(module, spec, (height, width), "int8", METADATA), path)
+    tflite.write(conversion(module, spec, (height, width), "int8", METADATA), path)
     return Written(spec, image, module, path)
 
 
@@ -156,7 +156,7 @@ def test_weights_alone(small_weights: Written, run_old: RunOld, tmp_path: Path) 
     placement = tflite.placement(small_weights.path)
     assert (placement.partitions, placement.outside) == (1, {})
     floats = tmp_path / "fp32.tflite"
-    tflite.write(ConversionInput(small(), SMALL_SPEC, SMALL_SIZE, "fp32", METADATA), floats)
+    tflite.write(conversion(small(), SMALL_SPEC, SMALL_SIZE, "fp32", METADATA), floats)
     values = sum(p.numel() for p in small().parameters() if p.ndim > 1)
     saved = floats.stat().st_size - small_weights.path.stat().st_size
     # Of 4 bytes 1 stays; scales, new tensors and operators take a few hundred for each layer.

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from export.capabilities import target_info
-from export.pipeline import rewrite_model
 from export.plan import ExportRequest, resolve_model
 from export.session import TorchSession
 from lvt.data.metrics import sqnr_db
@@ -18,8 +17,8 @@ from tests.export.targets.tflite.conftest import RunOld, TinyFiles
 
 pytest.importorskip("litert_torch", reason="needs the extra lvt-mobile[tflite]")
 
-from export.targets import ConversionInput
 from export.targets.tflite import target as tflite_target
+from tests.helpers.models import conversion, whole_graph
 
 
 def test_old_runtime_equals_the_reference(tiny_files: TinyFiles, run_old: RunOld) -> None:
@@ -41,9 +40,9 @@ def test_old_runtime_reads_half_weights(tiny_files: TinyFiles, run_old: RunOld) 
 def test_old_runtime_runs_the_panoptic_graph(run_old: RunOld, tmp_path: Path) -> None:
     """Top-k, suppression and RoIAlign included, on a scene with things to detect."""
     job = resolve_model(ExportRequest("tflite", checkpoint=Path("demo")))
-    graph = rewrite_model(job, target_info("tflite").recipe, tflite_target.roi_align)
+    graph = whole_graph(job, target_info("tflite").recipe, tflite_target.roi_align)
     path = tmp_path / "demo.tflite"
-    tflite_target.write(ConversionInput(graph, job.spec, job.size, "fp32", {}), path)
+    tflite_target.write(conversion(graph, job.spec, job.size, "fp32", {}), path)
     image = job.preprocessing(make_scene(HELD_OUT_SEEDS[0], DEMO_SIZE).image)
     expected = TorchSession(graph, job.spec).run(image)
     assert np.count_nonzero(expected["scores"]) >= 2

@@ -25,10 +25,10 @@ pytest.importorskip("litert_torch", reason="needs the extra lvt-mobile[tflite]")
 
 from ai_edge_litert import schema_py_generated as schema
 
-from export.targets import ConversionInput
 from export.targets.tflite import flatbuffer
 from export.targets.tflite import target as tflite
 from export.targets.tflite.module_names import module_name, record_calls
+from tests.helpers.models import conversion
 
 
 def producers(graph: Any) -> dict[int, Any]:
@@ -254,7 +254,7 @@ def test_conversion_keeps_off_stdout(tmp_path: Path, capfd: pytest.CaptureFixtur
     """stdout is for results; what the converter says belongs to stderr, which commands hold."""
     spec = ModelSpec("semantic", tiny(), 2)
     model = nn.Conv2d(3, 2, 1).eval()
-    tflite.write(ConversionInput(model, spec, (8, 8), "fp32", {}), tmp_path / "m.tflite")
+    tflite.write(conversion(model, spec, (8, 8), "fp32", {}), tmp_path / "m.tflite")
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err != ""

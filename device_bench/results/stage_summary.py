@@ -1,0 +1,58 @@
+"""Where the time of a panoptic model in parts goes: entry points, and the host steps between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from device_bench.measure.statistics import finite_number
+from export.panoptic.parts.session import STAGES, StageTimes
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """Stages of one model over the timed inferences.
+
+    Attributes:
+        milliseconds: median of each of `STAGES`.
+        proposals: number of boxes in the timed picture, for which `boxes` runs.
+        detections: number of instances in the timed picture, for which `masks` runs.
+    """
+
+    milliseconds: Mapping[str, float]
+    proposals: int
+    detections: int
+
+    @classmethod
+    def of_runs(cls, runs: Sequence[StageTimes]) -> Self | None:
+        """The summary of the timed inferences; None without any, that is, for a whole model."""
+        if not runs:
+            return None
+        medians = {
+            stage: float(np.median([run.milliseconds[stage] for run in runs])) for stage in STAGES
+        }
+        return cls(medians, runs[-1].proposals, runs[-1].detections)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form stored in result files."""
+        return {
+            "milliseconds": dict(self.milliseconds),
+            "proposals": self.proposals,
+            "detections": self.detections,
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Inverse of `to_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: the data is damaged.
+        """
+        milliseconds = {stage: finite_number(stored["milliseconds"][stage]) for stage in STAGES}
+        counts = int(stored["proposals"]), int(stored["detections"])
+        if min(*milliseconds.values(), *counts) < 0:
+            raise ValueError("a stage has a negative time or number of boxes")
+        return cls(milliseconds, *counts)

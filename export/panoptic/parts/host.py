@@ -1,0 +1,128 @@
+"""The steps between the entry points, on the host: proposals, features, detections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.panoptic.parts.boxes import Floats, best, clip, decode, nms, sigmoid
+from export.panoptic.parts.layout import HostConstants, PyramidLevel
+from export.panoptic.parts.roi_align import roi_align, roi_levels
+
+CoreOutputs = Mapping[str, Floats]
+"""Outputs of `core`: `p2` to `p5`, `objectness_p2` to `_p6`, `deltas_p2` to `_p6`, `semantic`."""
+
+
+class Detections(NamedTuple):
+    """The detected instances, best first.
+
+    Attributes:
+        boxes: (D, 4) in network pixels.
+        scores: (D,), probabilities.
+        labels: (D,), thing classes.
+    """
+
+    boxes: Floats
+    scores: Floats
+    labels: NDArray[np.int32]
+
+
+class HostSteps:
+    """The host steps of one model."""
+
+    def __init__(self, constants: HostConstants):
+        self.constants = constants
+        self._anchors = [_grid_anchors(level) for level in constants.levels]
+
+    def proposals(self, core: CoreOutputs) -> Floats:
+        """Boxes (P, 4) that may hold a thing, best first: the best anchors of each level after NMS.
+
+        As `lvt.panoptic.rpn.propose`, for an image without padding.
+        """
+        constants = self.constants
+        boxes, scores = [], []
+        for level, anchors in zip(constants.levels, self._anchors, strict=True):
+            score = sigmoid(core[f"objectness_{level.name}"].reshape(-1))
+            order = best(score, constants.per_level)
+            deltas = core[f"deltas_{level.name}"].reshape(-1, 4)[order]
+            decoded = decode(anchors[order], deltas, constants.rpn_stds, constants.max_log_scale)
+            decoded = clip(decoded, constants.image)
+            exists = (decoded[:, 2:] > decoded[:, :2]).all(axis=1)
+            decoded, score = decoded[exists], score[order][exists]
+            kept = nms(decoded, constants.proposal_iou, constants.proposals)
+            boxes.append(decoded[kept])
+            scores.append(score[kept])
+        order = best(np.concatenate(scores), constants.proposals)
+        return np.concatenate(boxes)[order]
+
+    def features(self, core: CoreOutputs, boxes: Floats, bins: int) -> Floats:
+        """Features of boxes (N, 4) from the pyramid level of each one's size: (N, bins*bins, C)."""
+        constants = self.constants
+        features = np.zeros((len(boxes), bins * bins, constants.channels), np.float32)
+        level_of = roi_levels(boxes, constants.finest_scale, constants.feature_levels)
+        for index, level in enumerate(constants.levels[: constants.feature_levels]):
+            members = np.flatnonzero(level_of == index)
+            if len(members):
+                cells = core[level.name].reshape(-1, constants.channels)
+                features[members] = roi_align(
+                    cells, level.cells, boxes[members], level.stride, bins
+                )
+        return features
+
+    def detections(self, proposals: Floats, scores: Floats, deltas: Floats) -> Detections:
+        """The (box, class) pairs above the score threshold, after one NMS over all classes.
+
+        As `lvt.panoptic.detections.detect`, for an image that is not resized.
+
+        Args:
+            proposals: (P, 4).
+            scores: (P, things+1), probabilities, background last.
+            deltas: (P, things*4).
+        """
+        constants = self.constants
+        box, label = np.nonzero(scores[:, :-1] > np.float32(constants.score_threshold))
+        score = scores[box, label]
+        order = np.argsort(-score, kind="stable")
+        box, label, score = box[order], label[order], score[order]
+        pair_deltas = deltas.reshape(len(deltas), -1, 4)[box, label]
+        boxes = decode(proposals[box], pair_deltas, constants.roi_stds, constants.max_log_scale)
+        boxes = clip(boxes, constants.image)
+        kept = nms(boxes, constants.detection_iou, constants.detections)
+        return Detections(boxes[kept], score[kept], label[kept].astype(np.int32))
+
+    def box_inputs(self, core: CoreOutputs, boxes: Floats) -> dict[str, Floats]:
+        """The inputs of `boxes` for at most one batch of boxes; missing ones are zero."""
+        constants = self.constants
+        features = np.zeros((constants.box_batch, constants.box_size**2 * constants.channels), "f4")
+        features[: len(boxes)] = self.features(core, boxes, constants.box_size).reshape(
+            len(boxes), -1
+        )
+        return {"features": features}
+
+    def mask_inputs(
+        self, core: CoreOutputs, boxes: Floats, labels: NDArray[np.int32]
+    ) -> dict[str, Floats]:
+        """The inputs of `masks` for at most one batch of detections; missing ones are zero."""
+        constants = self.constants
+        count, side = constants.mask_batch, constants.mask_size
+        features = np.zeros((count, side, side, constants.channels), np.float32)
+        features[: len(boxes)] = self.features(core, boxes, side).reshape(-1, *features.shape[1:])
+        classes = np.zeros((count, constants.things), np.float32)
+        classes[np.arange(len(labels)), labels] = 1
+        return {"features": features, "classes": classes}
+
+
+def batches(count: int, size: int) -> Iterator[slice]:
+    """Slices of `size` that cover `count` items."""
+    return (slice(first, min(first + size, count)) for first in range(0, count, size))
+
+
+def _grid_anchors(level: PyramidLevel) -> Floats:
+    """Anchors of a level, (rows*columns*ratios, 4); see `lvt.panoptic.anchors.grid_anchors`."""
+    rows, columns = level.cells
+    y, x = np.mgrid[:rows, :columns] * level.stride
+    centres = np.stack([x, y, x, y], axis=-1).reshape(-1, 1, 4).astype(np.float32)
+    return (centres + np.array(level.anchors, np.float32)).reshape(-1, 4)
