@@ -57,9 +57,8 @@ def calibrated(
     backend_config = BACKEND_CONFIGS[target]
     module = trace_model(model.eval(), SIZE)
     pre_calibration_passes(module, backend_config)
-    statistics = collect_stats(
-        module, plan_quantization(module.graph, backend_config), single_inputs(images())
-    )
+    plan = plan_quantization(module.graph, backend_config)
+    statistics = collect_stats(module, plan, single_inputs(images()))
     post_calibration_passes(module, statistics, backend_config)
     return module, statistics, plan_quantization(module.graph, backend_config)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from export.capabilities import Precision
+from export.model_io import whole_model
 from export.rewrite import rewrite
 from lvt.data.images import packaged_photos, read_image
 from lvt.data.preprocessing import fixed_size
@@ -52,7 +53,7 @@ def write_both(
     """The float32 and the float16 file from one conversion, which is what takes long."""
     from export.targets.tflite import target as tflite  # optional; the tests themselves skip
 
-    converted = tflite.convert(model, spec, size)
+    converted = tflite.convert((whole_model(model, spec, size),))
     paths = folder / "fp32.tflite", folder / "fp16.tflite"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tflite, "convert", lambda *_: copy.deepcopy(converted))

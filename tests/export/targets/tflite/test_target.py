@@ -216,7 +216,7 @@ class Shortcut(nn.Module):
 
 
 def test_modules_called_past_their_parent() -> None:
-    calls = record_calls(Shortcut(), torch.zeros(1))
+    calls = record_calls(Shortcut(), (torch.zeros(1),))
     top = "w.ChannelsLast/t.Shortcut_model"
     gelu = "torch.nn.modules.activation.GELU_0"
     assert module_name(f"{top}/torch.nn.modules.container.Sequential_1/{gelu}", calls) == "left.1.0"
