@@ -31,7 +31,15 @@ _MAX_DESCRIPTION_BYTES = 10_000
 _MAX_OPEN_RUNS = 16
 """Runs that have started but not ended. With more, the oldest is dropped."""
 
-_PAGE_FILES = ("page.js", "worker.js", "net.js", "timing.js", "style.css")
+_PAGE_FILES = (
+    "page.js",
+    "worker.js",
+    "parts.js",
+    "host_steps.js",
+    "net.js",
+    "timing.js",
+    "style.css",
+)
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -124,7 +132,9 @@ class BenchApi:
             return Route(0, lambda _body: Response(_CONTENT_TYPES[file.suffix], file))
         match _split_path(path):
             case ["models", int(index)] if index < len(self._served):
-                return Route(0, lambda _body: Response(_BINARY, self._served[index].artifact.path))
+                return self._model(index, None)
+            case ["models", int(index), str(part)] if index < len(self._served):
+                return self._model(index, part)
             case ["inputs", int(index), int(k)] if self._has_input(index, k):
                 tensor = self._served[index].inputs[k]
                 return Route(0, lambda _body: Response(_BINARY, tensor.astype("<f4").tobytes()))
@@ -147,6 +157,10 @@ class BenchApi:
                 limit = 4 + _MAX_PICTURE_BYTES + self._served[index].output_bytes
                 return Route(limit, lambda body: self._show_prediction(index, body))
         return None
+
+    def _model(self, index: int, part: str | None) -> Route | None:
+        file = self._served[index].files.get(part)
+        return None if file is None else Route(0, lambda _body: Response(_BINARY, file))
 
     def _has_input(self, index: int, sample: int) -> bool:
         return index < len(self._served) and sample < len(self._samples)

@@ -1,6 +1,6 @@
 """Artifacts for the page, and the interpretation of the outputs that come back.
 
-The browser only runs the graph. Pre-processing, comparison of outputs and decoding of predictions
+The browser only runs the model. Pre-processing, comparison of outputs and decoding of predictions
 happen here, with the code that all runtimes share.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +21,12 @@ from PIL import Image
 
 from device_bench.devices.browser.errors import RequestError
 from export.artifact.reader import Artifact, open_artifact
+from export.panoptic.parts.layout import PARTS
 from export.parity.compare import TOLERANCES, ParityReport, Tolerance, compare
 from export.predict.prediction import ClassPrediction
 from export.session import Outputs, RecordedSession, Session
 from export.targets import load_target
+from export.targets.onnx.convert import part_path
 from lvt.data.decoding import PictureError, decode
 from lvt.data.images import packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
@@ -94,7 +96,13 @@ class ServedArtifact:
             "bytes": manifest["file"]["bytes"],
             "input": {field: manifest["inputs"][0][field] for field in fields},
             "outputs": [{field: entry[field] for field in fields} for entry in manifest["outputs"]],
+            "host": None if self.artifact.host is None else self.artifact.host.to_dict(),
         }
+
+    @cached_property
+    def files(self) -> Mapping[str | None, Path]:
+        """The model's files by part; None for the file of a whole model."""
+        return _model_files(self.artifact)
 
     @property
     def output_bytes(self) -> int:
@@ -178,13 +186,22 @@ def prepare_artifact(
             f"{path.name} is for {artifact.target}, but browsers run ONNX files here; export one "
             "with lvt-export onnx"
         )
+    for file in _model_files(artifact).values():
+        if not file.is_file():
+            raise UserError(f"{path.name} has no file {file.name}; export it again")
     name = "the PyTorch reference"
     if reference is None:
-        target = load_target(artifact.target)
-        reference, name = target.open_session(path), target.runtime_name()
+        name = load_target(artifact.target).runtime_name()
+        reference = artifact.open_session()
     inputs = tuple(artifact.preprocessing(sample.picture) for sample in pictures)
     expected = tuple(reference.run(image) for image in inputs)
     return ServedArtifact(artifact, inputs, expected, name)
+
+
+def _model_files(artifact: Artifact) -> dict[str | None, Path]:
+    if artifact.host is None:
+        return {None: artifact.path}
+    return {part: part_path(artifact.path, part) for part in PARTS}
 
 
 def read_picture(body: bytes) -> Picture:

@@ -20,6 +20,7 @@ from device_bench.measure.config import BenchConfig
 from device_bench.measure.statistics import (
     LatencySamples,
     finite_number,
+    read_optional,
     record_samples,
     speedup,
     summarise,
@@ -28,11 +29,16 @@ from device_bench.measure.validity import validity_issues
 from device_bench.measure.warmup import WarmUp, warm_up
 from device_bench.results.accuracy import known_accuracy
 from device_bench.results.bench_result import BenchResult, ColdStart, ModelFile
+from export.panoptic.parts.session import STAGES
 from export.parity.compare import ParityReport
+from lvt.errors import UserError
+from lvt.support.validation import number, whole_number
 
 _MAX_SAMPLES = 500_000
 _MAX_CLOCK_STEP = 0.05
 """Largest accepted step of the clock, relative to the median latency."""
+_MAX_STAGE_MS = 1e9
+_MAX_BOXES = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +47,8 @@ class BrowserTiming:
 
     Attributes:
         falls_back: whether operators ran in WebAssembly beside the GPU; None without a GPU.
+        stages: of a file in parts: `milliseconds` of each of `STAGES`, medians over the timed
+            runs, and the numbers of `proposals` and `detections`. None for a whole file.
     """
 
     load_ms: float
@@ -48,6 +56,7 @@ class BrowserTiming:
     falls_back: bool | None
     warmup: WarmUp
     samples_ms: LatencySamples
+    stages: Mapping[str, Any] | None
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
@@ -75,6 +84,8 @@ def parse_timings(data: Mapping[str, Any], artifacts: int) -> list[BrowserTiming
         timings = [_parse_timing(entry) for entry in data["artifacts"]]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RequestError(f"the timings are invalid: {error!r}") from error
+    except UserError as error:
+        raise RequestError(f"the timings are invalid: {error}") from error
     if len(timings) != artifacts or len({len(timing.samples_ms) for timing in timings}) != 1:
         raise RequestError("the timings are not of interleaved rounds of all artifacts")
     return timings
@@ -98,12 +109,17 @@ def make_results(
         browser: that ran them.
         config: the requested threads, runs and preset.
         hidden: whether the page was in the background during the run.
+
+    Raises:
+        RequestError: stages are missing for a file in parts, or exist for a whole file.
     """
     accuracies = known_accuracy([entry.artifact.manifest for entry in served])
     baseline = timings[0].samples_ms
     results = []
     for index, (entry, timing, parity) in enumerate(zip(served, timings, parities, strict=True)):
         artifact, samples = entry.artifact, timing.samples_ms
+        if (timing.stages is None) != (artifact.host is None):
+            raise RequestError("the timings are invalid: files in parts have stages, no others do")
         issues = _timing_issues(timing, browser, config)
         if hidden:
             issues.append("the page was in the background for a while")
@@ -122,6 +138,7 @@ def make_results(
                 accuracy=accuracies[index],
                 device=browser.to_dict() | {"falls_back": timing.falls_back},
                 parity={"reference": entry.reference, **parity.to_dict()},
+                # timing.stages (a dictionary, or None) goes here once BenchResult has the field.
             )
         )
     return results
@@ -135,7 +152,29 @@ def _parse_timing(entry: Mapping[str, Any]) -> BrowserTiming:
         falls_back=None if falls_back is None else bool(falls_back),
         warmup=_check_warmup(_parse_samples(entry["warmup_ms"])),
         samples_ms=record_samples(_parse_samples(entry["samples_ms"])),
+        stages=read_optional(_parse_stages, entry.get("stages")),
     )
+
+
+def _parse_stages(stages: Any) -> dict[str, Any]:
+    """Check the stage times of a file in parts.
+
+    Raises:
+        UserError, TypeError, ValueError, OverflowError: they are damaged.
+    """
+    if set(stages) != {"milliseconds", "proposals", "detections"}:
+        raise ValueError("stages are milliseconds, proposals and detections")
+    milliseconds = stages["milliseconds"]
+    if set(milliseconds) != set(STAGES):
+        raise ValueError(f"the milliseconds are not those of {', '.join(STAGES)}")
+    return {
+        "milliseconds": {
+            stage: number(milliseconds[stage], f"the time of {stage}", 0.0, _MAX_STAGE_MS)
+            for stage in STAGES
+        },
+        "proposals": whole_number(stages["proposals"], "the number of proposals", 0, _MAX_BOXES),
+        "detections": whole_number(stages["detections"], "the number of detections", 0, _MAX_BOXES),
+    }
 
 
 def _parse_samples(values: Any) -> LatencySamples:

@@ -16,7 +16,7 @@ export async function warmUp(infer, { window, tolerance, least_seconds, most_sec
   }
 }
 
-function median(values) {
+export function median(values) {
   const sorted = [...values].sort((a, b) => a - b), half = sorted.length >> 1;
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }

@@ -2,7 +2,8 @@
 // and validity are computed in Python, which receives every sample.
 
 import { request } from "./net.js";
-import { timeInterleaved, warmUp } from "./timing.js";
+import { PARTS, PartsSession, summariseStages } from "./parts.js";
+import { median, timeInterleaved, warmUp } from "./timing.js";
 
 const WASM_FILES = {
   wasm: "ort-wasm-simd-threaded.wasm",
@@ -46,12 +47,20 @@ function createSession(model, extra = {}) {
   });
 }
 
+// The addresses of an artifact's files: one, or one for each part.
+function addresses(index) {
+  const address = `models/${index}`;
+  return plan.artifacts[index].host ? PARTS.map((part) => `${address}/${part}`) : [address];
+}
+
 // Whether some operators have no GPU kernel and run in WebAssembly; null without a GPU.
 async function fallsBack(index) {
   if (provider !== "webgpu") return null;
   try {
     const strict = { session: { disable_cpu_ep_fallback: "1" } };
-    await (await createSession(await fetchBytes(`models/${index}`), strict)).release();
+    for (const address of addresses(index)) {
+      await (await createSession(await fetchBytes(address), strict)).release();
+    }
     return false;
   } catch {
     return true;
@@ -61,15 +70,27 @@ async function fallsBack(index) {
 // Opens the session of an artifact and returns the milliseconds; null if it was already open.
 async function load(index) {
   if (sessions[index]) return null;
-  const model = await fetchBytes(`models/${index}`);
+  const models = [];
+  for (const address of addresses(index)) models.push(await fetchBytes(address));
   const start = performance.now();
-  sessions[index] = await createSession(model);
+  sessions[index] = await openSession(index, models);
   return performance.now() - start;
 }
 
+// The session of a file; for files of parts an object with the same interface.
+async function openSession(index, models) {
+  const { host } = plan.artifacts[index];
+  if (!host) return createSession(models[0]);
+  const parts = {};
+  for (const [i, part] of PARTS.entries()) parts[part] = await createSession(models[i]);
+  return new PartsSession(parts, host, makeTensor);
+}
+
+const makeTensor = (data, shape) => new ort.Tensor("float32", data, shape);
+
 function makeFeeds(index, buffer) {
   const { name, shape } = plan.artifacts[index].input;
-  return { [name]: new ort.Tensor("float32", new Float32Array(buffer), shape) };
+  return { [name]: makeTensor(new Float32Array(buffer), shape) };
 }
 
 // The bytes of all outputs, in the manifest's order.
@@ -102,9 +123,17 @@ async function measure({ run }) {
     reportProgress(`${name}: warming up`, 0);
     timings[index].warmup_ms = await warmUp(() => timeInference(index, feeds[index]), plan.warmup);
   }
-  const infer = (index) => timeInference(index, feeds[index]);
+  const stages = feeds.map(() => []);
+  const infer = async (index) => {
+    const elapsed = await timeInference(index, feeds[index]);
+    if (sessions[index].stages) stages[index].push(sessions[index].stages);
+    return elapsed;
+  };
   const samples = await timeInterleaved(infer, feeds.length, plan, reportProgress);
-  timings.forEach((timing, index) => { timing.samples_ms = samples[index]; });
+  timings.forEach((timing, index) => {
+    timing.samples_ms = samples[index];
+    if (stages[index].length) timing.stages = summariseStages(stages[index], median);
+  });
   return { timings, parities };
 }
 
