@@ -16,15 +16,21 @@ import numpy as np
 import onnx
 import pytest
 
+from device_bench.devices.browser import api
 from device_bench.devices.browser.artifact import SamplePicture
+from device_bench.devices.browser.results import BrowserTiming, parse_timings
 from device_bench.report.tables import decimal_places, format_interval
 from device_bench.results.bench_report import read_report
 from export.artifact.files import content_bytes, content_sha256, manifest_path, write_manifest
+from export.artifact.reader import open_artifact
+from export.panoptic.parts.session import PartsSession
 from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from export.reference import reference_session
 from export.targets.onnx.session import OnnxSession
 from lvt.data.images import packaged_photos, read_image
+from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 from lvt.models import build_random
 from tests.device_bench.browsers import SHORT, chromium, runtime, serving
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 MINUTE = 60_000
+SCENE = SamplePicture("scene", make_scene(HELD_OUT_SEEDS[0], DEMO_SIZE).image)
 PHOTO = SamplePicture("photo", read_image(packaged_photos()[0])[:256, :320])
 
 
@@ -114,6 +121,50 @@ def test_figures_of_a_browser_land_in_the_result_file(
         assert "Chrome" in entry["label"]
         assert format_interval(result.latency.median, decimal_places(result)) in shown
     assert file.results[1].speedup is not None
+
+
+def test_a_model_in_parts(
+    tiny_export: ExportResult,
+    demo_export: ExportResult,
+    tmp_path: Path,
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The host steps run in the page, between the files; their times are told apart."""
+    results = tmp_path / "results.json"
+    timings: list[BrowserTiming] = []
+
+    def parse(data: Mapping[str, Any], artifacts: int) -> list[BrowserTiming]:
+        timings.extend(parse_timings(data, artifacts))
+        return timings
+
+    monkeypatch.setattr(api, "parse_timings", parse)
+    paths, pictures = [tiny_export.path, demo_export.path], [SCENE, PHOTO]
+    with serving(paths, pictures, runtime(), json_file=results) as url:
+        shown = measured(page, url)
+        assert shown.count("Outputs match ONNX Runtime") == 2
+        page.select_option("#chosen", "1")
+        page.click("#samples button")
+        page.wait_for_selector("#overlay:visible")
+    entry = json.loads(results.read_text())["results"][1]
+    assert entry["parity"]["passed"]
+    assert min(output["sqnr_db"] for output in entry["parity"]["outputs"]) > 90
+    assert entry["parity"]["detections"] > 5
+
+    whole, parts = (timing.stages for timing in timings)
+    assert whole is None
+    assert parts is not None
+    artifact = open_artifact(demo_export.path)
+    session = artifact.open_session()
+    assert isinstance(session, PartsSession)
+    session.run(artifact.preprocessing(SCENE.picture))
+    assert session.stages is not None
+    assert parts["proposals"] == session.stages.proposals > 0
+    assert parts["detections"] == session.stages.detections > 0
+    assert all(value > 0 for value in parts["milliseconds"].values())
+    total = sum(parts["milliseconds"].values())
+    assert total == pytest.approx(float(np.median(entry["samples_ms"])), rel=0.3)
+    assert parts["milliseconds"]["core"] > total / 4
 
 
 def test_outputs_match_the_pytorch_reference(

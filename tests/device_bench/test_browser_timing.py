@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from device_bench.devices.browser.runtime import ASSETS
 from device_bench.measure import interleaved, warmup
 from device_bench.measure.config import BenchConfig, no_progress
 from device_bench.measure.preset import BenchmarkPreset
 from device_bench.measure.sensors import Sensors
 from device_bench.measure.warmup import warm_up
-
-
-def in_node(script: str, *data: Any) -> Any:
-    """What a script that has the functions of `timing.js` makes of `data`."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not installed")
-    module = (ASSETS / "timing.js").as_uri()
-    source = f"import {{ timeInterleaved, warmUp }} from {json.dumps(module)};\n"
-    source += f"const data = {json.dumps(data)};\n{script}\nconsole.log(JSON.stringify(output));"
-    command = [node, "--input-type=module", "-"]
-    done = subprocess.run(
-        command, input=source, capture_output=True, text=True, check=True, timeout=60
-    )
-    return json.loads(done.stdout)
+from tests.device_bench.browser_node import in_node
 
 
 def test_warm_up_ends_where_pythons_ends() -> None:
@@ -50,11 +32,12 @@ def test_warm_up_ends_where_pythons_ends() -> None:
         samples *= np.linspace(1.5, 1, 8000) if number % 3 == 0 else 1
         series.append((samples.round() if number % 2 else samples).clip(1).tolist())
     output = in_node(
+        "timing.js",
         """
         const [rule, series] = data, output = [];
         for (const samples of series) {
           const left = samples.values();
-          output.push((await warmUp(async () => left.next().value, rule)).length);
+          output.push((await page.warmUp(async () => left.next().value, rule)).length);
         }
         """,
         rule,
@@ -72,10 +55,11 @@ def test_warm_up_ends_where_pythons_ends() -> None:
 def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float, tmp_path: Path) -> None:
     """Forwards and backwards in turn, until both limits are met by all."""
     order, series = in_node(
+        "timing.js",
         """
         const [runs, seconds] = data, order = [];
         const infer = async (index) => { order.push(index); return 30 + 10 * index; };
-        const output = [order, await timeInterleaved(infer, 3, { runs, seconds }, () => {})];
+        const output = [order, await page.timeInterleaved(infer, 3, { runs, seconds }, () => {})];
         """,
         runs,
         seconds,

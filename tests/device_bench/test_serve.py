@@ -19,12 +19,16 @@ import numpy as np
 import pytest
 
 from device_bench.cli import bench as cli
-from device_bench.devices.browser.artifact import SamplePicture
+from device_bench.devices.browser.artifact import SamplePicture, prepare_artifact
+from device_bench.devices.browser.errors import RequestError
+from device_bench.devices.browser.results import parse_timings
 from device_bench.devices.browser.runtime import FILES, runtime_folder
 from device_bench.devices.browser.server import Server
 from device_bench.measure.statistics import latency_ratio
 from device_bench.results.bench_report import read_report
+from export.artifact.files import content_sha256, manifest_path, write_manifest
 from export.artifact.reader import open_artifact
+from export.panoptic.parts.layout import PARTS
 from export.pipeline import ExportResult
 from export.targets.onnx.target import open_session
 from lvt.data.images import packaged_photos, read_image
@@ -52,6 +56,14 @@ FIGURES = {
     "warmup_ms": [110.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0],
     "samples_ms": [101.0, 100.0, 99.0, 100.0, 102.0, 100.0],
 }
+
+STAGES = {
+    "milliseconds": {
+        "core": 70.0, "proposals": 10.5, "boxes": 9, "detections": 0.0, "masks": 8.25
+    },
+    "proposals": 50,
+    "detections": 0,
+}  # fmt: skip
 
 
 @dataclass
@@ -201,6 +213,7 @@ def test_figures_are_judged_and_written(client: Client, outputs: bytes, results:
         ({"warmup_ms": [200.0] * 5 + [100.0] * 5}, "ended before latency had settled"),
         ({"load_ms": None}, "invalid"),
         ({"load_ms": 1e999}, "not a finite number"),
+        ({"stages": STAGES}, "files in parts have stages, no others do"),
     ],
 )
 def test_figures_that_cannot_be_are_refused(
@@ -212,6 +225,50 @@ def test_figures_that_cannot_be_are_refused(
     assert status == 422
     assert message in told
     assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"core": -1.0}, "the time of core is -1.0, not a number from 0"),
+        ({"boxes": float("nan")}, "the time of boxes is nan"),
+        ({"boxes": float("inf")}, "the time of boxes is inf"),
+        ({"masks": "5"}, "the time of masks is '5'"),
+        ({"masks": None}, "the time of masks is NoneType"),
+        ({"more": 1.0}, "are not those of core, proposals, boxes, detections, masks"),
+    ],
+)
+def test_stage_times_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
+    damaged = STAGES | {"milliseconds": STAGES["milliseconds"] | changes}
+    with pytest.raises(RequestError, match=f"invalid.*{message}"):
+        parse_timings({"artifacts": [FIGURES | {"stages": damaged}]}, 1)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        [],
+        {},
+        "stages",
+        7,
+        sorted(STAGES),
+        STAGES | {"milliseconds": None},
+        STAGES | {"milliseconds": [1, 2, 3, 4, 5]},
+        STAGES | {"proposals": -1},
+        STAGES | {"proposals": 2.5},
+        STAGES | {"detections": True},
+        STAGES | {"detections": 10**30},
+        STAGES | {"more": 1},
+        {key: value for key, value in STAGES.items() if key != "detections"},
+    ],
+)
+def test_damaged_stages_are_refused(damaged: Any) -> None:
+    figures = FIGURES | {"stages": STAGES}
+    (timing,) = parse_timings({"artifacts": [figures]}, 1)
+    assert timing.stages == STAGES
+    with pytest.raises(RequestError, match="the timings are invalid") as refused:
+        parse_timings({"artifacts": [figures | {"stages": damaged}]}, 1)
+    assert "\n" not in str(refused.value)
 
 
 def test_no_figures_without_outputs(client: Client, outputs: bytes, results: Path) -> None:
@@ -271,6 +328,53 @@ def test_results_join_those_of_this_machine(
         assert phone.speedup == expected
         assert phone.speedup is not None
         assert phone.speedup.value == pytest.approx(0.25)
+
+
+def test_a_model_in_parts(demo_export: ExportResult, tmp_path: Path, results: Path) -> None:
+    """Its files are served by the names of the parts, and nothing else of its folder."""
+    path = copied(demo_export.path, tmp_path)
+    (path / ".DS_Store").write_text("not hashed")
+    artifact = open_artifact(path)
+    expected = artifact.open_session().run(artifact.preprocessing(PHOTO.picture))
+    with serving([path], [PHOTO], tmp_path, json_file=results) as url:
+        client = Client(url)
+        for part in PARTS:
+            status, body, _ = client.send("GET", f"models/0/{part}")
+            assert (status, body) == (200, (path / f"{part}.onnx").read_bytes())
+        for absent in ("", "/", "/core.onnx", "/core/", "/.DS_Store", "/../core", "/0", "/%2e%2e"):
+            assert client.send("GET", f"models/0{absent}")[0] == 404, absent
+        assert client.send("GET", "models/1/core")[0] == 404
+        plan = json.loads(client.send("GET", "plan.json")[1])
+        assert plan["artifacts"][0]["host"] == artifact.manifest["parts"]["host"]
+        name = client.begin()
+        body = b"".join(array.tobytes() for array in expected.values())
+        assert client.post(f"runs/{name}/outputs/0", body)[1]["passed"]
+        for figures in (FIGURES, FIGURES | {"stages": STAGES | {"detections": -1}}):
+            status, told = client.post(f"runs/{name}/figures", {"artifacts": [figures]})
+            assert (status, "the timings are invalid" in told) == (422, True)
+        assert not results.exists()
+        figures = FIGURES | {"stages": STAGES}
+        assert client.post(f"runs/{name}/figures", {"artifacts": [figures]})[0] == 200
+
+
+def test_damaged_folders(demo_export: ExportResult, tmp_path: Path) -> None:
+    """A file that is gone, or another one, is told in one line, whether or not hashes match."""
+    path = copied(demo_export.path, tmp_path)
+    shutil.copyfile(path / "boxes.onnx", path / "masks.onnx")
+    with pytest.raises(UserError, match="SHA-256 differs"):
+        prepare_artifact(path, [PHOTO])
+    (path / "masks.onnx").unlink()
+    manifest = json.loads(manifest_path(path).read_text())
+    manifest["file"]["sha256"] = content_sha256(path)
+    write_manifest(manifest_path(path), manifest)
+    with pytest.raises(UserError, match=r"^\S* has no file masks\.onnx; export it again$"):
+        prepare_artifact(path, [PHOTO])
+
+
+def copied(model: Path, folder: Path) -> Path:
+    """A copy of a model's folder and of its manifest."""
+    shutil.copyfile(manifest_path(model), folder / manifest_path(model).name)
+    return shutil.copytree(model, folder / model.name)
 
 
 def test_pictures_become_inputs_and_answers(
