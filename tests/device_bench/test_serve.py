@@ -57,7 +57,7 @@ FIGURES = {
     "samples_ms": [101.0, 100.0, 99.0, 100.0, 102.0, 100.0],
 }
 
-STAGES = {
+STAGES: dict[str, Any] = {
     "milliseconds": {
         "core": 70.0, "proposals": 10.5, "boxes": 9, "detections": 0.0, "masks": 8.25
     },
