@@ -51,8 +51,17 @@ class StageSummary:
         Raises:
             KeyError, TypeError, ValueError: the data is damaged.
         """
+        if set(stored) != {"milliseconds", "proposals", "detections"}:
+            raise ValueError("stages are milliseconds, proposals and detections")
+        if set(stored["milliseconds"]) != set(STAGES):
+            raise ValueError(f"the milliseconds are not those of {', '.join(STAGES)}")
         milliseconds = {stage: finite_number(stored["milliseconds"][stage]) for stage in STAGES}
-        counts = int(stored["proposals"]), int(stored["detections"])
-        if min(*milliseconds.values(), *counts) < 0:
-            raise ValueError("a stage has a negative time or number of boxes")
-        return cls(milliseconds, *counts)
+        if min(milliseconds.values()) < 0:
+            raise ValueError("a stage has a negative time")
+        return cls(milliseconds, _count(stored["proposals"]), _count(stored["detections"]))
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is not a number of boxes")
+    return value

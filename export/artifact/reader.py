@@ -11,7 +11,7 @@ from typing import Any
 from export.artifact.files import PAIR_SUMS, PARTS_SCHEMA, SCHEMA, content_sha256, manifest_path
 from export.capabilities import target_info
 from export.open_file import open_file
-from export.panoptic.parts.layout import HostConstants
+from export.panoptic.parts.layout import PARTS, HostConstants, part_inputs
 from export.predict.picture import Picture
 from export.predict.prediction import Prediction, decode_outputs
 from export.predict.predictor import SessionPredictor
@@ -212,8 +212,8 @@ def _check_contents(artifact: Artifact) -> None:
         raise ValueError(f"preprocessing gives {prepared}, the model takes {artifact.size}")
     if (artifact.host is not None) != (manifest["schema"] == PARTS_SCHEMA):
         raise ValueError(f"schema {manifest['schema']} and parts do not go together")
-    if artifact.host is not None and artifact.host.image != artifact.size:
-        raise ValueError(f"parts are for images of {artifact.host.image}, not {artifact.size}")
+    if artifact.host is not None:
+        _check_parts(artifact, artifact.host)
     accuracy = manifest["accuracy"]
     if accuracy is not None:
         for model in ("float", "quantized"):
@@ -221,3 +221,22 @@ def _check_contents(artifact: Artifact) -> None:
                 _ = None if value is None else float(value)
         _ = int(accuracy["images"])
     _ = manifest["source"]["sha256"], manifest["source"]["ema"]
+
+
+def _check_parts(artifact: Artifact, host: HostConstants) -> None:
+    """Checks that the entry points are those that the host steps call.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are not.
+    """
+    if host.image != artifact.size:
+        raise ValueError(f"parts are for images of {host.image}, not {artifact.size}")
+    entries = artifact.manifest["parts"]["entry_points"]
+    found = {
+        entry["name"]: [(info["name"], tuple(info["shape"])) for info in entry["inputs"]]
+        for entry in entries
+    }
+    expected = {name: [(i.name, i.shape) for i in part_inputs(host, name)] for name in PARTS}
+    del found["core"], expected["core"]  # its image is checked with the other inputs
+    if found != expected:
+        raise ValueError(f"entry points take {found}, the host steps give {expected}")

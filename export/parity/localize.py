@@ -51,7 +51,7 @@ def comparison_points(reference: nn.Module, recipe: Recipe) -> list[str]:
 
 
 def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> Outputs:
-    """Outputs of the named modules, in order of execution."""
+    """Outputs of those of the named modules that the model has, in order of execution."""
     recorded: Outputs = {}
 
     def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
@@ -62,7 +62,8 @@ def _record(model: nn.Module, names: list[str], image: NDArray[np.float32]) -> O
         return keep
 
     modules = dict(model.named_modules())
-    handles = [modules[name].register_forward_hook(hook(name)) for name in names]
+    present = [name for name in names if name in modules]
+    handles = [modules[name].register_forward_hook(hook(name)) for name in present]
     try:
         with torch.inference_mode():
             model(torch.from_numpy(image))

@@ -159,8 +159,8 @@ def test_a_model_in_parts(
     assert isinstance(session, PartsSession)
     session.run(artifact.preprocessing(SCENE.picture))
     assert session.stages is not None
-    assert parts["proposals"] == session.stages.proposals > 0
-    assert parts["detections"] == session.stages.detections > 0
+    assert parts.proposals == session.stages.proposals > 0
+    assert parts.detections == session.stages.detections > 0
     assert all(value > 0 for value in parts["milliseconds"].values())
     total = sum(parts["milliseconds"].values())
     assert total == pytest.approx(float(np.median(entry["samples_ms"])), rel=0.3)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from device_bench.report.tables import decimal_places, format_interval
 from device_bench.results.bench_result import BenchResult
+from device_bench.results.stage_summary import StageSummary
 from export.parity.compare import ParityReport
 
 
@@ -45,7 +46,16 @@ def _facts(result: BenchResult) -> list[list[str]]:
     ]
     if result.speedup is not None:
         facts.append(["speed-up", format_interval(result.speedup, 2)])
+    if result.stages is not None:
+        facts += [[name, value] for name, value in _stages(result, result.stages)]
     falls_back = (result.device or {}).get("falls_back")
     if falls_back is not None:
         facts.append(["operators", "some in WebAssembly" if falls_back else "all on the GPU"])
     return facts
+
+
+def _stages(result: BenchResult, stages: StageSummary) -> Iterator[tuple[str, str]]:
+    places = decimal_places(result)
+    for name, milliseconds in stages.milliseconds.items():
+        yield name, f"{milliseconds:.{places}f} ms"
+    yield "boxes, masks of", f"{stages.proposals} proposals, {stages.detections} detections"

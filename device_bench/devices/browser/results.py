@@ -29,16 +29,13 @@ from device_bench.measure.validity import validity_issues
 from device_bench.measure.warmup import WarmUp, warm_up
 from device_bench.results.accuracy import known_accuracy
 from device_bench.results.bench_result import BenchResult, ColdStart, ModelFile
-from export.panoptic.parts.session import STAGES
+from device_bench.results.stage_summary import StageSummary
 from export.parity.compare import ParityReport
 from lvt.errors import UserError
-from lvt.support.validation import number, whole_number
 
 _MAX_SAMPLES = 500_000
 _MAX_CLOCK_STEP = 0.05
 """Largest accepted step of the clock, relative to the median latency."""
-_MAX_STAGE_MS = 1e9
-_MAX_BOXES = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +44,7 @@ class BrowserTiming:
 
     Attributes:
         falls_back: whether operators ran in WebAssembly beside the GPU; None without a GPU.
-        stages: of a file in parts: `milliseconds` of each of `STAGES`, medians over the timed
-            runs, and the numbers of `proposals` and `detections`. None for a whole file.
+        stages: of a file in parts, medians over the timed runs; None for a whole file.
     """
 
     load_ms: float
@@ -56,7 +52,7 @@ class BrowserTiming:
     falls_back: bool | None
     warmup: WarmUp
     samples_ms: LatencySamples
-    stages: Mapping[str, Any] | None
+    stages: StageSummary | None
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
@@ -138,7 +134,7 @@ def make_results(
                 accuracy=accuracies[index],
                 device=browser.to_dict() | {"falls_back": timing.falls_back},
                 parity={"reference": entry.reference, **parity.to_dict()},
-                # timing.stages (a dictionary, or None) goes here once BenchResult has the field.
+                stages=timing.stages,
             )
         )
     return results
@@ -152,29 +148,8 @@ def _parse_timing(entry: Mapping[str, Any]) -> BrowserTiming:
         falls_back=None if falls_back is None else bool(falls_back),
         warmup=_check_warmup(_parse_samples(entry["warmup_ms"])),
         samples_ms=record_samples(_parse_samples(entry["samples_ms"])),
-        stages=read_optional(_parse_stages, entry.get("stages")),
+        stages=read_optional(StageSummary.from_dict, entry.get("stages")),
     )
-
-
-def _parse_stages(stages: Any) -> dict[str, Any]:
-    """Check the stage times of a file in parts.
-
-    Raises:
-        UserError, TypeError, ValueError, OverflowError: they are damaged.
-    """
-    if set(stages) != {"milliseconds", "proposals", "detections"}:
-        raise ValueError("stages are milliseconds, proposals and detections")
-    milliseconds = stages["milliseconds"]
-    if set(milliseconds) != set(STAGES):
-        raise ValueError(f"the milliseconds are not those of {', '.join(STAGES)}")
-    return {
-        "milliseconds": {
-            stage: number(milliseconds[stage], f"the time of {stage}", 0.0, _MAX_STAGE_MS)
-            for stage in STAGES
-        },
-        "proposals": whole_number(stages["proposals"], "the number of proposals", 0, _MAX_BOXES),
-        "detections": whole_number(stages["detections"], "the number of detections", 0, _MAX_BOXES),
-    }
 
 
 def _parse_samples(values: Any) -> LatencySamples:

@@ -63,8 +63,9 @@ class HostSteps:
         constants = self.constants
         features = np.zeros((len(boxes), bins * bins, constants.channels), np.float32)
         level_of = roi_levels(boxes, constants.finest_scale, constants.feature_levels)
+        has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # without: zeros, also for NaN
         for index, level in enumerate(constants.levels[: constants.feature_levels]):
-            members = np.flatnonzero(level_of == index)
+            members = np.flatnonzero((level_of == index) & has_area)
             if len(members):
                 cells = core[level.name].reshape(-1, constants.channels)
                 features[members] = roi_align(

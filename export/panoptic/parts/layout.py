@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from export.entry_point import TensorInfo
+from export.model_io import image_input
 from lvt.config import Size
 from lvt.panoptic.anchors import base_anchors
 from lvt.panoptic.boxes import MAX_LOG_SCALE, ROI_CODER, RPN_CODER
@@ -200,6 +202,28 @@ class HostConstants:
             **numbers,
             **values,
         )
+
+
+def part_inputs(host: HostConstants, part: str) -> tuple[TensorInfo, ...]:
+    """The inputs of an entry point; images are NCHW."""
+    count, side, channels = host.mask_batch, host.mask_size, host.channels
+    return {
+        "core": (image_input(host.image),),
+        "boxes": (
+            TensorInfo(
+                "features",
+                (host.box_batch, host.box_size**2 * channels),
+                "NK",
+                "rows, columns and channels of each box",
+            ),
+        ),
+        "masks": (
+            TensorInfo("features", (count, side, side, channels), "NHWC", "of each detection"),
+            TensorInfo(
+                "classes", (count, host.things), "NC", "1 for each detection's class, else 0"
+            ),
+        ),
+    }[part]
 
 
 def _batch(count: int, largest: int) -> int:

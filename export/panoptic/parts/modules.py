@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.entry_point import EntryPoint, TensorInfo
-from export.model_io import image_input, semantic_output
-from export.panoptic.parts.layout import HostConstants
+from export.model_io import semantic_output
+from export.panoptic.parts.layout import PARTS, HostConstants, part_inputs
 from export.rewrite.linear import linear
 from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.roi_heads import ROI_LEVELS, BoxHead, MaskHead
@@ -109,17 +109,19 @@ def panoptic_parts(model: LVTPanoptic, host: HostConstants) -> tuple[EntryPoint,
         host: constants for the model and its input size.
     """
     head = model.roi_head
-    return (
-        EntryPoint("core", Core(model), _core_inputs(host), _core_outputs(host, model)),
-        EntryPoint(
-            "boxes", Boxes(head.bbox_head, host.channels), _box_inputs(host), _box_outputs(host)
-        ),
-        EntryPoint("masks", Masks(head.mask_head), _mask_inputs(host), _mask_outputs(host)),
+    modules = {
+        "core": Core(model),
+        "boxes": Boxes(head.bbox_head, host.channels),
+        "masks": Masks(head.mask_head),
+    }
+    outputs = {
+        "core": _core_outputs(host, model),
+        "boxes": _box_outputs(host),
+        "masks": _mask_outputs(host),
+    }
+    return tuple(
+        EntryPoint(name, modules[name], part_inputs(host, name), outputs[name]) for name in PARTS
     )
-
-
-def _core_inputs(host: HostConstants) -> tuple[TensorInfo, ...]:
-    return (image_input(host.image),)
 
 
 def _core_outputs(host: HostConstants, model: LVTPanoptic) -> tuple[TensorInfo, ...]:
@@ -137,24 +139,11 @@ def _core_outputs(host: HostConstants, model: LVTPanoptic) -> tuple[TensorInfo, 
     return (*maps, semantic_output(model.config.stuff, host.levels[0].cells))
 
 
-def _box_inputs(host: HostConstants) -> tuple[TensorInfo, ...]:
-    shape = (host.box_batch, host.box_size**2 * host.channels)
-    return (TensorInfo("features", shape, "NK", "rows, columns and channels of each box"),)
-
-
 def _box_outputs(host: HostConstants) -> tuple[TensorInfo, ...]:
     count, things = host.box_batch, host.things
     return (
         TensorInfo("scores", (count, things + 1), "NC", "probabilities, background last"),
         TensorInfo("deltas", (count, 4 * things), "NK", "box deltas of each class"),
-    )
-
-
-def _mask_inputs(host: HostConstants) -> tuple[TensorInfo, ...]:
-    count, side = host.mask_batch, host.mask_size
-    return (
-        TensorInfo("features", (count, side, side, host.channels), "NHWC", "of each detection"),
-        TensorInfo("classes", (count, host.things), "NC", "1 for each detection's class, else 0"),
     )
 
 

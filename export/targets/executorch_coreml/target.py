@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from export.panoptic.roi_align import separable_roi_align
 from export.placement import Placement
-from export.session import Outputs
+from export.session import EntryPointSession, Outputs
 from export.targets import ConversionInput
 from export.targets.coreml.evaluator import EVALUATOR_NAME
 from export.targets.executorch.placement import program_placement
@@ -29,6 +29,11 @@ def write(conversion: ConversionInput, path: Path) -> None:
 def open_session(path: Path, *, threads: int = 0) -> DelegatedSession:
     """See `Target.open_session`. The evaluator ignores `threads`."""
     return DelegatedSession(path)
+
+
+def open_entry_points(path: Path, *, threads: int = 0) -> EntryPointSession:
+    """See `Target.open_entry_points`: there are none, because the target has no panoptic models."""
+    raise NotImplementedError
 
 
 def placement(path: Path) -> Placement:
