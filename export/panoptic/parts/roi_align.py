@@ -49,7 +49,7 @@ def roi_align(cells: Floats, size: Size, boxes: Floats, stride: int, bins: int) 
         (weights[used], indices[used], np.concatenate([[0], ends])),
         shape=(len(ends), len(cells)),
     )
-    features: Floats = (matrix @ cells).reshape(len(boxes), bins * bins, -1)
+    features: Floats = (matrix @ cells).reshape(len(boxes), bins * bins, cells.shape[1])
     return features
 
 
