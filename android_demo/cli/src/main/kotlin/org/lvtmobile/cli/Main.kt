@@ -19,6 +19,7 @@ private val USAGE = """
     lvt-core run ARTIFACT OUT_DIR IMAGE...
         Prints the prediction for each picture as one line of JSON. For segmentation, also writes
         OUT_DIR/IMAGE.png, whose colours are ids (red + 256 green + 65536 blue; void is 0 in panoptic maps).
+        ARTIFACT is a file, or a folder with a model in parts, for which the line also tells the time of each stage.
     lvt-core bench REQUEST.json
         Measures the latency of an artifact and prints one line of JSON. - reads the request from
         standard input.
@@ -54,7 +55,7 @@ private fun run(model: File, folder: File, images: List<File>): Boolean {
         for (image in images) {
             val prediction = predictor.predict(readImage(image))
             val map = File(folder, "${image.nameWithoutExtension}.png").takeIf { writeIdMap(prediction, it) }
-            println(predictionJson(prediction, artifact.manifest, image, map))
+            println(predictionJson(prediction, artifact.manifest, image, map, predictor.stages))
         }
     }
     return true

@@ -1,15 +1,18 @@
 package org.lvtmobile.cli
 
+import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonObjectBuilder
 import kotlinx.serialization.json.addJsonObject
 import kotlinx.serialization.json.buildJsonObject
+import kotlinx.serialization.json.encodeToJsonElement
 import kotlinx.serialization.json.put
 import kotlinx.serialization.json.putJsonArray
 import org.lvtmobile.core.LabelMap
 import org.lvtmobile.core.Manifest
 import org.lvtmobile.core.PanopticMap
 import org.lvtmobile.core.Prediction
+import org.lvtmobile.core.StageTimes
 import org.lvtmobile.core.UserError
 import java.awt.image.BufferedImage
 import java.io.File
@@ -47,8 +50,18 @@ internal fun writeIdMap(prediction: Prediction, file: File): Boolean {
 private fun withVoidAsZero(map: PanopticMap): LabelMap =
     LabelMap(map.ids.size, IntArray(map.ids.values.size) { i -> map.ids.values[i].takeIf { it != map.void } ?: 0 })
 
-/** A prediction as JSON: named classes, areas or segments, and the path of the written map. */
-internal fun predictionJson(prediction: Prediction, manifest: Manifest, image: File, map: File?): JsonObject =
+/**
+ * A prediction as JSON: named classes, areas or segments, and the path of the written map.
+ *
+ * @param stages where the time of the inference went; null if the model is not in parts.
+ */
+internal fun predictionJson(
+    prediction: Prediction,
+    manifest: Manifest,
+    image: File,
+    map: File?,
+    stages: StageTimes?,
+): JsonObject =
     buildJsonObject {
         put("image", image.path)
         put("task", manifest.task.name.lowercase())
@@ -59,6 +72,7 @@ internal fun predictionJson(prediction: Prediction, manifest: Manifest, image: F
             is Prediction.Semantic -> putAreas(prediction.labels, names)
             is Prediction.Panoptic -> putSegments(prediction, names)
         }
+        if (stages != null) put("stages", Json.encodeToJsonElement(stages))
     }
 
 private fun JsonObjectBuilder.putClasses(prediction: Prediction.Classes, names: List<String>) =

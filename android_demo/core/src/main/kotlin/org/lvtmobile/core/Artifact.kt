@@ -6,7 +6,7 @@ import java.io.IOException
 /**
  * A model file with its parsed manifest. The hash of the file has been verified.
  *
- * @property file the model file.
+ * @property file the model file; a folder for some models in parts.
  * @property size height and width of the network input.
  */
 class Artifact private constructor(
@@ -27,11 +27,11 @@ class Artifact private constructor(
          */
         fun open(model: File): Artifact {
             if (!model.exists()) throw UserError("no artifact at $model")
-            if (!model.isFile) throw UserError("$model is a folder; an artifact for Android is a single file")
             val manifestFile = manifestFile(model)
             if (!manifestFile.isFile) {
+                val kind = if (model.isDirectory) " is a folder and" else ""
                 throw UserError(
-                    "${model.name} has no manifest: $manifestFile is missing; " +
+                    "${model.name}$kind has no manifest: $manifestFile is missing; " +
                         "lvt-export writes both files, keep them in the same folder",
                 )
             }
@@ -39,6 +39,9 @@ class Artifact private constructor(
                 Manifest.parse(manifestFile.readText(), manifestFile.name)
             } catch (error: IOException) {
                 throw UserError("cannot read $manifestFile: ${error.firstLine()}", error)
+            }
+            if (model.isDirectory && manifest.parts == null) {
+                throw UserError("$model is a folder; an artifact for Android is a file, or a folder with parts")
             }
             ManifestValidator.firstIssue(manifest)?.let { throw UserError("${manifestFile.name}: $it") }
             val preprocessing = Preprocessing(manifest.preprocessing.steps)
@@ -54,7 +57,7 @@ class Artifact private constructor(
     }
 
     private fun verify() {
-        if (sha256(file) != manifest.file.sha256) {
+        if (contentSha256(file) != manifest.file.sha256) {
             throw UserError(
                 "${file.name} is not the file its manifest describes (SHA-256 differs); " +
                     "export it again, or put file and manifest of one export side by side",

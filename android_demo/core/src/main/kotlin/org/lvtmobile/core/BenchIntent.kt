@@ -33,7 +33,7 @@ fun benchRequestJson(extras: Map<String, Any?>, modelFolders: List<File>): Strin
 }.toString()
 
 private fun findArtifact(name: String, folders: List<File>): File =
-    if ('/' in name) File(name) else folders.map { File(it, name) }.find { it.isFile } ?: File(name)
+    if ('/' in name) File(name) else folders.map { File(it, name) }.find { it.exists() } ?: File(name)
 
 /**
  * Name of the reply file: the extra `reply` if it is a plain file name, else a default name. A caller

@@ -1,5 +1,7 @@
 package org.lvtmobile.core
 
+import kotlinx.serialization.EncodeDefault
+import kotlinx.serialization.ExperimentalSerializationApi
 import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
@@ -86,7 +88,9 @@ sealed interface BenchReply {
  * @property warmup the untimed inferences after the first one.
  * @property samplesMs timed inferences, in order of execution.
  * @property latencyMs statistics of the samples.
+ * @property stages median time of each stage over the samples; absent if the model is not in parts.
  */
+@OptIn(ExperimentalSerializationApi::class) // EncodeDefault
 @Serializable
 data class BenchResult(
     val request: BenchRequest,
@@ -99,6 +103,7 @@ data class BenchResult(
     val warmup: WarmUp,
     @SerialName("samples_ms") val samplesMs: List<Double>,
     @SerialName("latency_ms") val latencyMs: LatencySummary,
+    @EncodeDefault(EncodeDefault.Mode.NEVER) val stages: StageTimes? = null,
     val schema: Int = BENCH_SCHEMA,
 ) : BenchReply
 

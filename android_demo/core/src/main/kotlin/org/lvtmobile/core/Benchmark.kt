@@ -46,10 +46,12 @@ class Benchmark(
             }
             val warmup = if (request.warmup == null) warmUp(infer) else warmUp(request.warmup, infer)
             val samples = ArrayList<Double>()
+            val stages = ArrayList<StageTimes>()
             var total = 0.0
             while (samples.size < request.runs || total < request.seconds * MS_PER_SECOND) {
                 samples += infer()
                 total += samples.last()
+                session.stages?.let(stages::add)
                 val timeShare = if (request.seconds > 0) total / (request.seconds * MS_PER_SECOND) else 1.0
                 progress(samples.size, minOf(samples.size / request.runs.toDouble(), timeShare, 1.0))
             }
@@ -64,6 +66,7 @@ class Benchmark(
                 warmup = warmup,
                 samplesMs = samples,
                 latencyMs = summarizeLatency(samples),
+                stages = if (stages.isEmpty()) null else StageTimes.median(stages),
             )
         }
     }

@@ -4,8 +4,11 @@ import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
 
-/** The manifest schema version that this code reads. It increases when an older reader would misread a new file. */
+/** The manifest schema version. It increases when an older reader would misread a new file. */
 const val MANIFEST_SCHEMA: Int = 1
+
+/** The manifest schema version of models in parts, which a reader of [MANIFEST_SCHEMA] alone cannot run. */
+const val PARTS_SCHEMA: Int = 2
 
 /** The task of a model. */
 @Serializable
@@ -23,7 +26,11 @@ enum class Task {
     PANOPTIC,
 }
 
-/** The fields of a manifest (`<file>.json`) that are needed to run the model file; see docs/manifest.md. */
+/**
+ * The fields of a manifest (`<file>.json`) that are needed to run the model file; see docs/manifest.md.
+ *
+ * @property parts entry points and constants of a model in parts; null for a file with the whole model.
+ */
 @Serializable
 data class Manifest(
     val task: Task,
@@ -35,6 +42,7 @@ data class Manifest(
     val outputs: List<TensorInfo>,
     val preprocessing: PreprocessingInfo,
     val labels: Labels?,
+    val parts: PartsInfo? = null,
 ) {
     /** Name of the model file, and its SHA-256 in hexadecimal. */
     @Serializable
@@ -88,14 +96,19 @@ data class Manifest(
             } catch (error: IllegalArgumentException) {
                 throw UserError("$name is not a manifest: ${error.firstLine()}", error)
             }
-            if (schema != MANIFEST_SCHEMA) {
-                throw UserError("$name has schema $schema; this version reads $MANIFEST_SCHEMA")
+            if (schema != MANIFEST_SCHEMA && schema != PARTS_SCHEMA) {
+                throw UserError("$name has schema $schema; this version reads $MANIFEST_SCHEMA and $PARTS_SCHEMA")
             }
-            return try {
+            val manifest = try {
                 json.decodeFromString<Manifest>(text.withoutByteOrderMark())
             } catch (error: IllegalArgumentException) {
                 throw UserError("$name is incomplete or damaged: ${error.firstLine()}", error)
             }
+            if ((manifest.parts != null) != (schema == PARTS_SCHEMA)) {
+                val parts = if (manifest.parts == null) "no parts" else "parts"
+                throw UserError("$name has schema $schema and $parts, which do not go together; export it again")
+            }
+            return manifest
         }
     }
 

@@ -8,6 +8,7 @@ internal object ManifestValidator {
             ?: preprocessingIssue(manifest.preprocessing)
             ?: labelIssue(manifest)
             ?: panopticIssue(manifest)
+            ?: PartsValidator.firstIssue(manifest)
 
     private fun inputIssue(manifest: Manifest): String? {
         val image = manifest.inputs.singleOrNull()

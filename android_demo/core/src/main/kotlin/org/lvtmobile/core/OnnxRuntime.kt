@@ -1,15 +1,11 @@
 package org.lvtmobile.core
 
-import ai.onnxruntime.OnnxJavaType
-import ai.onnxruntime.OnnxTensor
 import ai.onnxruntime.OrtEnvironment
 import ai.onnxruntime.OrtException
 import ai.onnxruntime.OrtLoggingLevel
 import ai.onnxruntime.OrtSession
 import ai.onnxruntime.providers.NNAPIFlags
-import java.nio.ByteBuffer
-import java.nio.ByteOrder
-import java.nio.FloatBuffer
+import java.io.File
 import java.util.EnumSet
 
 /** ONNX Runtime on the CPU. The desktop and Android libraries have the same classes. */
@@ -53,10 +49,40 @@ private class OnnxBackend(
                 options.addConfigEntry("session.force_spinning_stop", "1")
                 // As in Python: a memory pattern increases the memory by half and does not reduce the latency.
                 options.setMemoryPatternOptimization(false)
-                return OnnxSession(environment, environment.createSession(artifact.file.path, options), artifact)
+                return open(artifact, options)
             }
         } catch (error: OrtException) {
             throw cannotLoad(artifact, error)
+        }
+    }
+
+    private fun open(artifact: Artifact, options: OrtSession.SessionOptions): Session {
+        val manifest = artifact.manifest
+        val parts = manifest.parts
+        if (parts != null) return openEntryPoints(artifact, parts, options).session(parts)
+        val session = environment.createSession(artifact.file.path, options)
+        val function = OnnxFunction.open(environment, session, artifact.file.name, manifest.inputs, manifest.outputs)
+        return OnnxSession(function, manifest.inputs.single().name)
+    }
+
+    /** Opens the file of each entry point. One file after the other runs, so each has all threads. */
+    private fun openEntryPoints(
+        artifact: Artifact,
+        parts: PartsInfo,
+        options: OrtSession.SessionOptions,
+    ): EntryPoints {
+        val functions = LinkedHashMap<String, OnnxFunction>()
+        try {
+            for (entry in parts.entryPoints) {
+                val file = File(artifact.file, "${entry.name}.onnx")
+                val name = "${artifact.file.name}/${file.name}"
+                if (!file.isFile) throw UserError("$name is missing; export the artifact again")
+                val session = environment.createSession(file.path, options)
+                functions[entry.name] = OnnxFunction.open(environment, session, name, entry.inputs, entry.outputs)
+            }
+            return OnnxEntryPoints(functions)
+        } finally {
+            if (functions.size < parts.entryPoints.size) functions.values.forEach(OnnxFunction::close)
         }
     }
 
@@ -67,60 +93,17 @@ private class OnnxBackend(
     }
 }
 
-/** Owns [session]. Allocates the input buffer once and reuses it for each inference. */
-private class OnnxSession(
-    environment: OrtEnvironment,
-    private val session: OrtSession,
-    private val artifact: Artifact,
-) : Session {
-    private val shape = artifact.manifest.inputs.single().shape
-    private val inputBuffer: FloatBuffer = ByteBuffer
-        .allocateDirect(Float.SIZE_BYTES * shape.fold(1, Int::times))
-        .order(ByteOrder.nativeOrder())
-        .asFloatBuffer()
-    private val inputs = mapOf(
-        artifact.manifest.inputs.single().name to
-            OnnxTensor.createTensor(environment, inputBuffer, LongArray(shape.size) { shape[it].toLong() }),
-    )
+/** A file with the whole model. */
+private class OnnxSession(private val function: OnnxFunction, private val input: String) :
+    Session,
+    AutoCloseable by function {
+    override fun run(image: Tensor): Map<String, Tensor> = function.call(mapOf(input to image))
+}
 
-    init {
-        val declared = artifact.manifest.outputs.map { it.name }.toSet()
-        if (session.inputNames != inputs.keys || session.outputNames != declared) {
-            close()
-            throw UserError(
-                "${artifact.file.name} has inputs ${session.inputNames} and outputs ${session.outputNames}, " +
-                    "but its manifest declares ${inputs.keys} and $declared; export it again",
-            )
-        }
-    }
+/** A folder with a file for each entry point. */
+private class OnnxEntryPoints(private val functions: Map<String, OnnxFunction>) : EntryPoints {
+    override fun call(name: String, inputs: Map<String, Tensor>): Map<String, Tensor> =
+        functions.getValue(name).call(inputs)
 
-    override fun run(image: Tensor): Map<String, Tensor> {
-        require(image.shape == shape) { "the image has shape ${image.shape}, but the network expects $shape" }
-        inputBuffer.duplicate().put(image.values)
-        try {
-            return session.run(inputs).use { result ->
-                result.associate { (name, value) -> name to read(name, value as OnnxTensor) }
-            }
-        } catch (error: OrtException) {
-            throw UserError("ONNX Runtime cannot run ${artifact.file.name}: ${error.firstLine()}", error)
-        }
-    }
-
-    private fun read(name: String, value: OnnxTensor): Tensor {
-        val shape = value.info.shape.map { it.toInt() }
-        val values = FloatArray(shape.fold(1, Int::times))
-        when (value.info.type) {
-            OnnxJavaType.FLOAT -> value.floatBuffer.get(values)
-            OnnxJavaType.INT32 -> value.intBuffer.let { for (i in values.indices) values[i] = it.get(i).toFloat() }
-            else -> throw UserError(
-                "output $name of ${artifact.file.name} has type ${value.info.type}; float32 or int32 is expected",
-            )
-        }
-        return Tensor(shape, values)
-    }
-
-    override fun close() {
-        inputs.values.forEach(OnnxTensor::close)
-        session.close()
-    }
+    override fun close() = functions.values.forEach(OnnxFunction::close)
 }

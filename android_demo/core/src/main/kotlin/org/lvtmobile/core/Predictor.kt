@@ -13,4 +13,7 @@ class Predictor(val artifact: Artifact, private val session: Session) : AutoClos
      */
     fun predict(picture: Picture): Prediction =
         decodeOutputs(artifact, session.run(artifact.preprocessing.apply(picture)), picture.size)
+
+    /** Where the time of the last prediction went; null if the model is not in parts. */
+    val stages: StageTimes? get() = session.stages
 }

@@ -6,10 +6,13 @@ interface Session : AutoCloseable {
      * Runs one inference.
      *
      * @param image preprocessed input, (1, 3, H, W).
-     * @return the outputs by name.
+     * @return the outputs by name. The next run may overwrite them.
      * @throws UserError the runtime cannot run the model.
      */
     fun run(image: Tensor): Map<String, Tensor>
+
+    /** Where the time of the last run went; null before the first run, and if the model is not in parts. */
+    val stages: StageTimes? get() = null
 }
 
 /** An inference runtime. It opens the model files of one target. */

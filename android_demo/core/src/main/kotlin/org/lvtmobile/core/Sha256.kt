@@ -21,4 +21,17 @@ internal fun sha256(file: File): String {
     return hex(digest.digest())
 }
 
+/**
+ * SHA-256 of a model file, in hexadecimal, as in Python.
+ *
+ * For a folder: SHA-256 of the lines `digest  relative/name` of its files, sorted by name, without the
+ * .DS_Store files that macOS adds.
+ */
+internal fun contentSha256(model: File): String {
+    if (!model.isDirectory) return sha256(model)
+    val files = model.walkTopDown().filter { it.isFile && it.name != ".DS_Store" }
+        .associateBy { it.relativeTo(model).invariantSeparatorsPath }
+    return sha256(files.toSortedMap().map { (name, file) -> "${sha256(file)}  $name\n" }.joinToString("").toByteArray())
+}
+
 private fun hex(digest: ByteArray): String = digest.joinToString("") { "%02x".format(it) }
