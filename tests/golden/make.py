@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from PIL import Image
 from device_bench.measure.statistics import summarise
 from export.artifact.files import SCHEMA, content_sha256, write_manifest
 from export.entry_point import TensorInfo
+from export.panoptic.parts.host import HostSteps
+from export.panoptic.parts.layout import HostConstants
 from export.panoptic.session import PanopticReferenceSession
 from export.plan import ExportRequest, load_reference
 from lvt.data.images import packaged_photos, read_image
@@ -32,7 +35,13 @@ from lvt.data.resize import FILTERS, resize_uint8
 from lvt.demo import DEMO_BACKBONE, DEMO_PANOPTIC, DEMO_SIZE
 from lvt.demo.scenes import CLASSES, PALETTE, make_scene
 from lvt.models import ModelSpec
-from lvt.panoptic.config import FusionConfig, PanopticConfig
+from lvt.panoptic.config import (
+    DetectionConfig,
+    FusionConfig,
+    PanopticConfig,
+    ProposalConfig,
+    RoIConfig,
+)
 from lvt.panoptic.fusion import PanopticMap
 from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.paste import paste_mask
@@ -55,7 +64,7 @@ def make(folder: Path) -> None:
     }
     for name, picture in pictures.items():
         Image.fromarray(picture).save(folder / name)
-    for subject in (_resize, _preprocessing, _ranking, _semantic, _paste, _panoptic, _demo):
+    for subject in (_resize, _preprocessing, _ranking, _semantic, _paste, _panoptic, _parts, _demo):
         _write(folder, subject, pictures)
     samples = np.random.default_rng(5).gamma(8.0, 4.0, 37)
     _save(folder / "statistics.json", {"samples_ms": samples.tolist(), "summary": figures(samples)})
@@ -272,6 +281,85 @@ def _panoptic(folder: Path, pictures: Pictures) -> list[dict[str, Any]]:
             }
         )
     return cases
+
+
+_PARTS_IMAGE = (77, 109)
+"""No level of the pyramid has whole cells."""
+
+_PARTS_BOXES = (
+    # in network pixels
+    (0.0, 0.0, 109.0, 77.0),  # the whole image
+    (98.5, 70.25, 109.0, 77.0),  # in a corner, whose cells are not whole
+    (3.5, 40.0, 106.25, 42.5),  # elongated: many samples along one axis of the finest level
+    (50.0, 0.0, 51.5, 77.0),
+    (20.0, 30.0, 20.0, 60.0),  # empty
+    (33.25, 12.5, 33.5, 12.75),  # within a cell
+    (10.0, 10.0, 26.0, 26.0),  # sides that are exactly the limit of a level
+    (10.0, 10.0, 42.0, 42.0),
+)
+
+
+def _parts(folder: Path, pictures: Pictures) -> list[dict[str, Any]]:
+    """The steps between the entry points of a panoptic model in parts, for made-up maps."""
+    generator = np.random.default_rng(7)
+    config = PanopticConfig(
+        things=3,
+        stuff=2,
+        channels=5,
+        semantic_channels=4,
+        semantic_groups=2,
+        proposals=ProposalConfig(per_level=90, count=40),
+        roi=RoIConfig(box_size=3, mask_size=4, finest_scale=8.0),
+        detection=DetectionConfig(count=12),
+    )
+    constants = replace(HostConstants.for_model(config, _PARTS_IMAGE), box_batch=11, mask_batch=4)
+    steps = HostSteps(constants)
+    core = _parts_maps(generator, constants)
+    proposals = steps.proposals(core)
+    scores, deltas = _parts_scores(generator, len(proposals), constants.things)
+    detections = steps.detections(proposals, scores, deltas)
+    boxes = np.concatenate([np.array(_PARTS_BOXES, np.float32), proposals[:6]])
+    arrays = {
+        **core,
+        "proposals": proposals,
+        "scores": scores,
+        "deltas": deltas,
+        "boxes": boxes,
+        "box_features": steps.features(core, boxes, constants.box_size),
+        "mask_features": steps.features(core, boxes, constants.mask_size),
+        "detected_boxes": detections.boxes,
+        "detected_scores": detections.scores,
+    }
+    tensors = {name: _tensor(folder, f"parts_{name}", value) for name, value in arrays.items()}
+    labels = detections.labels.tolist()
+    return [{"host": constants.to_dict(), "tensors": tensors, "labels": labels}]
+
+
+def _parts_maps(
+    generator: np.random.Generator, constants: HostConstants
+) -> dict[str, NDArray[np.float32]]:
+    """Outputs of `core`: logits with many ties, also between levels."""
+    maps: dict[str, Any] = {}
+    for index, level in enumerate(constants.levels):
+        ratios = len(level.anchors)
+        maps[f"objectness_{level.name}"] = generator.normal(0, 2, (1, *level.cells, ratios)).round()
+        maps[f"deltas_{level.name}"] = generator.normal(0, 0.4, (1, *level.cells, 4 * ratios))
+        if index < constants.feature_levels:
+            maps[level.name] = generator.normal(0, 1, (1, *level.cells, constants.channels))
+    return {name: values.astype(np.float32) for name, values in maps.items()}
+
+
+def _parts_scores(
+    generator: np.random.Generator, boxes: int, things: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Outputs of `boxes`: every seventh box has two classes above the threshold, with equal scores.
+
+    Probabilities do not add up to 1, which nothing checks.
+    """
+    scores = generator.integers(0, 8, (boxes, things + 1)).astype(np.float32) / np.float32(10)
+    scores[::7, :2] = np.float32(0.9)
+    deltas = generator.normal(0, 1, (boxes, 4 * things)).astype(np.float32)
+    return scores, deltas
 
 
 def _panoptic_answer(folder: Path, name: str, answer: PanopticMap) -> dict[str, Any]:
