@@ -33,7 +33,8 @@ android {
     testOptions.unitTests.all {
         it.useJUnitPlatform()
         it.systemProperty("lvt.golden", rootDir.resolve("../tests/golden"))
-        it.systemProperty("lvt.artifact", rootDir.resolve("../out/demo_panoptic_256x320.onnx"))
+        it.systemProperty("lvt.artifact", rootDir.resolve("../out/demo_panoptic_256x320_whole.onnx"))
+        it.systemProperty("lvt.parts", rootDir.resolve("../out/demo_panoptic_256x320.onnx-parts"))
     }
 }
 

@@ -27,5 +27,6 @@ dependencies {
 tasks.test {
     useJUnitPlatform()
     systemProperty("lvt.golden", rootDir.resolve("../tests/golden"))
-    systemProperty("lvt.artifact", rootDir.resolve("../out/demo_panoptic_256x320.onnx"))
+    systemProperty("lvt.artifact", rootDir.resolve("../out/demo_panoptic_256x320_whole.onnx"))
+    systemProperty("lvt.parts", rootDir.resolve("../out/demo_panoptic_256x320.onnx-parts"))
 }

@@ -3,17 +3,31 @@ package org.lvtmobile.app
 import android.content.Context
 import android.content.res.AssetManager
 import java.io.File
+import java.io.IOException
 
 private const val MODELS = "models"
 
 /** The artifacts in the assets of the app. */
 class AssetFiles(private val assets: AssetManager) : BundledFiles {
-    override fun names(): List<String> = assets.list(MODELS).orEmpty().toList()
+    override fun paths(): List<String> = files("")
 
-    override fun readText(name: String): String = assets.open("$MODELS/$name").use { it.reader().readText() }
+    /** The files in a folder of the assets, recursively. */
+    private fun files(folder: String): List<String> = children(folder).flatMap {
+        val path = if (folder.isEmpty()) it else "$folder/$it"
+        files(path).ifEmpty { listOf(path) }
+    }
 
-    override fun copy(name: String, to: File) {
-        assets.open("$MODELS/$name").use { source -> to.outputStream().use(source::copyTo) }
+    /** Names in a folder of the assets; none for a file, which Android does not tell from an empty folder. */
+    private fun children(folder: String): List<String> = try {
+        assets.list("$MODELS/$folder".trimEnd('/')).orEmpty().toList()
+    } catch (_: IOException) {
+        emptyList()
+    }
+
+    override fun readText(path: String): String = assets.open("$MODELS/$path").use { it.reader().readText() }
+
+    override fun copy(path: String, to: File) {
+        assets.open("$MODELS/$path").use { source -> to.outputStream().use(source::copyTo) }
     }
 }
 

@@ -10,20 +10,20 @@ private const val MANIFEST_SUFFIX = ".json"
 
 /** The files in the assets of the app. They are part of the APK, and runtimes need files, so they must be copied. */
 interface BundledFiles {
-    /** Names of all files. */
-    fun names(): List<String>
+    /** Paths of all files; names, with `/` after those of folders. */
+    fun paths(): List<String>
 
     /** @throws IOException the file cannot be read. */
-    fun readText(name: String): String
+    fun readText(path: String): String
 
     /** @throws IOException the file cannot be read or written. */
-    fun copy(name: String, to: File)
+    fun copy(path: String, to: File)
 }
 
 /**
  * An artifact that the user can choose.
  *
- * @property name name of the model file.
+ * @property name name of the model file or folder.
  * @property bundled whether the artifact is in the assets of the app.
  * @property manifestError error message if the manifest cannot be read, else null.
  */
@@ -39,7 +39,7 @@ class ModelEntry internal constructor(
         get() = manifest?.let { "$name (${it.task.name.lowercase()}, ${it.precision})" } ?: "$name (unreadable)"
 
     /**
-     * Returns the model file. Its manifest is in the same folder. A bundled artifact is unpacked on first use.
+     * Returns the model file or folder. Its manifest is beside it. A bundled artifact is unpacked on first use.
      *
      * @throws UserError the manifest cannot be read, or there is no space to unpack the files.
      */
@@ -70,9 +70,12 @@ class ModelRepository(
             folder.listFiles().orEmpty().filter { Artifact.manifestFile(it).isFile }.sortedBy { it.name }
                 .map { file -> entry(file.name, false, { Artifact.manifestFile(file).readText() }, { file }) }
         }
-        val names = bundledFiles.names().toSet()
-        val bundledEntries = names.filter { it + MANIFEST_SUFFIX in names }.sorted()
-            .map { name -> entry(name, true, { bundledFiles.readText(name + MANIFEST_SUFFIX) }, { unpack(name) }) }
+        val paths = bundledFiles.paths()
+        val names = paths.map { it.substringBefore('/') }.distinct()
+        val bundledEntries = names.filter { it + MANIFEST_SUFFIX in paths }.sorted().map { name ->
+            val files = paths.filter { it == name || it.startsWith("$name/") }
+            entry(name, true, { bundledFiles.readText(name + MANIFEST_SUFFIX) }, { unpack(name, files) })
+        }
         return (userEntries + bundledEntries).distinctBy { it.name }
     }
 
@@ -89,16 +92,24 @@ class ModelRepository(
         ModelEntry(name, bundled, null, "cannot read the manifest of $name: ${error.message}", resolveFile)
     }
 
-    /** Writes the manifest last: if it equals the bundled manifest, the model file is complete. */
-    private fun unpack(name: String): File {
+    /**
+     * Unpacks the files of an artifact: one file, or those of a folder.
+     *
+     * Writes the manifest last: if it equals the bundled manifest, the model is complete.
+     */
+    private fun unpack(name: String, files: List<String>): File {
         val model = File(unpackFolder, name)
         val manifest = Artifact.manifestFile(model)
-        val upToDate = model.isFile && manifest.isFile &&
+        val upToDate = model.exists() && manifest.isFile &&
             manifest.readText() == bundledFiles.readText(name + MANIFEST_SUFFIX)
         if (!upToDate) {
-            unpackFolder.mkdirs()
             manifest.delete()
-            bundledFiles.copy(name, model)
+            model.deleteRecursively() // a folder may contain files of an older artifact
+            for (path in files) {
+                val file = File(unpackFolder, path)
+                file.parentFile?.mkdirs()
+                bundledFiles.copy(path, file)
+            }
             bundledFiles.copy(name + MANIFEST_SUFFIX, manifest)
         }
         return model

@@ -40,6 +40,18 @@ class BenchmarkActivityTest {
     }
 
     @Test
+    fun `measures the stages of a model in parts`() {
+        push(demoParts)
+        val reply = runAndReadReply("parts.json") {
+            putExtra("artifact", demoParts.name)
+            putExtra("runtime", "onnxruntime")
+            putExtra("warmup", 0)
+            putExtra("runs", 1)
+        }
+        assertTrue(reply, "\"stages\":{\"milliseconds\":{\"core\":" in reply)
+    }
+
+    @Test
     fun `replies to invalid extras with an error`() {
         assertTrue("not a benchmark request" in runAndReadReply("none.json") {})
         assertTrue("no artifact at" in runAndReadReply("lost.json") {

@@ -3,9 +3,10 @@ package org.lvtmobile.app
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Assumptions.assumeTrue
-import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.Timeout
 import org.junit.jupiter.api.io.TempDir
+import org.junit.jupiter.params.ParameterizedTest
+import org.junit.jupiter.params.provider.ValueSource
 import org.lvtmobile.core.OnnxRuntime
 import org.lvtmobile.core.Size
 import java.awt.image.BufferedImage
@@ -16,8 +17,6 @@ import javax.imageio.ImageIO
 
 /** Runs the complete pipeline without the user interface, with the exported demo model. */
 class InferencePipelineTest {
-    private val artifact = File(System.getProperty("lvt.artifact"))
-
     @TempDir
     private lateinit var empty: File
 
@@ -47,10 +46,12 @@ class InferencePipelineTest {
         return frame
     }
 
-    @Test
+    @ParameterizedTest
+    @ValueSource(strings = ["lvt.artifact", "lvt.parts"])
     @Timeout(60)
-    fun `renders fills, outlines and labels for a scene`() {
-        assumeTrue(artifact.isFile, "$artifact is missing; `make android` exports it")
+    fun `renders fills, outlines and labels for a scene`(property: String) {
+        val artifact = File(System.getProperty(property))
+        assumeTrue(artifact.exists(), "$artifact is missing; `make android` exports it")
         val folder = checkNotNull(artifact.parentFile)
         val entry = ModelRepository(listOf(folder), NoBundledFiles, empty).entries().single { it.name == artifact.name }
         val frame = frame()

@@ -3,6 +3,7 @@ package org.lvtmobile.app
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Assumptions.assumeTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
 import org.junit.jupiter.api.io.TempDir
@@ -32,24 +33,24 @@ class ModelRepositoryTest {
 
     /** Simulates the assets of an app with the files of a folder. */
     private class FakeBundledFiles(private val folder: File) : BundledFiles {
-        var names = listOf("stub.onnx", "stub.onnx.json", "placeholder.txt")
+        var paths = listOf("stub.onnx", "stub.onnx.json", "placeholder.txt")
         var copied = 0
         var diskFull = false
 
-        override fun names() = names
+        override fun paths() = paths
 
-        override fun readText(name: String) = File(folder, name).readText()
+        override fun readText(path: String) = File(folder, path).readText()
 
-        override fun copy(name: String, to: File) {
+        override fun copy(path: String, to: File) {
             if (diskFull) throw IOException("no space left")
             copied++
-            File(folder, name).copyTo(to, overwrite = true)
+            File(folder, path).copyTo(to, overwrite = true)
         }
     }
 
     @Test
     fun `has no entries without models`() {
-        bundledFiles.names = emptyList()
+        bundledFiles.paths = emptyList()
         assertTrue(entries().isEmpty())
         assertNull(RunSettings().selectEntry(emptyList()))
     }
@@ -75,6 +76,32 @@ class ModelRepositoryTest {
         File(unpackFolder, "stub.onnx.json").writeText("from an older app")
         entries().single().file()
         assertEquals(4, bundledFiles.copied)
+    }
+
+    /** Simulates the demo model in parts in the assets. Files that an older version of it left must go. */
+    @Test
+    fun `unpacks a folder with all its files, and nothing else`() {
+        val model = File(System.getProperty("lvt.parts"))
+        assumeTrue(model.isDirectory, "$model is missing; `make android` exports it")
+        val assets = FakeBundledFiles(checkNotNull(model.parentFile))
+        val files = model.list().orEmpty().map { "${model.name}/$it" }
+        assets.paths = files + "${model.name}.json"
+        File(unpackFolder, "${model.name}/old.onnx").apply { checkNotNull(parentFile).mkdirs() }.writeText("")
+        val entry = ModelRepository(listOf(userFolder), assets, unpackFolder).entries().single()
+        assertEquals(model.name to true, entry.name to entry.bundled)
+        repeat(2) { assertEquals(File(unpackFolder, model.name), Artifact.open(entry.file()).file) }
+        assertEquals(files.size + 1, assets.copied)
+    }
+
+    @Test
+    fun `finds a folder in parts that the user copied`() {
+        val model = File(System.getProperty("lvt.parts"))
+        assumeTrue(model.isDirectory, "$model is missing; `make android` exports it")
+        model.copyRecursively(File(userFolder, model.name))
+        File("$model.json").copyTo(File(userFolder, "${model.name}.json"))
+        val entry = entries().first()
+        assertEquals("${model.name} (panoptic, fp32)", entry.title)
+        Artifact.open(entry.file())
     }
 
     @Test

@@ -47,10 +47,15 @@ private fun visibleViews(view: View): List<View> = when {
 
 /** Copies an artifact to the folder that `adb push` uses. */
 internal fun push(model: File) {
-    assumeTrue("$model is missing; `make android` exports it", model.isFile)
-    for (file in listOf(model, File("$model.json"))) file.copyTo(File(context.modelFolders().first(), file.name))
+    assumeTrue("$model is missing; `make android` exports it", model.exists())
+    for (file in listOf(model, File("$model.json"))) {
+        file.copyRecursively(File(context.modelFolders().first(), file.name))
+    }
 }
 
 internal val demoModel: File get() = File(System.getProperty("lvt.artifact"))
+
+/** The same model in parts: a folder. */
+internal val demoParts: File get() = File(System.getProperty("lvt.parts"))
 
 internal fun goldenFile(name: String): File = File(System.getProperty("lvt.golden"), name)

@@ -44,6 +44,13 @@ class ArtifactTest {
     }
 
     @Test
+    fun `rejects a folder without parts`() {
+        assertTrue(model.delete() && model.mkdir())
+        val message = "is a folder; an artifact for Android is a file, or a folder with parts"
+        assertUserError(message) { Artifact.open(model) }
+    }
+
+    @Test
     fun `rejects a model file from another export`() {
         model.appendText("more")
         assertUserError("SHA-256 differs") { Artifact.open(model) }
@@ -52,7 +59,8 @@ class ArtifactTest {
     /** Each case replaces a part of the manifest text, and expects a part of the error message. */
     @TestFactory
     fun `rejects damaged manifests`(): List<DynamicTest> = listOf(
-        Damage("\"schema\": 1", "\"schema\": 2", "has schema 2; this version reads 1"),
+        Damage("\"schema\": 1", "\"schema\": 3", "has schema 3; this version reads 1 and 2"),
+        Damage("\"schema\": 1", "\"schema\": 2", "has schema 2 and no parts, which do not go together"),
         Damage("\"schema\": 1", "\"schema\": 1,,", "is not a manifest"),
         Damage("\"task\": \"panoptic\"", "\"task\": \"depth\"", "incomplete or damaged"),
         Damage("\"sha256\"", "\"md5\"", "incomplete or damaged"),

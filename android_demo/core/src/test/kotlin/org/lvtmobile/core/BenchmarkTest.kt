@@ -5,6 +5,7 @@ import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.DynamicTest.dynamicTest
@@ -49,6 +50,7 @@ class BenchmarkTest {
         assertEquals("14.5", result.getValue("latency_ms").jsonObject.getValue("median").jsonPrimitive.content)
         assertEquals("4", result.getValue("request").jsonObject.getValue("runs").jsonPrimitive.content)
         assertEquals("1", result.getValue("schema").jsonPrimitive.content)
+        assertFalse("stages" in result, "only models in parts have stages")
         assertEquals(3, runtime.threads)
         assertTrue(runtime.closed)
     }

@@ -2,6 +2,7 @@ package org.lvtmobile.core
 
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.DynamicTest.dynamicTest
@@ -29,9 +30,11 @@ class HostStepsTest {
     @Test
     fun `detections equal those of Python exactly`() {
         val proposals = golden.tensor("proposals")
+        val scores = golden.tensor("scores")
+        val deltas = golden.tensor("deltas")
         val finder = DetectionFinder(golden.host)
         repeat(2) {
-            finder.find(proposals.values, proposals.shape[0], golden.tensor("scores").values, golden.tensor("deltas").values)
+            finder.find(proposals.values, proposals.shape[0], scores.values, deltas.values)
             assertEquals(golden.labels, finder.labels.take(finder.count))
             assertArrayEquals(golden.tensor("detected_scores").values, finder.scores.copyOf(finder.count))
             assertArrayEquals(golden.tensor("detected_boxes").values, finder.boxes.copyOf(4 * finder.count))
@@ -84,6 +87,21 @@ class HostStepsTest {
         val expected = logits.indices.sortedByDescending { sigmoid(logits[it]) }.take(3)
         assertEquals(expected, List(3) { ranking.index(it) })
         assertEquals(listOf(2, 3, 4), expected)
+    }
+
+    /** The IoU of a kept pair may equal the threshold, and boxes without area have none. */
+    @Test
+    fun `suppresses boxes above the threshold only`() {
+        val suppression = Suppression(capacity = 5, threshold = 0.5)
+        fun keep(vararg box: Float) = suppression.keep(box)
+        assertTrue(keep(0f, 0f, 4f, 4f))
+        assertTrue(keep(0f, 0f, 4f, 2f), "half of the first")
+        assertFalse(keep(0f, 0f, 4f, 2.25f))
+        assertTrue(keep(4f, 0f, 8f, 4f), "touches the first")
+        assertTrue(keep(1f, 1f, 1f, 1f))
+        assertFalse(suppression.isFull)
+        assertTrue(keep(1f, 1f, 1f, 1f))
+        assertTrue(suppression.isFull)
     }
 
     private companion object {
