@@ -22,7 +22,8 @@ test: $(VENV)/.ready
 
 # JDK 17 or newer and Maven 3.8 or newer; the libraries come from Maven Central.
 android: $(VENV)/.ready
-	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
+	$(BIN)/lvt-export onnx --ckpt demo --parts --out $(OUT)
+	$(BIN)/lvt-export onnx --ckpt demo --whole --out $(OUT)
 	mvn -q -B -f android_demo/pom.xml clean verify
 	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"
 	@if { command -v aapt2 && command -v zipalign && command -v apksigner && ls $(FRAMEWORK); } >/dev/null 2>&1; \
