@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 PROJECT = Path(__file__).parents[2] / "android_demo"
 JAR = PROJECT / "cli" / "target" / "lvt-core.jar"
@@ -43,6 +46,13 @@ class Core:
         predictions = [json.loads(line) for line in result.stdout.splitlines()]
         assert [prediction["image"] for prediction in predictions] == [str(p) for p in pictures]
         return predictions
+
+
+def pixel_agreement(prediction: dict[str, Any], expected: NDArray[np.uint8]) -> float:
+    """Share of equal pixels of the map that a prediction names."""
+    map_written = np.asarray(Image.open(prediction["map"]))
+    assert map_written.shape == expected.shape
+    return float((map_written == expected).all(axis=-1).mean())
 
 
 def build_core() -> Core:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from export.artifact.files import manifest_path
@@ -27,7 +26,7 @@ from lvt.models import ModelSpec, build_random
 from lvt.panoptic.coco_export import to_coco
 from quantization.pipeline import quantize
 from quantization.request import QuantizeRequest
-from tests.android.core import Core, build_core
+from tests.android.core import Core, pixel_agreement
 from tests.conftest import TINY
 from tests.golden.make import figures
 
@@ -38,11 +37,6 @@ MIN_PIXEL_AGREEMENT_INT8 = 0.99
 """The int8 operators of the two releases also round differently: in the demo model, 99.5% of the
 pixels of a scene were equal."""
 SCENES = 20
-
-
-@pytest.fixture(scope="session")
-def core() -> Core:
-    return build_core()
 
 
 def compare(predictor: SessionPredictor, prediction: dict[str, Any]) -> None:
@@ -58,12 +52,6 @@ def compare(predictor: SessionPredictor, prediction: dict[str, Any]) -> None:
     for segment, reference_segment in zip(prediction["segments"], reference.segments, strict=True):
         tolerance = (1 - MIN_PIXEL_AGREEMENT) * reference.ids.size
         assert segment["area"] == pytest.approx(reference_segment.area, abs=tolerance)
-
-
-def pixel_agreement(prediction: dict[str, Any], expected: NDArray[np.uint8]) -> float:
-    map_written = np.asarray(Image.open(prediction["map"]))
-    assert map_written.shape == expected.shape
-    return float((map_written == expected).all(axis=-1).mean())
 
 
 def test_panoptic_maps_of_scenes(core: Core, demo_export: ExportResult, tmp_path: Path) -> None:
@@ -172,6 +160,7 @@ def test_benchmark(core: Core, tiny_export: ExportResult, tmp_path: Path) -> Non
     assert result["warmup"]["runs"] == 2
     assert result["sha256"] == tiny_export.manifest["file"]["sha256"]
     assert len(result["samples_ms"]) == 9
+    assert "stages" not in result
     assert min(result["load_ms"], result["first_ms"], *result["samples_ms"]) > 0
     expected = figures(np.array(result["samples_ms"]))
     assert {"median", "p90"} <= result["latency_ms"].keys()

@@ -40,7 +40,9 @@ internal class AxisWeights(private val bins: Int, maxLength: Int) {
         for (bin in 0 until bins) {
             counts[bin] = 0
             val start = low + bin * binLength
-            for (sample in 0 until samples) add(bin, sample, start + (sample + 0.5f) * binLength / samples, samples, length)
+            for (sample in 0 until samples) {
+                add(bin, sample, start + (sample + 0.5f) * binLength / samples, samples, length)
+            }
         }
     }
 

@@ -39,10 +39,8 @@ internal class BoxFeatures(private val constants: HostConstants, private val bin
         columns.compute(scaled(0), scaled(2), level.cells.width)
         val cells = core.getValue(level.name).values
         target.fill(0f, offset, offset + length)
-        for (row in 0 until bins) {
-            for (column in 0 until bins) {
-                addCells(cells, level.cells.width, row, column, target, offset + (row * bins + column) * constants.channels)
-            }
+        for (bin in 0 until bins * bins) {
+            addCells(cells, level.cells.width, bin / bins, bin % bins, target, offset + bin * constants.channels)
         }
     }
 

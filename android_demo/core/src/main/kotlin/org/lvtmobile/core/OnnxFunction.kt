@@ -124,7 +124,8 @@ private class OnnxBuffer(environment: OrtEnvironment, private val shape: List<In
         .order(ByteOrder.nativeOrder())
     private val copy by lazy { Tensor(shape, FloatArray(bytes.capacity() / Float.SIZE_BYTES)) }
 
-    val tensor: OnnxTensor = OnnxTensor.createTensor(environment, bytes, LongArray(shape.size) { shape[it].toLong() }, type)
+    val tensor: OnnxTensor =
+        OnnxTensor.createTensor(environment, bytes, LongArray(shape.size) { shape[it].toLong() }, type)
 
     fun write(values: Tensor) {
         require(values.shape == shape) { "a value has shape ${values.shape}, but the network expects $shape" }

@@ -84,11 +84,13 @@ class PartsSession(
         val slots = constants.detections
         val count = detections.count
         val cells = 2 * constants.maskSize
+        val labels = FloatArray(slots) { if (it < count) detections.labels[it].toFloat() else 0f }
+        masks.fill(0f, count * maskLength, masks.size)
         return mapOf(
             BOXES to Tensor(listOf(slots, 4), detections.boxes.copyOf(4 * count).copyOf(4 * slots)),
             SCORES to Tensor(listOf(slots), detections.scores.copyOf(count).copyOf(slots)),
-            LABELS to Tensor(listOf(slots), FloatArray(slots) { if (it < count) detections.labels[it].toFloat() else 0f }),
-            MASKS to Tensor(listOf(slots, cells, cells), masks.apply { fill(0f, count * maskLength, size) }),
+            LABELS to Tensor(listOf(slots), labels),
+            MASKS to Tensor(listOf(slots, cells, cells), masks),
             SEMANTIC to semantic,
         )
     }

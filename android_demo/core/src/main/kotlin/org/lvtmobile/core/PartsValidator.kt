@@ -7,6 +7,9 @@ private const val MAX_COUNT = 1 shl 16
 private const val MAX_VALUES = 1 shl 28
 private const val BOX_VALUES = 4
 
+/** Shapes of tensors by name. */
+private typealias Shapes = Map<String, List<Int>>
+
 /** Checks that the parts of a panoptic manifest fit together, and fit the rest of the manifest. */
 internal object PartsValidator {
     /** Returns the first issue as one line, or null if the manifest has no parts or they are valid. */
@@ -92,7 +95,9 @@ internal object PartsValidator {
         for (entry in parts.entryPoints) {
             val (inputs, outputs) = expected.getValue(entry.name)
             val image = entry.name == CORE
-            val issue = (if (image) imageIssue(entry, images) else shapeIssue(entry.name, "input", entry.inputs, inputs))
+            val inputIssue =
+                if (image) imageIssue(entry, images) else shapeIssue(entry.name, "input", entry.inputs, inputs)
+            val issue = inputIssue
                 ?: shapeIssue(entry.name, "output", entry.outputs.filter { it.name != SEMANTIC }, outputs)
                 ?: semanticIssue(entry, parts.host).takeIf { image }
             if (issue != null) return issue
@@ -118,16 +123,18 @@ internal object PartsValidator {
         of: String,
         kind: String,
         tensors: List<Manifest.TensorInfo>,
-        expected: Map<String, List<Int>>,
+        expected: Shapes,
     ): String? {
         val names = tensors.map { it.name }
-        if (names.sorted() != expected.keys.sorted()) return "$of has ${kind}s $names instead of ${expected.keys.toList()}"
+        if (names.sorted() != expected.keys.sorted()) {
+            return "$of has ${kind}s $names instead of ${expected.keys.toList()}"
+        }
         val wrong = tensors.find { it.shape != expected.getValue(it.name) } ?: return null
         return "$kind ${wrong.name} of $of has shape ${wrong.shape} instead of ${expected.getValue(wrong.name)}"
     }
 
     /** Shapes of inputs and outputs of each entry point, without the image and the semantic logits. */
-    private fun expectedTensors(host: HostConstants): Map<String, Pair<Map<String, List<Int>>, Map<String, List<Int>>>> {
+    private fun expectedTensors(host: HostConstants): Map<String, Pair<Shapes, Shapes>> {
         fun map(level: PyramidLevel, channels: Int) = listOf(1, level.cells.height, level.cells.width, channels)
         val pyramid = host.levels.take(host.featureLevels).associate { it.name to map(it, host.channels) }
         val objectness = host.levels.associate { it.objectness to map(it, it.anchors.size) }
@@ -152,7 +159,7 @@ internal object PartsValidator {
     }
 
     /** Shapes of the outputs of the model as a whole. */
-    private fun modelOutputs(parts: PartsInfo): Map<String, List<Int>> {
+    private fun modelOutputs(parts: PartsInfo): Shapes {
         val host = parts.host
         return mapOf(
             BOXES to listOf(host.detections, BOX_VALUES),

@@ -156,7 +156,8 @@ class PartsSessionTest {
 
     @Test
     fun `an image without proposals calls core alone`() {
-        val outside = host.copy(levels = host.levels.map { it.copy(anchors = it.anchors.map { listOf(-9e3, 0.0, -8e3, 1.0) }) })
+        val anchors = List(3) { listOf(-9e3, 0.0, -8e3, 1.0) }
+        val outside = host.copy(levels = host.levels.map { it.copy(anchors = anchors) })
         val entryPoints = FakeEntryPoints()
         val session = session(entryPoints, outside)
         session.run(image)
