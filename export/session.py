@@ -41,7 +41,7 @@ class EntryPointSession(Protocol):
             inputs: by name, in the shapes of `EntryPoint.inputs`; images are NCHW.
 
         Returns:
-            {output name: array}. A later call may overwrite no array.
+            {output name: array}. The arrays are valid until the next call of this entry point.
         """
         ...
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from export.panoptic.parts.boxes import Floats, best, clip, decode, nms, sigmoid
 from export.panoptic.parts.layout import HostConstants, PyramidLevel
-from export.panoptic.parts.roi_align import roi_align, roi_levels
+from export.panoptic.parts.roi_align import Grid, roi_levels, roi_points
 
 CoreOutputs = Mapping[str, Floats]
 """Outputs of `core`: `p2` to `p5`, `objectness_p2` to `_p6`, `deltas_p2` to `_p6`, `semantic`."""
@@ -36,6 +36,12 @@ class HostSteps:
     def __init__(self, constants: HostConstants):
         self.constants = constants
         self._anchors = [_grid_anchors(level) for level in constants.levels]
+        levels = constants.levels[: constants.feature_levels]
+        self._grids = Grid(
+            np.array([level.stride for level in levels], np.float32),
+            np.array([level.cells[0] for level in levels]),
+            np.array([level.cells[1] for level in levels]),
+        )
 
     def proposals(self, core: CoreOutputs) -> Floats:
         """Boxes (P, 4) that may hold a thing, best first: the best anchors of each level after NMS.
@@ -43,34 +49,45 @@ class HostSteps:
         As `lvt.panoptic.rpn.propose`, for an image without padding.
         """
         constants = self.constants
-        boxes, scores = [], []
-        for level, anchors in zip(constants.levels, self._anchors, strict=True):
+        scores, deltas, anchors = [], [], []
+        for level, level_anchors in zip(constants.levels, self._anchors, strict=True):
             score = sigmoid(core[f"objectness_{level.name}"].reshape(-1))
             order = best(score, constants.per_level)
-            deltas = core[f"deltas_{level.name}"].reshape(-1, 4)[order]
-            decoded = decode(anchors[order], deltas, constants.rpn_stds, constants.max_log_scale)
-            decoded = clip(decoded, constants.image)
-            exists = (decoded[:, 2:] > decoded[:, :2]).all(axis=1)
-            decoded, score = decoded[exists], score[order][exists]
-            kept = nms(decoded, constants.proposal_iou, constants.proposals)
-            boxes.append(decoded[kept])
-            scores.append(score[kept])
-        order = best(np.concatenate(scores), constants.proposals)
-        return np.concatenate(boxes)[order]
+            scores.append(score[order])
+            deltas.append(core[f"deltas_{level.name}"].reshape(-1, 4)[order])
+            anchors.append(level_anchors[order])
+        boxes = decode(
+            np.concatenate(anchors),
+            np.concatenate(deltas),
+            constants.rpn_stds,
+            constants.max_log_scale,
+        )
+        boxes = clip(boxes, constants.image)
+        exists = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        kept, first = [], 0
+        for score in scores:
+            members = first + np.flatnonzero(exists[first : first + len(score)])
+            kept.append(members[nms(boxes[members], constants.proposal_iou, constants.proposals)])
+            first += len(score)
+        rows = np.concatenate(kept)
+        return boxes[rows[best(np.concatenate(scores)[rows], constants.proposals)]]
 
     def features(self, core: CoreOutputs, boxes: Floats, bins: int) -> Floats:
         """Features of boxes (N, 4) from the pyramid level of each one's size: (N, bins*bins, C)."""
         constants = self.constants
         features = np.zeros((len(boxes), bins * bins, constants.channels), np.float32)
-        level_of = roi_levels(boxes, constants.finest_scale, constants.feature_levels)
-        has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # without: zeros, also for NaN
-        for index, level in enumerate(constants.levels[: constants.feature_levels]):
-            members = np.flatnonzero((level_of == index) & has_area)
-            if len(members):
+        has_area = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))  # not so: zeros
+        level_of = roi_levels(boxes[has_area], constants.finest_scale, constants.feature_levels)
+        order = np.argsort(level_of, kind="stable")
+        members, level_of = has_area[order], level_of[order]
+        points = roi_points(boxes[members], self._grids.of(level_of), bins)
+        bounds = np.searchsorted(level_of, np.arange(constants.feature_levels + 1))
+        for level, first, end in zip(constants.levels, bounds[:-1], bounds[1:], strict=False):
+            if first < end:
                 cells = core[level.name].reshape(-1, constants.channels)
-                features[members] = roi_align(
-                    cells, level.cells, boxes[members], level.stride, bins
-                )
+                rows = slice(first * bins * bins, end * bins * bins)
+                sums = points.features(cells, rows)
+                features[members[first:end]] = sums.reshape(end - first, bins * bins, -1)
         return features
 
     def detections(self, proposals: Floats, scores: Floats, deltas: Floats) -> Detections:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from export.panoptic.parts.boxes import Floats, Indices
-from lvt.config import Size
 
 
 def roi_levels(boxes: Floats, finest_scale: float, levels: int) -> Indices:
@@ -27,30 +26,61 @@ def roi_levels(boxes: Floats, finest_scale: float, levels: int) -> Indices:
     return (side[:, None] >= reached).sum(axis=1)
 
 
-def roi_align(cells: Floats, size: Size, boxes: Floats, stride: int, bins: int) -> Floats:
-    """Features of boxes, (N, bins*bins, C), in the order of rows and columns.
+class Grid(NamedTuple):
+    """The map that each box is read from: arrays (N,) of its stride, height and width."""
+
+    stride: Floats
+    height: Indices
+    width: Indices
+
+    def of(self, rows: Indices) -> Grid:
+        """Some of the rows."""
+        return Grid(self.stride[rows], self.height[rows], self.width[rows])
+
+
+class Points(NamedTuple):
+    """Weighted cells of the bins of boxes.
+
+    Attributes:
+        weights: (K,) of all bins, one after the other.
+        cells: (K,), index of each cell in its map, in the order of rows and columns.
+        ends: (N*bins*bins + 1,), where each bin's cells begin, and the end of the last.
+    """
+
+    weights: Floats
+    cells: NDArray[np.int32]
+    ends: Indices
+
+    def features(self, cells: Floats, rows: slice) -> Floats:
+        """Weighted sums of the cells of a map (H*W, C) for some of the bins, (rows, C)."""
+        ends = self.ends[rows.start : rows.stop + 1]
+        some = slice(ends[0], ends[-1])
+        matrix = sparse.csr_array(
+            (self.weights[some], self.cells[some], ends - ends[0]),
+            shape=(len(ends) - 1, len(cells)),
+        )
+        sums: Floats = matrix @ cells
+        return sums
+
+
+def roi_points(boxes: Floats, grid: Grid, bins: int) -> Points:
+    """The cells that the samples of boxes touch.
 
     Args:
-        cells: the level's map as (H*W, C).
-        size: height and width of the map.
-        boxes: (N, 4) in network pixels, within the image; boxes without area give zeros.
-        stride: network pixels per cell.
-        bins: side of the grid.
+        boxes: (N, 4) in network pixels, within the image, with an area.
+        grid: the maps that they are read from.
+        bins: side of a box's grid.
     """
-    height, width = size
-    scaled = boxes / np.float32(stride) - np.float32(0.5)
-    rows = _axis_weights(scaled[:, 1], scaled[:, 3], bins, height)
-    columns = _axis_weights(scaled[:, 0], scaled[:, 2], bins, width)
+    scaled = boxes / grid.stride[:, None] - np.float32(0.5)
+    rows = _axis_weights(scaled[:, 1], scaled[:, 3], bins, grid.height)
+    columns = _axis_weights(scaled[:, 0], scaled[:, 2], bins, grid.width)
     weights = rows.weights[:, :, None, :, None] * columns.weights[:, None, :, None, :]
-    indices = rows.cells[:, :, None, :, None] * width + columns.cells[:, None, :, None, :]
+    width = grid.width.astype(np.int32)[:, None, None, None, None]
+    cells = rows.cells[:, :, None, :, None] * width + columns.cells[:, None, :, None, :]
     used = weights != 0
-    ends = np.cumsum(used.sum(axis=(3, 4)).ravel())
-    matrix = sparse.csr_array(
-        (weights[used], indices[used], np.concatenate([[0], ends])),
-        shape=(len(ends), len(cells)),
-    )
-    features: Floats = (matrix @ cells).reshape(len(boxes), bins * bins, cells.shape[1])
-    return features
+    ends = np.zeros(len(boxes) * bins * bins + 1, np.int64)
+    np.cumsum(np.count_nonzero(used, axis=(3, 4)).ravel(), out=ends[1:])
+    return Points(weights[used], cells[used], ends)
 
 
 class _AxisWeights(NamedTuple):
@@ -60,14 +90,14 @@ class _AxisWeights(NamedTuple):
     weights: Floats
 
 
-def _axis_weights(low: Floats, high: Floats, bins: int, length: int) -> _AxisWeights:
+def _axis_weights(low: Floats, high: Floats, bins: int, length: Indices) -> _AxisWeights:
     """Adds up the samples' weights; see `lvt.panoptic.roi_align.sampling_matrices`.
 
     Args:
         low: (N,), begin of the boxes, in cells; the centre of cell i is at i.
         high: (N,), end of the boxes.
         bins: number of bins.
-        length: number of cells of the axis.
+        length: (N,), number of cells of the axis.
     """
     width = ((high - low) / np.float32(bins))[:, None, None]  # of each bin
     samples = np.ceil(width)
@@ -75,8 +105,9 @@ def _axis_weights(low: Floats, high: Floats, bins: int, length: int) -> _AxisWei
     divisor = np.maximum(samples, np.float32(1))
     start = low[:, None, None] + np.arange(bins, dtype=np.float32)[:, None] * width
     position = start + (index + np.float32(0.5)) * width / divisor  # (N, bins, samples)
-    counts = (index < samples) & (position >= -1) & (position <= length)
-    position = np.clip(position, np.float32(0), np.float32(length - 1))
+    last = (length - 1)[:, None, None]
+    counts = (index < samples) & (position >= -1) & (position <= last + 1)
+    position = np.clip(position, np.float32(0), last.astype(np.float32))
     cell = np.floor(position)
     upper = np.where(counts, (position - cell) / divisor, np.float32(0))
     lower = np.where(counts, (cell + np.float32(1) - position) / divisor, np.float32(0))
@@ -88,5 +119,6 @@ def _axis_weights(low: Floats, high: Floats, bins: int, length: int) -> _AxisWei
     for sample in range(len(index)):
         weights[box, bin_, offset[:, :, sample]] += lower[:, :, sample]
         weights[box, bin_, offset[:, :, sample] + 1] += upper[:, :, sample]
-    cells = np.minimum(first + np.arange(weights.shape[2], dtype=np.int32), length - 1)
+    cells = first + np.arange(weights.shape[2], dtype=np.int32)
+    cells = np.minimum(cells, last.astype(np.int32))
     return _AxisWeights(cells, weights)

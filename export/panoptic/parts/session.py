@@ -94,7 +94,9 @@ class PartsProgram:
         masks = yield from self._masks(core, detections, clock)
         slots = self.host.constants.detections
         filled: list[Any] = [fill_slots(values, slots) for values in (*detections, masks)]
-        outputs = dict(zip(PANOPTIC_OUTPUTS, (*filled, core["semantic"]), strict=True))
+        # Only this array of the runtime's own lives longer than the run.
+        semantic = core["semantic"].copy()
+        outputs = dict(zip(PANOPTIC_OUTPUTS, (*filled, semantic), strict=True))
         return outputs, StageTimes(clock.milliseconds, len(proposals), len(detections.scores))
 
     def detect(self, core: CoreOutputs, proposals: Floats, clock: StageClock) -> Calls[Detections]:

@@ -37,7 +37,8 @@ class ExecuTorchSession:
 
     def run(self, image: NDArray[np.float32]) -> Outputs:
         """See `export.session.Session.run`."""
-        return self._method.execute([image])
+        # Copied, because the next run overwrites the runtime's memory.
+        return {name: value.copy() for name, value in self._method.execute([image]).items()}
 
 
 class ExecuTorchEntryPoints:
@@ -81,10 +82,9 @@ class _Method:
         self._names: list[str] = json.loads(outputs)
 
     def execute(self, inputs: list[NDArray[np.float32]]) -> Outputs:
-        """One call; inputs in the order of the method."""
+        """One call; inputs in the order of the method. The next call overwrites the outputs."""
         values = self._method.execute([torch.from_numpy(np.ascontiguousarray(x)) for x in inputs])
-        # Copied, because the next run overwrites the runtime's memory.
-        return {n: v.numpy().copy() for n, v in zip(self._names, values, strict=True)}
+        return {name: value.numpy() for name, value in zip(self._names, values, strict=True)}
 
 
 def _load(path: Path, threads: int) -> Any:

@@ -6,12 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from export.panoptic.parts.roi_align import roi_align, roi_levels
+from export.panoptic.parts.roi_align import Grid, roi_levels, roi_points
 from lvt.panoptic.roi_align import roi_align as reference_roi_align
 from lvt.panoptic.roi_heads import as_rois, roi_level
 
 SIZE = (19, 27)
 """Of the map; at stride 8 an image of 152 x 216."""
+
+
+def features(cells: np.ndarray, boxes: np.ndarray, bins: int) -> np.ndarray:
+    """Features of boxes from one map at stride 8, (N, bins*bins, C)."""
+    count = len(boxes)
+    height, width = (np.full(count, side) for side in SIZE)
+    points = roi_points(boxes, Grid(np.full(count, 8, np.float32), height, width), bins)
+    sums = points.features(cells, slice(0, count * bins * bins))
+    return sums.reshape(count, bins * bins, cells.shape[1])
 
 
 def boxes_of_all_kinds() -> np.ndarray:
@@ -37,19 +46,19 @@ def test_features_are_the_reference_s(bins: int) -> None:
     feature = np.random.default_rng(1).standard_normal((1, 24, *SIZE)).astype(np.float32)
     cells = np.ascontiguousarray(feature[0].reshape(24, -1).T)
     boxes = boxes_of_all_kinds()
-    found = roi_align(cells, SIZE, boxes, 8, bins)
+    found = features(cells, boxes, bins)
     rois = as_rois(torch.from_numpy(boxes))
     expected = reference_roi_align(torch.from_numpy(feature), rois, bins, 8).flatten(2)
     np.testing.assert_allclose(found, expected.transpose(1, 2), atol=2e-6)
     assert not found[-1].any(), "a box without area"
-    assert roi_align(cells, SIZE, boxes[:0], 8, bins).shape == (0, bins * bins, 24)
+    assert features(cells, boxes[:0], bins).shape == (0, bins * bins, 24)
 
 
 def test_a_bin_reads_few_cells() -> None:
     """Only cells that samples touch: a map that is NaN elsewhere gives numbers."""
     cells = np.full((SIZE[0] * SIZE[1], 1), np.nan, np.float32)
     cells.reshape(*SIZE)[2:9, 3:11] = 1.0
-    found = roi_align(cells, SIZE, np.array([[30, 22, 80, 66]], np.float32), 8, 7)
+    found = features(cells, np.array([[30, 22, 80, 66]], np.float32), 7)
     np.testing.assert_allclose(found, 1.0, rtol=1e-6)
 
 
