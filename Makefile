@@ -13,8 +13,8 @@ demo: $(VENV)/.ready
 	mkdir -p $(OUT)
 	$(BIN)/lvt-export all --ckpt demo --out $(OUT)
 	$(BIN)/python -m lvt.demo 7 -o $(OUT)/scene.png
-	$(BIN)/lvt-run $(DEMO).onnx $(OUT)/scene.png -o $(OUT)/panoptic.png
-	$(BIN)/lvt-bench $(DEMO).onnx $(DEMO).tflite $(DEMO).pte
+	$(BIN)/lvt-run $(DEMO).onnx-parts $(OUT)/scene.png -o $(OUT)/panoptic.png
+	$(BIN)/lvt-bench $(DEMO).onnx-parts $(DEMO).tflite $(DEMO).pte
 	@echo "The picture: $(OUT)/panoptic.png"
 
 test: $(VENV)/.ready
@@ -41,7 +41,7 @@ arm: $(VENV)/.ready
 	for target in onnx tflite; do \
 	  $(BIN)/lvt-export $$target --ckpt demo --size 128x160 --out $(ARM) && \
 	  $(BIN)/lvt-quantize $$target --ckpt demo --calib demo --size 128x160 --out $(ARM) || exit; done
-	$(BIN)/lvt-verify --on arm $(ARM)/*.onnx $(ARM)/*.tflite --ckpt demo
+	$(BIN)/lvt-verify --on arm $(ARM)/*.onnx-parts $(ARM)/*.tflite --ckpt demo
 
 # Only where Python is right and Kotlin has to follow.
 golden: $(VENV)/.ready
@@ -51,7 +51,7 @@ golden: $(VENV)/.ready
 gallery: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
 	$(BIN)/lvt-quantize onnx --ckpt demo --calib demo --out $(OUT) --plot docs/gallery/blocks.png
-	$(BIN)/python docs/gallery.py $(DEMO).onnx $(DEMO)_int8.onnx docs/gallery
+	$(BIN)/python docs/gallery.py $(DEMO).onnx-parts $(DEMO)_int8.onnx-parts docs/gallery
 
 # The pages, in out/site; a link that leads nowhere is an error.
 docs: $(VENV)/.ready

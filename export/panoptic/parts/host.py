@@ -63,7 +63,7 @@ class HostSteps:
             constants.max_log_scale,
         )
         boxes = clip(boxes, constants.image)
-        exists = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        exists = _has_area(boxes)
         kept, first = [], 0
         for score in scores:
             members = first + np.flatnonzero(exists[first : first + len(score)])
@@ -76,7 +76,7 @@ class HostSteps:
         """Features of boxes (N, 4) from the pyramid level of each one's size: (N, bins*bins, C)."""
         constants = self.constants
         features = np.zeros((len(boxes), bins * bins, constants.channels), np.float32)
-        has_area = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))  # not so: zeros
+        has_area = np.flatnonzero(_has_area(boxes))  # others have zeros
         level_of = roi_levels(boxes[has_area], constants.finest_scale, constants.feature_levels)
         order = np.argsort(level_of, kind="stable")
         members, level_of = has_area[order], level_of[order]
@@ -136,6 +136,12 @@ class HostSteps:
 def batches(count: int, size: int) -> Iterator[slice]:
     """Slices of `size` that cover `count` items."""
     return (slice(first, min(first + size, count)) for first in range(0, count, size))
+
+
+def _has_area(boxes: Floats) -> NDArray[np.bool_]:
+    """Which boxes (N, 4) have a width and a height; not those that are NaN."""
+    has_area: NDArray[np.bool_] = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    return has_area
 
 
 def _grid_anchors(level: PyramidLevel) -> Floats:
