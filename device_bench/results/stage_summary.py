@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from device_bench.measure.statistics import finite_number
 from export.panoptic.parts.session import STAGES, StageTimes
+
+_MAX_BOXES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,18 @@ class StageSummary:
             raise ValueError("stages are milliseconds, proposals and detections")
         if set(stored["milliseconds"]) != set(STAGES):
             raise ValueError(f"the milliseconds are not those of {', '.join(STAGES)}")
-        milliseconds = {stage: finite_number(stored["milliseconds"][stage]) for stage in STAGES}
-        if min(milliseconds.values()) < 0:
-            raise ValueError("a stage has a negative time")
+        milliseconds = {stage: _time(stage, stored["milliseconds"][stage]) for stage in STAGES}
         return cls(milliseconds, _count(stored["proposals"]), _count(stored["detections"]))
 
 
+def _time(stage: str, value: object) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < 0:  # type: ignore[arg-type, operator]
+        raise ValueError(f"the time of {stage} is {value!r}, not a number from 0")
+    return float(value)  # type: ignore[arg-type]
+
+
 def _count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_BOXES:
         raise ValueError(f"{value!r} is not a number of boxes")
     return value

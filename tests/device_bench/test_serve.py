@@ -26,6 +26,7 @@ from device_bench.devices.browser.runtime import FILES, runtime_folder
 from device_bench.devices.browser.server import Server
 from device_bench.measure.statistics import latency_ratio
 from device_bench.results.bench_report import read_report
+from device_bench.results.stage_summary import StageSummary
 from export.artifact.files import content_sha256, manifest_path, write_manifest
 from export.artifact.reader import open_artifact
 from export.panoptic.parts.layout import PARTS
@@ -234,7 +235,7 @@ def test_figures_that_cannot_be_are_refused(
         ({"boxes": float("nan")}, "the time of boxes is nan"),
         ({"boxes": float("inf")}, "the time of boxes is inf"),
         ({"masks": "5"}, "the time of masks is '5'"),
-        ({"masks": None}, "the time of masks is NoneType"),
+        ({"masks": None}, "the time of masks is None"),
         ({"more": 1.0}, "are not those of core, proposals, boxes, detections, masks"),
     ],
 )
@@ -265,7 +266,7 @@ def test_stage_times_that_cannot_be_are_refused(changes: dict[str, Any], message
 def test_damaged_stages_are_refused(damaged: Any) -> None:
     figures = FIGURES | {"stages": STAGES}
     (timing,) = parse_timings({"artifacts": [figures]}, 1)
-    assert timing.stages == STAGES
+    assert timing.stages == StageSummary.from_dict(STAGES)
     with pytest.raises(RequestError, match="the timings are invalid") as refused:
         parse_timings({"artifacts": [figures | {"stages": damaged}]}, 1)
     assert "\n" not in str(refused.value)
