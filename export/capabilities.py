@@ -20,8 +20,10 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 StoredPrecision = Literal["fp32", "fp16", "int8", "int8-weights"]
 """Precision of a file. `lvt-quantize` writes the int8 ones, which need calibration."""
 
-Form = Literal["whole", "parts"]
-"""Form of a panoptic file: one graph, or entry points with steps on the host between them."""
+Form = Literal["parts", "whole"]
+"""Form of a panoptic file: entry points with steps on the host between them, or one graph.
+
+The first is the default: it is the faster one on every target (docs/panoptic.md)."""
 FORMS: tuple[Form, ...] = get_args(Form)
 
 Recipe = Literal["onnxruntime", "onnxruntime_int8", "xnnpack", "xnnpack_int8", "neural_engine"]
@@ -38,7 +40,6 @@ class TargetInfo:
         module: folder in `export/targets`.
         suffix: suffix of the written file.
         is_directory: whether the written file is a directory.
-        forms: forms of its panoptic files; the first is the default, the faster one.
         parts_suffix: suffix of the directory that holds a panoptic file in parts; None if such a
             file is like the others.
         runtime: name of its runtime for `lvt-bench --backend`.
@@ -68,7 +69,6 @@ class TargetInfo:
     precisions: dict[Task, tuple[Precision, ...]]
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     is_directory: bool = False
-    forms: tuple[Form, ...] = ("parts", "whole")
     parts_suffix: str | None = None
     supports_image_input: bool = False
     unrewritten: bool = False
@@ -102,16 +102,10 @@ class TargetInfo:
         Args:
             wanted: what the user asks for; None leaves the choice to the suffix and the default.
             suffix: of the user's output path; "" if that is a folder.
-
-        Raises:
-            UserError: the target does not support the form.
         """
-        if wanted is not None and wanted not in self.forms:
-            raise UserError(f"{self.name} writes panoptic models as --{self.forms[0]} only")
         if wanted is not None:
             return wanted
-        by_suffix = [form for form in self.forms if suffix == self.form_suffix(form)]
-        return by_suffix[0] if by_suffix else self.forms[0]
+        return next((form for form in FORMS if suffix == self.form_suffix(form)), FORMS[0])
 
     def form_suffix(self, form: Form | None) -> str:
         """Suffix of a file of a form; None for other tasks than panoptic."""
@@ -159,7 +153,8 @@ TARGETS: dict[str, TargetInfo] = {
             is_directory=True,
             supports_image_input=True,
             notes=(
-                "Requires iOS 16 or macOS 13, the first with int8 weights in ML Programs.",
+                "Requires iOS 16 or macOS 13, the first with int8 weights in ML Programs; panoptic "
+                "models in parts iOS 18 or macOS 15.",
                 "On other systems than macOS, our evaluator runs the written file.",
             ),
         ),
@@ -278,6 +273,7 @@ def markdown_table() -> str:
     for info in TARGETS.values():
         maps, panoptic = info.precisions["semantic"], info.precisions.get("panoptic", ())
         extras = f"`[{','.join(info.extras)}]`" if info.extras else ""
-        cells = (f"`{info.name}`", info.suffix, ", ".join(maps), ", ".join(panoptic) or "-", extras)
+        files = " or ".join(dict.fromkeys(info.form_suffix(form) for form in (None, *FORMS)))
+        cells = (f"`{info.name}`", files, ", ".join(maps), ", ".join(panoptic) or "-", extras)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

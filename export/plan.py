@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from export.capabilities import (
+    FORMS,
     TARGETS,
     Form,
     Precision,
@@ -30,6 +31,10 @@ from lvt.panoptic.coco import CATEGORIES, STUFF, THINGS
 
 CLASSIFICATION_SIZE: Size = (224, 224)
 """Input size of the official classifier, in training and evaluation."""
+
+
+_ARTIFACT_SUFFIXES = {info.form_suffix(form) for info in TARGETS.values() for form in FORMS}
+"""A folder with such a name is an artifact, not a folder for artifacts."""
 
 
 @dataclass(frozen=True)
@@ -304,7 +309,7 @@ def _output_path(
     out = Path(request.out or "")
     suffix, is_directory = target.form_suffix(form), target.form_is_directory(form)
     if out.suffix != suffix:
-        if out.suffix and not out.is_dir():
+        if out.suffix and (not out.is_dir() or out.suffix in _ARTIFACT_SUFFIXES):
             raise UserError(f"--out {out}: the name of a {target.name} file ends in {suffix}")
         out = out / (_default_name(request, model, target, precision, form) + suffix)
     if out.exists() and out.is_dir() != is_directory:
@@ -338,7 +343,7 @@ def _default_name(
         parts.append(f"d{request.detections}")
     if request.ema:
         parts.append("ema")
-    if form is not None and form != target.forms[0]:
+    if form is not None and form != FORMS[0]:
         parts.append(form)
     if precision != target.precision(model.spec.task, None):
         parts.append(precision)

@@ -8,7 +8,7 @@ at the same places as the written file.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +29,7 @@ _SEED = 20220619
 
 def finetune(
     calibrated: CalibratedModel,
-    images: list[Inputs],
+    images: Sequence[Inputs],
     steps: int,
     keep_float: Collection[str] = (),
     on_step: Callable[[int, float], None] = lambda _step, _loss: None,
@@ -67,7 +67,7 @@ def finetune(
     return tuned
 
 
-def _drawn(images: list[Inputs], steps: int) -> Iterator[tuple[Tensor, ...]]:
+def _drawn(images: Sequence[Inputs], steps: int) -> Iterator[tuple[Tensor, ...]]:
     """The inputs of an image for each step, in a fixed random order.
 
     Every image comes once before any comes again.

@@ -7,9 +7,10 @@ The inputs of the later parts are features of real boxes, from the float model's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from torch import Tensor, fx, nn
 from export.entry_point import EntryPoint
 from export.panoptic.parts.boxes import Floats
 from export.panoptic.parts.layout import HostConstants
-from export.panoptic.parts.modules import FEATURES
 from export.panoptic.parts.session import PartsProgram, PartsSession, StageClock, make_calls
 from export.session import Outputs, Session, TorchSession
 from lvt.models import ModelSpec
@@ -62,7 +62,7 @@ class JointModel:
         for node in module.graph.nodes:
             _forget_part(node)
         for entry, values in self._outputs_of(module):
-            _mark_outputs(entry, values)
+            _mark_outputs(entry, values, {level.name for level in self._host.levels})
             for node in _ancestors(values):
                 node.meta[CALLS] = self._host.calls(entry.name)
         return module
@@ -87,6 +87,10 @@ class JointModel:
         box_inputs = steps.box_inputs(core, _spread(proposals, self._host.box_batch))
         mask_inputs = steps.mask_inputs(core, boxes[rows], labels[rows])
         return (image, *box_inputs.values(), *mask_inputs.values())
+
+    def lazy_inputs(self, images: Sequence[NDArray[np.float32]]) -> Sequence[Inputs]:
+        """The inputs of each image, computed when they are read: together they are large."""
+        return _LazyInputs(self, images)
 
     def split(self, program: fx.GraphModule) -> tuple[EntryPoint, ...]:
         """The entry points of a form of the joint graph."""
@@ -132,6 +136,19 @@ class TorchEntryPoints:
         return {n: v.numpy() for n, v in zip(entry.output_names, values, strict=True)}
 
 
+class _LazyInputs(Sequence[Inputs]):
+    """See `JointModel.lazy_inputs`."""
+
+    def __init__(self, joint: JointModel, images: Sequence[NDArray[np.float32]]):
+        self._joint, self._images = joint, images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._joint.inputs(self._images[index])
+
+
 class _SideBySide(nn.Module):
     """Takes the inputs of all entry points, and returns all their outputs."""
 
@@ -159,7 +176,7 @@ def _forget_part(node: fx.Node) -> None:
         }
 
 
-def _mark_outputs(entry: EntryPoint, values: Sequence[fx.Node]) -> None:
+def _mark_outputs(entry: EntryPoint, values: Sequence[fx.Node], levels: Collection[str]) -> None:
     """Marks the layers of which boxes are made, and the outputs that no probe compares."""
     for info, value in zip(entry.outputs, values, strict=True):
         if info.name.startswith(_BOX_OUTPUTS):
@@ -167,7 +184,7 @@ def _mark_outputs(entry: EntryPoint, values: Sequence[fx.Node]) -> None:
             while layer.target in SAME_SCALE_OPS:
                 (layer,) = float_inputs(layer)
             layer.meta[FLOAT_REASON] = OUTPUT_HEAD
-        value.meta[NOT_COMPARED] = info.meaning == FEATURES or info.name in _PROBABILITIES
+        value.meta[NOT_COMPARED] = info.name in levels or info.name in _PROBABILITIES
 
 
 def _ancestors(values: Sequence[fx.Node]) -> set[fx.Node]:

@@ -351,7 +351,7 @@ class Quantizer:
             total = request.qat_steps
             self._progress(f"{name}: fine-tuning, step {step} of {total}, noise {loss:.2%}")
 
-        inputs = [joint.inputs(image) for image in pictures.images]
+        inputs = joint.lazy_inputs(pictures.images)
         return finetune(calibrated, inputs, request.qat_steps, request.keep_float, progress)
 
     def _write_within_budget(

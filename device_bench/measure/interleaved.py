@@ -23,7 +23,8 @@ from device_bench.measure.statistics import (
 )
 from device_bench.measure.validity import validity_issues
 from device_bench.measure.warmup import WarmUp, warm_up
-from export.panoptic.parts.session import PartsSession, StageTimes
+from export.panoptic.parts.session import PartsSession
+from export.panoptic.parts.stages import StageTimes
 from export.session import Session
 
 _SECONDS_BETWEEN_READINGS = 1.0

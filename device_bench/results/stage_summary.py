@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from export.panoptic.parts.session import STAGES, StageTimes
+from export.panoptic.parts.stages import STAGES, StageTimes
 
 _MAX_BOXES = 1 << 16
 

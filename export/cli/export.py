@@ -11,6 +11,7 @@ import typer
 
 from export.capabilities import (
     DEFAULT_TARGETS,
+    FORMS,
     PRECISIONS,
     TARGETS,
     TargetInfo,
@@ -157,7 +158,8 @@ def _for_target(
     request = replace(request, target=info.name)
     if len(targets) == 1:
         return request
-    if request.out is not None and Path(request.out).suffix in {t.suffix for t in targets}:
+    suffixes = {target.form_suffix(form) for target in targets for form in FORMS}
+    if request.out is not None and Path(request.out).suffix in suffixes:
         raise UserError(f"--out {request.out}: give a folder; every target writes a file")
     if request.precision not in info.precisions.get(task, ()):
         return replace(request, precision=None)

@@ -166,6 +166,7 @@ def test_files_of_the_former_version() -> None:
         joules_per_inference=0.25,
         device={"processor": "phone"},
         parity=PARITY,
+        stages=None,
     )
     content = result_file(entry)
     again = parse_report(content, "test").to_dict()

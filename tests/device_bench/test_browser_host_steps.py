@@ -14,7 +14,8 @@ from export.panoptic.parts.boxes import Floats, best, clip, decode, nms, sigmoid
 from export.panoptic.parts.host import HostSteps, _grid_anchors
 from export.panoptic.parts.layout import HostConstants, PyramidLevel
 from export.panoptic.parts.roi_align import roi_levels
-from export.panoptic.parts.session import STAGES, PartsSession
+from export.panoptic.parts.session import PartsSession
+from export.panoptic.parts.stages import STAGES
 from export.session import Outputs
 from tests.device_bench.browser_node import in_node
 

@@ -11,7 +11,7 @@ from device_bench.report.html_page import render
 from device_bench.report.tables import NO_DETECTIONS, note_lines, report_text
 from device_bench.results.bench_report import BenchReport
 from device_bench.results.stage_summary import StageSummary
-from export.panoptic.parts.session import STAGES, StageTimes
+from export.panoptic.parts.stages import STAGES, StageTimes
 from lvt.errors import UserError
 from lvt.support.validation import json_text
 from tests.device_bench.result_files import result, result_file

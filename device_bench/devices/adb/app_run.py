@@ -91,12 +91,12 @@ def push_artifact(device: AdbDevice, artifact: Artifact, progress: BenchProgress
         progress(f"pushing {artifact.path.name}", share)
 
     on_progress(0.0)
-    for file in content_files(artifact.path):
-        remote = model
-        if artifact.path.is_dir():  # in parts
-            remote = f"{model}/{file.relative_to(artifact.path).as_posix()}"
-            device.make_folder(model)
-        device.push(file, remote, on_progress)
+    if artifact.path.is_dir():  # in parts
+        device.make_folder(model)
+        for file in content_files(artifact.path):
+            device.push(file, f"{model}/{file.name}", on_progress)
+    else:
+        device.push(artifact.path, model, on_progress)
     device.push(manifest_path(artifact.path), str(manifest_path(Path(model))), lambda _share: None)
     return name
 

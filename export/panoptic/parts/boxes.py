@@ -21,7 +21,8 @@ _BLOCK = 128
 
 def sigmoid(logits: Floats) -> Floats:
     """Probabilities of logits."""
-    return (1.0 / (1.0 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
+    with np.errstate(over="ignore"):  # the probability is 0 then
+        return (1.0 / (1.0 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
 
 
 def decode(
@@ -46,7 +47,11 @@ def clip(boxes: Floats, size: Size) -> Floats:
 
 
 def best(scores: Floats, count: int) -> Indices:
-    """Indices of the `count` highest scores, best first; equal scores keep their order."""
+    """Indices of the `count` highest scores, best first; equal scores keep their order.
+
+    NaN, which a model that diverged gives, is the lowest.
+    """
+    scores = np.where(np.isnan(scores), np.float32(-np.inf), scores)
     if count < len(scores):
         least = np.partition(scores, len(scores) - count)[len(scores) - count]
         candidates = np.flatnonzero(scores >= least)
@@ -94,11 +99,11 @@ def _overlaps(first: Floats, second: Floats, iou_threshold: float) -> NDArray[np
     """Pairs of boxes (N, 4) and (M, 4) whose IoU is above the threshold, (N, M)."""
     a, b = first[:, None, :], second[None, :, :]
     zero = np.float32(0)
-    width = np.maximum(np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0]), zero)
-    height = np.maximum(np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1]), zero)
-    overlap = width * height
-    union = _area(first)[:, None] + _area(second) - overlap
     with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is above no threshold
+        left, right = np.maximum(a[..., 0], b[..., 0]), np.minimum(a[..., 2], b[..., 2])
+        top, bottom = np.maximum(a[..., 1], b[..., 1]), np.minimum(a[..., 3], b[..., 3])
+        overlap = np.maximum(right - left, zero) * np.maximum(bottom - top, zero)
+        union = _area(first)[:, None] + _area(second) - overlap
         return overlap / union > np.float32(iou_threshold)
 
 

@@ -105,7 +105,7 @@ class HostSteps:
         score = scores[box, label]
         order = np.argsort(-score, kind="stable")
         box, label, score = box[order], label[order], score[order]
-        pair_deltas = deltas.reshape(len(deltas), -1, 4)[box, label]
+        pair_deltas = deltas.reshape(len(deltas), constants.things, 4)[box, label]
         boxes = decode(proposals[box], pair_deltas, constants.roi_stds, constants.max_log_scale)
         boxes = clip(boxes, constants.image)
         kept = nms(boxes, constants.detection_iou, constants.detections)
@@ -114,10 +114,10 @@ class HostSteps:
     def box_inputs(self, core: CoreOutputs, boxes: Floats) -> dict[str, Floats]:
         """The inputs of `boxes` for at most one batch of boxes; missing ones are zero."""
         constants = self.constants
-        features = np.zeros((constants.box_batch, constants.box_size**2 * constants.channels), "f4")
-        features[: len(boxes)] = self.features(core, boxes, constants.box_size).reshape(
-            len(boxes), -1
-        )
+        width = constants.box_size**2 * constants.channels
+        features = np.zeros((constants.box_batch, width), np.float32)
+        found = self.features(core, boxes, constants.box_size)
+        features[: len(boxes)] = found.reshape(len(boxes), width)
         return {"features": features}
 
     def mask_inputs(

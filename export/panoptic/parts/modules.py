@@ -19,9 +19,6 @@ from export.rewrite.linear import linear
 from lvt.panoptic.model import LVTPanoptic
 from lvt.panoptic.roi_heads import ROI_LEVELS, BoxHead, MaskHead
 
-FEATURES = "feature map"
-"""Meaning of the pyramid's outputs, which only the host reads."""
-
 
 class Core(nn.Module):
     """Image to the maps of the whole image.
@@ -127,7 +124,7 @@ def panoptic_parts(model: LVTPanoptic, host: HostConstants) -> tuple[EntryPoint,
 def _core_outputs(host: HostConstants, model: LVTPanoptic) -> tuple[TensorInfo, ...]:
     ratios = len(host.levels[0].anchors)
     kinds = (
-        ("", host.feature_levels, host.channels, FEATURES),
+        ("", host.feature_levels, host.channels, "feature map"),
         ("objectness_", len(host.levels), ratios, "logit of each anchor"),
         ("deltas_", len(host.levels), 4 * ratios, "box deltas of each anchor"),
     )

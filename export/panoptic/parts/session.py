@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,11 +14,9 @@ from export.panoptic.fill_slots import fill_slots
 from export.panoptic.parts.boxes import Floats
 from export.panoptic.parts.host import CoreOutputs, Detections, HostSteps, batches
 from export.panoptic.parts.layout import HostConstants
+from export.panoptic.parts.stages import STAGES, StageTimes
 from export.session import EntryPointSession, Outputs
 from lvt.models import PANOPTIC_OUTPUTS
-
-STAGES = ("core", "proposals", "boxes", "detections", "masks")
-"""Stages in order: `proposals` and `detections` are the host steps, with the features they read."""
 
 Call = tuple[str, dict[str, NDArray[np.float32]]]
 """Name of an entry point and its inputs by name."""
@@ -27,21 +24,6 @@ Call = tuple[str, dict[str, NDArray[np.float32]]]
 T = TypeVar("T")
 Calls = Generator[Call, Outputs, T]
 """Host steps that ask for calls of entry points: a generator that gets the outputs of each."""
-
-
-@dataclass(frozen=True)
-class StageTimes:
-    """Where the time of one run went.
-
-    Attributes:
-        milliseconds: of each of `STAGES`.
-        proposals: number of boxes that `boxes` was called for.
-        detections: number of detections that `masks` was called for.
-    """
-
-    milliseconds: Mapping[str, float]
-    proposals: int
-    detections: int
 
 
 class PartsSession:

@@ -80,13 +80,14 @@ def find_pair_sums(path: Path) -> PairSums:
     """Finds the sums that can saturate in any ONNX file, or in all files of a folder."""
     layers, largest, saturating = 0, 0, dict[str, int]()
     for file in part_paths(path):
+        part = f"{file.stem}: " if path.is_dir() else ""  # names are unique in one file only
         for name, rows in _int8_layers(onnx.load(file).graph):
             sums = np.abs(pair_sums(rows.astype(np.int32)))
             layers += 1
             largest = max(largest, int(sums.max()))
             beyond = int((sums > PAIR_LIMIT).sum())
             if beyond:
-                saturating[name] = beyond
+                saturating[part + name] = beyond
     return PairSums(layers, largest, saturating)
 
 

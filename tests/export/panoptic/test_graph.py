@@ -13,7 +13,7 @@ import torch
 
 from export.panoptic.branchless import not_negative, one_hot, positive, take
 from export.panoptic.graph import PanopticGraph
-from export.panoptic.limits import check_size, with_limits
+from export.panoptic.limits import check_size, check_whole, with_limits
 from export.panoptic.session import PanopticReferenceSession
 from export.parity.compare import TOLERANCES, compare
 from export.parity.match_detections import match_detections, same_segments
@@ -111,8 +111,9 @@ def test_bounds() -> None:
     with pytest.raises(UserError, match="--proposals 0"):
         with_limits(config, 0, None)
     low = replace(config, detection=replace(config.detection, score_threshold=0.3))
-    with pytest.raises(UserError, match="score threshold"):
-        with_limits(low, None, None)
+    with pytest.raises(UserError, match=r"score threshold of 0\.3 .* use --parts"):
+        check_whole(with_limits(low, None, None))
+    check_whole(config)
 
 
 def test_sizes_that_do_not_meet_are_refused_with_one_that_does() -> None:

@@ -62,3 +62,14 @@ def test_boxes_without_area_suppress_nothing() -> None:
     boxes = np.array([[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 10, 10]], np.float32)
     assert nms(boxes, 0.5, 3).tolist() == [0, 1, 2]
     assert nms(boxes[:0], 0.5, 3).tolist() == []
+
+
+def test_nan_is_the_lowest_score() -> None:
+    scores = np.array([np.nan, 0.9, 0.1, 0.5, np.nan], np.float32)
+    assert best(scores, 2).tolist() == [1, 3]
+    assert best(scores, 4).tolist() == [1, 3, 2, 0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_logits_beyond_all_bounds_warn_of_nothing() -> None:
+    assert sigmoid(np.array([-3e38, -800, 800], np.float32)).tolist() == [0, 0, 1]

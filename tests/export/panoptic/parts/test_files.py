@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from export.artifact.files import PARTS_SCHEMA
 from export.artifact.reader import open_artifact
-from export.capabilities import TARGETS, installed, target_info
+from export.capabilities import installed, target_info
 from export.panoptic.parts.layout import PARTS
 from export.panoptic.parts.session import PartsSession
 from export.pipeline import ExportResult, export_artifact
@@ -118,9 +117,7 @@ def test_the_suffix_of_the_output_chooses_the_form() -> None:
         plan = plan_export(ExportRequest(target, checkpoint="demo", size=SIZE, **choices), model)
         return plan.form, plan.path.name
 
-    default = target_info("onnx").forms[0]
-    suffixes = {"parts": ".onnx-parts", "whole": ".onnx"}
-    assert planned("onnx") == (default, f"demo_panoptic_128x160{suffixes[default]}")
+    assert planned("onnx") == ("parts", "demo_panoptic_128x160.onnx-parts")
     assert planned("onnx", out="model.onnx") == ("whole", "model.onnx")
     assert planned("onnx", out="model.onnx-parts") == ("parts", "model.onnx-parts")
     assert planned("onnx", form="whole") == ("whole", "demo_panoptic_128x160_whole.onnx")
@@ -131,9 +128,16 @@ def test_the_suffix_of_the_output_chooses_the_form() -> None:
 
 def test_a_form_is_for_panoptic_models() -> None:
     with pytest.raises(UserError, match="--parts is for panoptic models, not semantic"):
-        resolve_model(ExportRequest("onnx", task="semantic", form="parts"))
+        resolve_model(ExportRequest("onnx", task="semantic", size=SIZE, form="parts"))
 
 
-def test_every_target_with_panoptic_models_has_both_forms_or_says_which() -> None:
-    forms = Counter(form for info in TARGETS.values() for form in info.forms)
-    assert forms["parts"] >= 5
+@pytest.mark.parametrize(("target", "form"), [("onnx", "whole"), ("tflite", None)])
+def test_nothing_is_written_into_another_artifact(
+    target: str, form: str | None, tmp_path: Path
+) -> None:
+    """A folder with an artifact's suffix is no folder for artifacts."""
+    other = tmp_path / "model.onnx-parts"
+    other.mkdir()
+    request = ExportRequest(target, checkpoint="demo", size=SIZE, out=other, form=form)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="ends in"):
+        plan_export(request, resolve_model(request))

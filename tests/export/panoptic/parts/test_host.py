@@ -76,6 +76,18 @@ def test_boxes_that_are_not_numbers_have_no_features() -> None:
     assert features[1].any()
 
 
+def test_a_model_that_diverged_detects_nothing() -> None:
+    """NaN everywhere: no proposals, no detections, no error."""
+    core = {name: np.full_like(value, np.nan) for name, value in made_up_core().items()}
+    steps = HostSteps(HOST)
+    proposals = steps.proposals(core)
+    assert proposals.shape == (0, 4)
+    assert not steps.box_inputs(core, proposals)["features"].any()
+    found = steps.detections(proposals, np.empty((0, 6), np.float32), np.empty((0, 20), np.float32))
+    assert [len(values) for values in found] == [0, 0, 0]
+    assert not steps.mask_inputs(core, found.boxes, found.labels)["features"].any()
+
+
 def test_detections_are_the_reference_s_with_several_classes_for_a_box() -> None:
     generator = np.random.default_rng(1)
     proposals = HostSteps(HOST).proposals(made_up_core())

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from export.panoptic.limits import with_limits
 from export.panoptic.parts.layout import HostConstants
 from export.panoptic.parts.modules import panoptic_parts
-from export.panoptic.parts.session import STAGES, PartsProgram, PartsSession
+from export.panoptic.parts.session import PartsProgram, PartsSession
+from export.panoptic.parts.stages import STAGES
 from export.panoptic.session import PanopticReferenceSession
 from export.parity.compare import TOLERANCES, compare
 from export.rewrite import rewrite
