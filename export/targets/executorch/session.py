@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from lvt.errors import UserError
 class ExecuTorchSession:
     """The ExecuTorch runtime on the CPU.
 
-    All sessions of a process share one thread pool; the session opened last sets its size.
+    All sessions of a process share one thread pool. Its size is that of the session that was opened
+    while no other existed.
 
     Args:
         path: a .pte file that lvt-export wrote.
@@ -62,6 +64,23 @@ class ExecuTorchEntryPoints:
         return self._methods[name].execute(list(inputs.values()))
 
 
+_loaded: weakref.WeakSet[_Method] = weakref.WeakSet()
+"""Methods that may still run."""
+
+_pool_size: int | None = None
+
+
+def _size_thread_pool(threads: int) -> None:
+    """Sets the size of the pool, unless a loaded method has a pointer to the pool of before.
+
+    Its next run would then wait for threads that are gone, forever.
+    """
+    global _pool_size
+    if threads != _pool_size and not _loaded:
+        _unsafe_reset_threadpool(threads)
+        _pool_size = threads
+
+
 class _Method:
     """A loaded method with the names of its outputs.
 
@@ -79,6 +98,7 @@ class _Method:
         if method is None or outputs is None:
             raise UserError(f"{file_name} is not an ExecuTorch file that lvt-export wrote")
         self._method = method
+        _loaded.add(self)
         self._names: list[str] = json.loads(outputs)
 
     def execute(self, inputs: list[NDArray[np.float32]]) -> Outputs:
@@ -93,7 +113,7 @@ def _load(path: Path, threads: int) -> Any:
     Raises:
         UserError: the runtime refuses the file.
     """
-    _unsafe_reset_threadpool(threads or os.cpu_count() or 1)
+    _size_thread_pool(threads or os.cpu_count() or 1)
     try:
         # The program reads its weights from the file's bytes as long as it exists.
         return Runtime.get().load_program(path.read_bytes())
