@@ -44,6 +44,11 @@ class TimedSession:
     session: Session
     image: NDArray[np.float32]
 
+    @property
+    def stages(self) -> StageTimes | None:
+        """Of the last inference of a model in parts; None for a whole model."""
+        return self.session.stages if isinstance(self.session, PartsSession) else None
+
     def run_once(self) -> float:
         """Run one inference and return its duration in seconds."""
         start = time.perf_counter()
@@ -153,9 +158,9 @@ def _run_rounds(
             joules[index] = _add_energy(joules[index], meter.lap())
             samples_ms[index].append(elapsed * 1e3)
             seconds[index] += elapsed
-            timed = sessions[index].session
-            if isinstance(timed, PartsSession) and timed.stages is not None:
-                stages[index].append(timed.stages)
+            last_stages = sessions[index].stages
+            if last_stages is not None:
+                stages[index].append(last_stages)
         done += 1
         progress(f"timing, {done} rounds", _completed_share(done, min(seconds), config))
     readings.append(sensors.read(done))

@@ -161,10 +161,10 @@ def test_a_model_in_parts(
     assert session.stages is not None
     assert parts.proposals == session.stages.proposals > 0
     assert parts.detections == session.stages.detections > 0
-    assert all(value > 0 for value in parts["milliseconds"].values())
-    total = sum(parts["milliseconds"].values())
+    assert all(value > 0 for value in parts.milliseconds.values())
+    total = sum(parts.milliseconds.values())
     assert total == pytest.approx(float(np.median(entry["samples_ms"])), rel=0.3)
-    assert parts["milliseconds"]["core"] > total / 4
+    assert parts.milliseconds["core"] > total / 4
 
 
 def test_outputs_match_the_pytorch_reference(

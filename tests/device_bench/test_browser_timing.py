@@ -67,6 +67,8 @@ def test_inferences_are_interleaved_as_pythons(runs: int, seconds: float, tmp_pa
     expected: list[int] = []
 
     class TimedSession:
+        stages = None
+
         def __init__(self, index: int):
             self.index = index
 

@@ -62,7 +62,7 @@ class BrokenSession:
 def test_an_error_of_the_runtime_is_reported_as_such(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_target, "open_session", lambda _path: BrokenSession())
+    monkeypatch.setattr(onnx_target, "open_session", lambda _path, threads: BrokenSession())
     with pytest.raises(ConversionError, match="the file does not run: ValueError: broken"):
         export_artifact(ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint))
     assert list(tmp_path.iterdir()) == []
