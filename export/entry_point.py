@@ -54,6 +54,11 @@ class EntryPoint:
         """Names of the outputs, in order."""
         return [output.name for output in self.outputs]
 
+    def named(self, outputs: Tensor | tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The return value of the module as {output name: tensor}."""
+        values = (outputs,) if isinstance(outputs, Tensor) else outputs
+        return dict(zip(self.output_names, values, strict=True))
+
     def example_inputs(self) -> tuple[Tensor, ...]:
         """Zeros in the shapes of the inputs, for tracing."""
         return tuple(torch.zeros(info.shape) for info in self.inputs)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from export.entry_point import EntryPoint
 from lvt.models import ModelSpec, named_outputs
 
 Outputs = dict[str, NDArray[np.float32]]
@@ -68,3 +69,17 @@ class TorchSession:
         with torch.inference_mode():
             outputs = self.model(torch.from_numpy(image))
         return {name: value.numpy() for name, value in named_outputs(self.spec, outputs).items()}
+
+
+class TorchEntryPoints:
+    """Entry points in PyTorch; see `EntryPointSession`."""
+
+    def __init__(self, entry_points: Iterable[EntryPoint]):
+        self._entry_points = {entry.name: entry for entry in entry_points}
+
+    def call(self, name: str, inputs: Mapping[str, NDArray[np.float32]]) -> Outputs:
+        """See `EntryPointSession.call`."""
+        entry = self._entry_points[name]
+        with torch.inference_mode():
+            outputs = entry.module(*(torch.from_numpy(inputs[i.name]) for i in entry.inputs))
+        return {key: value.numpy() for key, value in entry.named(outputs).items()}

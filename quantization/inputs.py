@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,8 +15,3 @@ Inputs = tuple[NDArray[np.float32], ...]
 def as_tensors(inputs: Inputs) -> tuple[Tensor, ...]:
     """The inputs as tensors that share their memory."""
     return tuple(torch.from_numpy(value) for value in inputs)
-
-
-def single_inputs(images: Iterable[NDArray[np.float32]]) -> list[Inputs]:
-    """The inputs of a model that takes an image, for each image."""
-    return [(image,) for image in images]

@@ -7,13 +7,12 @@ The inputs of the later parts are features of real boxes, from the float model's
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
@@ -21,10 +20,10 @@ from export.entry_point import EntryPoint
 from export.panoptic.parts.boxes import Floats
 from export.panoptic.parts.layout import HostConstants
 from export.panoptic.parts.session import PartsProgram, PartsSession, StageClock, make_calls
-from export.session import Outputs, Session, TorchSession
+from export.session import Session, TorchEntryPoints, TorchSession
 from lvt.models import ModelSpec
 from quantization.graph import CALLS, NOT_COMPARED, SAME_SCALE_OPS, float_inputs, trace
-from quantization.inputs import Inputs, as_tensors
+from quantization.inputs import Inputs
 from quantization.plan import FLOAT_REASON, OUTPUT_HEAD
 
 _BOX_OUTPUTS = ("objectness", "deltas")
@@ -49,6 +48,7 @@ class JointModel:
         """See `make_entry_points`; `host` is None if there is one entry point."""
         self.entry_points = entry_points
         self._spec, self._host = spec, host
+        self._program = None if host is None else PartsProgram(host)
 
     def trace(self, inputs: Inputs) -> fx.GraphModule:
         """One graph of ATen operators.
@@ -73,18 +73,17 @@ class JointModel:
         For a model in parts: one batch of the image's proposals, spread evenly over their ranks,
         and one batch of its detections, or of its proposals if it has none.
         """
-        if self._host is None:
+        if self._program is None:
             return (image,)
-        runtime, program = TorchEntryPoints(self.entry_points), PartsProgram(self._host)
-        steps = program.host
+        runtime, steps = TorchEntryPoints(self.entry_points), self._program.host
         core = runtime.call("core", {"image": image})
         proposals = steps.proposals(core)
-        found = make_calls(program.detect(core, proposals, StageClock()), runtime)
+        found = make_calls(self._program.detect(core, proposals, StageClock()), runtime)
         boxes, labels = found.boxes, found.labels
         if not len(boxes):
             boxes, labels = proposals, np.zeros(len(proposals), np.int32)
-        rows = np.arange(self._host.mask_batch if len(boxes) else 0) % max(1, len(boxes))
-        box_inputs = steps.box_inputs(core, _spread(proposals, self._host.box_batch))
+        rows = np.arange(steps.constants.mask_batch if len(boxes) else 0) % max(1, len(boxes))
+        box_inputs = steps.box_inputs(core, _spread(proposals, steps.constants.box_batch))
         mask_inputs = steps.mask_inputs(core, boxes[rows], labels[rows])
         return (image, *box_inputs.values(), *mask_inputs.values())
 
@@ -119,21 +118,6 @@ class JointModel:
         if self._host is None:
             return TorchSession(entry_points[0].module, self._spec)
         return PartsSession(TorchEntryPoints(entry_points), self._host)
-
-
-class TorchEntryPoints:
-    """Entry points in PyTorch; see `export.session.EntryPointSession`."""
-
-    def __init__(self, entry_points: Sequence[EntryPoint]):
-        self._entry_points = {entry.name: entry for entry in entry_points}
-
-    def call(self, name: str, inputs: Mapping[str, NDArray[np.float32]]) -> Outputs:
-        """See `export.session.EntryPointSession.call`."""
-        entry = self._entry_points[name]
-        with torch.inference_mode():
-            outputs = entry.module(*as_tensors(tuple(inputs[i.name] for i in entry.inputs)))
-        values = (outputs,) if isinstance(outputs, Tensor) else outputs
-        return {n: v.numpy() for n, v in zip(entry.output_names, values, strict=True)}
 
 
 class _LazyInputs(Sequence[Inputs]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from lvt.models import ModelSpec
 from quantization.backend_config import BackendConfig
 from quantization.calibrated_model import CalibratedModel, calibrate
 from quantization.graph import trace
-from quantization.inputs import single_inputs
+from quantization.inputs import Inputs
 from quantization.methods import Method
 
 
@@ -44,6 +44,11 @@ def whole_graph(model: ResolvedModel, recipe: Recipe | None, roi_align: RoIAlign
 def trace_model(model: nn.Module, size: Size) -> fx.GraphModule:
     """The traced model for images (1, 3, *size)."""
     return trace(model, (np.zeros((1, 3, *size), np.float32),))
+
+
+def single_inputs(images: Iterable[NDArray[np.float32]]) -> list[Inputs]:
+    """The inputs of a model that takes an image, for each image."""
+    return [(image,) for image in images]
 
 
 def calibrate_model(

@@ -12,11 +12,10 @@ from torch import Tensor, fx, nn
 from lvt.layers import to_nchw, to_nhwc
 from quantization.backend_config import BACKEND_CONFIGS
 from quantization.graph_passes import post_calibration_passes, pre_calibration_passes
-from quantization.inputs import single_inputs
 from quantization.insert_qdq import insert_qdq
 from quantization.observer import CalibrationStats, collect_stats
 from quantization.plan import QuantizationPlan, plan_quantization
-from tests.helpers.models import trace_model
+from tests.helpers.models import single_inputs, trace_model
 
 SIZE = (8, 12)
 ONNX = BACKEND_CONFIGS["onnx"]

@@ -18,9 +18,8 @@ from lvt.models import ModelSpec, build_random
 from quantization.backend_config import BACKEND_CONFIGS, RECIPES
 from quantization.calibrated_model import CalibratedModel
 from quantization.finetune import finetune
-from quantization.inputs import single_inputs
 from tests.conftest import tiny
-from tests.helpers.models import calibrate_model
+from tests.helpers.models import calibrate_model, single_inputs
 
 SIZE = (64, 96)
 

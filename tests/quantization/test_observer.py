@@ -7,10 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from quantization.graph import aten
-from quantization.inputs import single_inputs
 from quantization.observer import collect_stats
 from quantization.plan import plan_quantization
-from tests.helpers.models import trace_model
+from tests.helpers.models import single_inputs, trace_model
 from tests.quantization.small_nets import ONNX, SIZE, Net, calibrated, images, nodes
 
 

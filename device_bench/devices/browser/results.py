@@ -31,7 +31,6 @@ from device_bench.results.accuracy import known_accuracy
 from device_bench.results.bench_result import BenchResult, ColdStart, ModelFile
 from device_bench.results.stage_summary import StageSummary
 from export.parity.compare import ParityReport
-from lvt.errors import UserError
 
 _MAX_SAMPLES = 500_000
 _MAX_CLOCK_STEP = 0.05
@@ -80,8 +79,6 @@ def parse_timings(data: Mapping[str, Any], artifacts: int) -> list[BrowserTiming
         timings = [_parse_timing(entry) for entry in data["artifacts"]]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RequestError(f"the timings are invalid: {error!r}") from error
-    except UserError as error:
-        raise RequestError(f"the timings are invalid: {error}") from error
     if len(timings) != artifacts or len({len(timing.samples_ms) for timing in timings}) != 1:
         raise RequestError("the timings are not of interleaved rounds of all artifacts")
     return timings

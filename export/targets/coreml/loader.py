@@ -75,7 +75,7 @@ def load(path: Path, function: str = MAIN_FUNCTION) -> Program:
             f"{path.name} holds a {kind}; only ML Programs can be read, "
             "convert it with a deployment target of iOS 15 or newer"
         )
-    names = function_names(path)
+    names = _function_names(model)
     if function not in names:
         raise UserError(f"{path.name} has no function '{function}', only {', '.join(names)}")
     entry = model.mlProgram.functions[function]
@@ -96,7 +96,10 @@ def function_names(path: Path) -> list[str]:
     Raises:
         UserError: there is no such package, or it is damaged.
     """
-    model = read_model(path)
+    return _function_names(read_model(path))
+
+
+def _function_names(model: Any) -> list[str]:
     described = [description.name for description in model.description.functions]
     return described or sorted(model.mlProgram.functions)
 

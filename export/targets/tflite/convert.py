@@ -35,13 +35,8 @@ class NamedOutputs(nn.Module):
     def __init__(self, entry: EntryPoint):
         super().__init__()
         self.model = entry.module
-        self._names = entry.output_names
+        self.named = entry.named
         self.eval()
-
-    def named(self, outputs: Tensor | tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """The outputs by name."""
-        values = (outputs,) if isinstance(outputs, Tensor) else outputs
-        return dict(zip(self._names, values, strict=True))
 
 
 class ChannelsLast(NamedOutputs):

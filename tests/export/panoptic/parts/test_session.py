@@ -19,15 +19,12 @@ from export.panoptic.parts.stages import STAGES
 from export.panoptic.session import PanopticReferenceSession
 from export.parity.compare import TOLERANCES, compare
 from export.rewrite import rewrite
-from export.session import Outputs
+from export.session import Outputs, TorchEntryPoints
 from export.verify.arm.emulated_file import in_lockstep
 from lvt.config import LVT
-from lvt.data.preprocessing import fixed_size
 from lvt.models import ModelSpec
-from lvt.panoptic.config import DetectionConfig, PanopticConfig
+from lvt.panoptic.config import DetectionConfig
 from lvt.panoptic.model import LVTPanoptic
-from quantization.joint_model import TorchEntryPoints
-from tests.oracles import load_oracle
 
 SIZE = (256, 320)
 
@@ -46,19 +43,6 @@ class CountingRuntime:
         for infos, arrays in ((entry.inputs, inputs), (entry.outputs, outputs)):
             assert [(i.name, i.shape) for i in infos] == [(k, v.shape) for k, v in arrays.items()]
         return outputs
-
-
-@pytest.fixture(scope="module")
-def oracle_model() -> LVTPanoptic:
-    model = LVTPanoptic(LVT, PanopticConfig()).eval()
-    model.load_state_dict(load_oracle("panoptic_fpn_lvt").state_dict(), strict=True)
-    return model
-
-
-@pytest.fixture(scope="module")
-def oracle_image() -> NDArray[np.float32]:
-    picture = load_oracle("panoptic_fpn_lvt").arrays["synth/resized_rgb"]
-    return fixed_size("panoptic", SIZE)(picture)
 
 
 @pytest.mark.parametrize("recipe", ["onnxruntime", "xnnpack", "neural_engine"])
