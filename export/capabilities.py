@@ -17,8 +17,13 @@ Precision = Literal["fp32", "fp16"]
 """Precision of the weights, and of the arithmetic if the runtime supports it."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-StoredPrecision = Literal["fp32", "fp16", "int8", "int8-weights"]
-"""Precision of a file. `lvt-quantize` writes the int8 ones, which need calibration."""
+IntegerPrecision = Literal["int8", "int8-weights", "w8a8", "w8a16"]
+"""Precisions that `lvt-quantize` writes. `w8a8` and `w8a16` have no float values at all: int8
+weights, and activations of 8 bits (16 in sensitive blocks), or of 16 bits everywhere."""
+QUANTIZED: tuple[IntegerPrecision, ...] = get_args(IntegerPrecision)
+
+StoredPrecision = Literal["fp32", "fp16", "int8", "int8-weights", "w8a8", "w8a16"]
+"""Precision of a file."""
 
 Form = Literal["parts", "whole"]
 """Form of a panoptic file: entry points with steps on the host between them, or one graph.
@@ -26,7 +31,9 @@ Form = Literal["parts", "whole"]
 The first is the default: it is the faster one on every target (docs/panoptic.md)."""
 FORMS: tuple[Form, ...] = get_args(Form)
 
-Recipe = Literal["onnxruntime", "onnxruntime_int8", "xnnpack", "xnnpack_int8", "neural_engine"]
+Recipe = Literal[
+    "onnxruntime", "onnxruntime_int8", "xnnpack", "xnnpack_int8", "neural_engine", "npu"
+]
 """A set of rewrites for one kind of runtime; see `export.rewrite.registry`."""
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 
@@ -54,6 +61,9 @@ class TargetInfo:
         unrewritten: whether the reference can be exported without rewrites.
         in_all: whether `lvt-export all` writes it.
         android: whether the Android app has a runtime for it.
+        integers: precisions that `lvt-quantize` writes; the first is the default.
+        compiled: whether the file is compiled for chips, which must be named. Its session is a
+            software model of the chip: an image takes seconds to minutes.
         notes: facts for the user, one sentence each.
     """
 
@@ -74,6 +84,8 @@ class TargetInfo:
     unrewritten: bool = False
     in_all: bool = True
     android: bool = False
+    integers: tuple[IntegerPrecision, ...] = ()
+    compiled: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -137,6 +149,7 @@ TARGETS: dict[str, TargetInfo] = {
             parts_suffix=".onnx-parts",
             unrewritten=True,
             android=True,
+            integers=("int8",),
             notes=("Opset 20, standard operators only: ONNX Runtime 1.17 or newer.",),
         ),
         TargetInfo(
@@ -152,6 +165,7 @@ TARGETS: dict[str, TargetInfo] = {
             precisions=_all_tasks("fp16", "fp32"),
             is_directory=True,
             supports_image_input=True,
+            integers=("int8", "int8-weights"),
             notes=(
                 "Requires iOS 16 or macOS 13, the first with int8 weights in ML Programs; panoptic "
                 "models in parts iOS 18 or macOS 15.",
@@ -169,6 +183,7 @@ TARGETS: dict[str, TargetInfo] = {
             required_modules=("executorch",),
             recipe="xnnpack",
             precisions=_all_tasks("fp32"),
+            integers=("int8",),
             notes=("No fp16, because XNNPACK's GELU has none.",),
         ),
         TargetInfo(
@@ -184,6 +199,7 @@ TARGETS: dict[str, TargetInfo] = {
             precisions=_all_tasks("fp32", "fp16"),
             layout="NHWC",
             android=True,
+            integers=("int8", "int8-weights"),
             notes=("fp16: half-precision weights; CPUs compute in float32, GPUs in fp16.",),
         ),
         TargetInfo(
@@ -201,6 +217,28 @@ TARGETS: dict[str, TargetInfo] = {
             notes=(
                 "For iOS and macOS only.",
                 "No panoptic: it needs several delegates, which only a Mac can verify together.",
+            ),
+        ),
+        TargetInfo(
+            name="qnn",
+            module="qnn",
+            suffix=".qnn",
+            runtime="qnn",
+            host_latency=False,
+            summary="Compiled for the NPU of Snapdragon phones (.qnn), checked in its software "
+            "model.",
+            extras=("qnn",),
+            required_modules=("onnxruntime_qnn",),
+            recipe="npu",
+            precisions=_all_tasks("fp16"),
+            is_directory=True,
+            in_all=False,
+            integers=("w8a8", "w8a16"),
+            compiled=True,
+            notes=(
+                "For ONNX Runtime with Qualcomm's QNN provider; --soc names the chips.",
+                "Nothing falls back to the CPU: an operator that the NPU does not take is an "
+                "error.",
             ),
         ),
         TargetInfo(

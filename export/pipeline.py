@@ -165,7 +165,7 @@ def convert(
     """
     metadata = embedded_metadata(plan.model)
     conversion = ConversionInput(
-        entry_points, plan.model.spec, plan.precision, metadata, plan.pixels
+        entry_points, plan.model.spec, plan.precision, metadata, plan.pixels, plan.chips
     )
     with conversion_errors(f"{plan.target.name}: conversion failed"):
         target.write(conversion, file)
@@ -213,6 +213,8 @@ def write_artifact(
         manifest = make_manifest(
             plan, target, file, verified.entry_points, verified.parity, placement
         )
+        if plan.chips:
+            manifest["chips"] = chip_entries(file)
         manifest.update(verified.entries)
         write_manifest(manifest_path(file), manifest)
         publish_artifact(file, plan.path)
@@ -220,6 +222,13 @@ def write_artifact(
     notes = plan.model.notes
     result = ExportResult(plan.path, manifest, verified.parity, placement, seconds, notes)
     return result, verified
+
+
+def chip_entries(file: Path) -> list[dict[str, Any]]:
+    """The manifest's entries of a compiled file about the chips that it is for."""
+    from export.targets.qnn.context import context_entries  # needs the extra
+
+    return context_entries(file)
 
 
 def embedded_metadata(model: ResolvedModel) -> dict[str, str]:

@@ -17,6 +17,7 @@ from export.capabilities import (
     TargetInfo,
     target_info,
 )
+from export.chips import Chip, chip_list, find_chips
 from export.panoptic.limits import check_size, check_whole, with_limits
 from export.panoptic.parts.layout import HostConstants
 from lvt.checkpoint import Checkpoint, CheckpointMeta, identify, load_model, read_checkpoint
@@ -61,6 +62,7 @@ class ExportRequest:
         detections: panoptic only; maximum number of instances. None: the model's.
         form: panoptic only; one graph, or parts with steps on the host between them. None: the
             faster one on the target, unless the suffix of `out` implies a form.
+        soc: compiled files only; names of the chips to compile for, or `all`.
     """
 
     target: str
@@ -79,6 +81,7 @@ class ExportRequest:
     proposals: int | None = None
     detections: int | None = None
     form: Form | None = None
+    soc: tuple[str, ...] = ()
 
     @property
     def checkpoint_name(self) -> str | None:
@@ -164,6 +167,7 @@ class ExportPlan:
         pixels: normalisation built into a file that takes 8-bit pixels; None: the file takes the
             preprocessed tensor.
         images: folder of additional pictures for the parity check.
+        chips: of a compiled file; what it is compiled for.
     """
 
     model: ResolvedModel
@@ -175,6 +179,7 @@ class ExportPlan:
     strict: bool = False
     pixels: Normalise | None = None
     images: Path | None = None
+    chips: tuple[Chip, ...] = ()
 
     @property
     def host(self) -> HostConstants | None:
@@ -280,6 +285,8 @@ def plan_export(
     if model.spec.panoptic is not None:
         form = target.form(request.form, Path(request.out or "").suffix)
         if form == "whole":
+            if target.compiled:
+                raise UserError(f"{target.name} takes panoptic models in parts only")
             check_whole(model.spec.panoptic)
     return ExportPlan(
         model=model,
@@ -291,7 +298,24 @@ def plan_export(
         strict=request.strict,
         pixels=_pixel_normalisation(model.preprocessing) if request.pixels else None,
         images=None if request.images is None else Path(request.images),
+        chips=_chips(request, target),
     )
+
+
+def _chips(request: ExportRequest, target: TargetInfo) -> tuple[Chip, ...]:
+    """The chips that a file is compiled for.
+
+    Raises:
+        UserError: chips for a file that is not compiled, none for one that is, or an unknown chip.
+    """
+    if not target.compiled:
+        if request.soc:
+            compiled = [info.name for info in TARGETS.values() if info.compiled]
+            raise UserError(f"--soc is for {', '.join(compiled)} only")
+        return ()
+    if not request.soc:
+        raise UserError(f"{target.name} compiles for chips: name them with --soc: {chip_list()}")
+    return find_chips(request.soc)
 
 
 def _output_path(

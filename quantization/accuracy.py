@@ -137,6 +137,11 @@ class AccuracyDrop:
 class BudgetCheck(Protocol):
     """Compares sessions of a quantized model with the float model."""
 
+    @property
+    def many_pictures(self) -> bool:
+        """Whether it may run so many pictures that a software model of a chip takes hours."""
+        ...
+
     def measure(self, session: Session) -> AccuracyDrop:
         """Runs a session over the pictures."""
         ...
@@ -144,6 +149,8 @@ class BudgetCheck(Protocol):
 
 class LabelledBudgetCheck:
     """Measures the drop of the task's main metric on labelled pictures."""
+
+    many_pictures = True
 
     def __init__(
         self,
@@ -194,6 +201,8 @@ class OutputBudgetCheck:
         budget: how much int8 may cost.
         spec: of the model.
     """
+
+    many_pictures = False
 
     def __init__(
         self,

@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 
 from torch._ops import OpOverload
 
-from export.capabilities import Recipe
+from export.capabilities import IntegerPrecision, Recipe
+from export.chips import WIDE_PRODUCTS_ARCH
+from export.plan import ExportPlan
 from quantization.graph import ARITHMETIC_OPS, SAME_SCALE_OPS, aten
+from quantization.quant_params import Bits
 
 
 @dataclass(frozen=True)
 class BackendConfig:
-    """The int8 support of one runtime.
+    """The integer support of one runtime.
 
     Attributes:
         operators: those of `SAME_SCALE_OPS`, `WEIGHTED_OPS` and `ARITHMETIC_OPS` with an int8 form.
@@ -23,6 +26,11 @@ class BackendConfig:
         channels_last: int8 maps lie in memory with their channels last.
         pairs_in_16_bits: on some processors the kernels add the products of two neighbouring
             inputs in 16 bits.
+        integers_only: every value is an integer, whatever `operators` says. Where 8 bits are not
+            enough, values get 16 bits instead of float.
+        activation_bits: bits of the integers, unless a block gets 16.
+        wide_products: products of two activations have a form of 16 by 16 bits; otherwise the right
+            operand keeps 8 bits.
     """
 
     operators: frozenset[OpOverload]
@@ -31,10 +39,18 @@ class BackendConfig:
     int8_data_movement: bool = False
     channels_last: bool = False
     pairs_in_16_bits: bool = False
+    integers_only: bool = False
+    activation_bits: Bits = 8
+    wide_products: bool = True
 
 
 _LAYERS = frozenset({aten.conv2d.default, aten.linear.default})
-_XNNPACK = BackendConfig(SAME_SCALE_OPS | _LAYERS | (ARITHMETIC_OPS - {aten.silu.default}))
+_SAME_SCALE = SAME_SCALE_OPS - {
+    aten.upsample_nearest2d.vec,
+    aten.max_pool2d.default,
+    aten.expand.default,
+}
+_XNNPACK = BackendConfig(_SAME_SCALE | _LAYERS | (ARITHMETIC_OPS - {aten.silu.default}))
 
 BACKEND_CONFIGS: dict[str, BackendConfig] = {
     # ONNX Runtime resizes float maps faster than uint8 ones, and has no int8 GELU.
@@ -49,14 +65,32 @@ BACKEND_CONFIGS: dict[str, BackendConfig] = {
     "executorch": _XNNPACK,
     # XNNPACK does not take TFLite's int8 GELU.
     "tflite": replace(_XNNPACK, operators=_XNNPACK.operators - {aten.gelu.default}),
-    "coreml": BackendConfig(SAME_SCALE_OPS | _LAYERS | ARITHMETIC_OPS),
+    "coreml": BackendConfig(_SAME_SCALE | _LAYERS | ARITHMETIC_OPS),
+    # The HTP has GELU, but SiLU only as a sigmoid and a product.
+    "qnn": BackendConfig(
+        SAME_SCALE_OPS | _LAYERS | (ARITHMETIC_OPS - {aten.silu.default}),
+        unsigned=True,
+        integer_bias=True,
+        integers_only=True,
+    ),
 }
 """By target name."""
 
 
-def for_weights_only(backend_config: BackendConfig) -> BackendConfig:
-    """The same runtime with int8 weights and float arithmetic, which supports every activation."""
-    return replace(backend_config, operators=backend_config.operators | ARITHMETIC_OPS)
+def backend_config(plan: ExportPlan) -> BackendConfig:
+    """What the runtime of an artifact computes on integers."""
+    config = BACKEND_CONFIGS[plan.target.name]
+    if plan.precision == "int8-weights":  # float arithmetic, which supports every activation
+        return replace(config, operators=config.operators | ARITHMETIC_OPS)
+    if config.integers_only:
+        wide = all(chip.htp_arch >= WIDE_PRODUCTS_ARCH for chip in plan.chips)
+        bits: Bits = 16 if plan.precision == "w8a16" else 8
+        return replace(config, activation_bits=bits, wide_products=wide)
+    return config
+
+
+SEARCHED: tuple[IntegerPrecision, ...] = ("int8", "w8a8")
+"""Precisions of which the search takes blocks out: to float, or to 16 bits."""
 
 
 RECIPES: dict[str, Recipe] = {
@@ -64,8 +98,6 @@ RECIPES: dict[str, Recipe] = {
     "executorch": "xnnpack_int8",
     "tflite": "xnnpack_int8",
     "coreml": "neural_engine",
+    "qnn": "npu",
 }
 """By target name: the rewrite recipe that runs before quantization."""
-
-WEIGHTS_ONLY = ("coreml", "tflite")
-"""Targets that support int8 weights with float activations."""

@@ -62,9 +62,14 @@ class CalibratedModel:
         return self.plan()
 
     @cached_property
+    def wide_ranges(self) -> dict[fx.Node, Range]:
+        """The ranges of 16 bits, which have levels enough for the rarest values."""
+        return self.statistics.wide_ranges()
+
+    @cached_property
     def blocks(self) -> list[str]:
         """All blocks of which something can be int8, in execution order."""
-        return block_names(self.module.graph, self.full_plan.int8_nodes)
+        return block_names(self.module.graph, self.full_plan.integer_nodes)
 
     @cached_property
     def probe_nodes(self) -> ProbeNodes:
@@ -92,6 +97,7 @@ class CalibratedModel:
             self.ranges,
             self.backend_config,
             means=self.statistics.means,
+            wide_ranges=self.wide_ranges,
             simulate=simulate,
         )
 
@@ -136,7 +142,7 @@ class CalibratedModel:
     @cached_property
     def _blocks_after_boxes(self) -> set[str]:
         box_nodes = box_dependent_nodes(self.module.graph)
-        return {block_name(node) for node in box_nodes & self.full_plan.int8_nodes}
+        return {block_name(node) for node in box_nodes & self.full_plan.integer_nodes}
 
 
 def calibrate(
@@ -162,6 +168,8 @@ def calibrate(
     )
     ranges: dict[Method, dict[fx.Node, Range]] = {}
     sqnrs: dict[Method, float] = {}
+    if backend_config.activation_bits == 16:
+        method = "minmax"  # `wide_ranges` apply
     for name in METHODS if method is None else (method,):
         progress(f"trying ranges by {name}")
         ranges[name] = statistics.ranges(name)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import ExportError
+from export.open_file import CPU_GUIDE, open_on_cpu
 from export.parity.output_sqnr import overall_sqnr
 from export.pipeline import convert, open_written
 from export.plan import ExportPlan
@@ -43,12 +44,14 @@ class Candidate:
         simulation_sqnr_db: the file against the simulation of its program.
         drop: accuracy against the budget.
         pair_sums: whether sums of two products can saturate; None where runtimes are exact.
+        measured_in: the runtime that the accuracy was measured in.
     """
 
     session: Session
     simulation_sqnr_db: float
     drop: AccuracyDrop
     pair_sums: PairSums | None
+    measured_in: str
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,8 @@ class CandidateWriter:
         """
         name, calibrated = self.plan.target.name, self.calibrated
         weights_only = self.plan.precision == "int8-weights"
-        program = calibrated.weights_only() if weights_only else calibrated.program(float_blocks)
         self.progress(f"{name}: converting")
+        program = calibrated.weights_only() if weights_only else calibrated.program(float_blocks)
         convert(self.plan, self.target, self.joint.split(program), file)
         pair_sums = self._check_saturation(file)
         self.progress(f"{name}: comparing the file with its simulation")
@@ -97,8 +100,11 @@ class CandidateWriter:
                 f"{name}: the file does not compute the program it was written from: "
                 f"SQNR {sqnr:.1f} dB (limit {MIN_SIMULATION_SQNR_DB:.0f})"
             )
-        self.progress(f"{name}: measuring accuracy in {self.target.runtime_name()}")
-        return Candidate(session, sqnr, self.budget_check.measure(session), pair_sums)
+        measured, runtime = session, self.target.runtime_name()
+        if self.plan.target.compiled and self.budget_check.many_pictures:
+            measured, runtime = open_on_cpu(file, self.plan.host), CPU_GUIDE
+        self.progress(f"{name}: measuring accuracy in {runtime}")
+        return Candidate(session, sqnr, self.budget_check.measure(measured), pair_sums, runtime)
 
     def _check_saturation(self, file: Path) -> PairSums | None:
         """The largest sums of two products, for runtimes that may add them in 16 bits.

@@ -98,7 +98,7 @@ def _correct_biases(calibrated: CalibratedModel, keep_float: Collection[str]) ->
     """
     corrected = calibrated.simulated(keep_float)
     copies = {node.name: node for node in corrected.graph.nodes}
-    for node in calibrated.plan(keep_float).int8_nodes:
+    for node in calibrated.plan(keep_float).integer_nodes:
         bias = node.args[2] if node.target in WEIGHTED_OPS and len(node.args) > 2 else None
         if isinstance(bias, fx.Node) and len(bias.users) == 1:
             corrected_bias = copies[node.name].args[2]
@@ -109,7 +109,7 @@ def _correct_biases(calibrated: CalibratedModel, keep_float: Collection[str]) ->
 def _layer_tensors(calibrated: CalibratedModel) -> list[Tensor]:
     """Weights and biases of all int8 layers: the module's own tensors, not copies."""
     tensors = {}
-    for node in calibrated.full_plan.int8_nodes:
+    for node in calibrated.full_plan.integer_nodes:
         if node.target in WEIGHTED_OPS and node.target is not aten.matmul.default:
             for source in node.args[1:3]:
                 if isinstance(source, fx.Node):
@@ -121,7 +121,7 @@ def _trainable(calibrated: CalibratedModel, keep_float: Collection[str]) -> fx.G
     """The simulated model, which rounds the module's own weights and has gradients to them."""
     module = calibrated.simulated(keep_float)
     copies = {node.name: node for node in module.graph.nodes}
-    for node in calibrated.plan(keep_float).int8_nodes:
+    for node in calibrated.plan(keep_float).integer_nodes:
         if node.target not in WEIGHTED_OPS or node.target is aten.matmul.default:
             continue
         layer, axis = copies[node.name], channel_axis(node)

@@ -21,6 +21,11 @@ WEIGHTED_OPS = frozenset(
 )
 """Operators that can take a weight as their second argument."""
 
+CONVOLUTIONS = frozenset({aten.conv2d.default, aten.conv_transpose2d.input})
+
+PRODUCTS = frozenset({aten.bmm.default, aten.matmul.default})
+"""Products of two activations, if `has_weight` is false."""
+
 ARITHMETIC_OPS = frozenset(
     {
         aten.add.Tensor,
@@ -52,7 +57,13 @@ DATA_MOVEMENT_OPS = frozenset(
 )
 """Operators that compute nothing: they give the same result on integers as on floats."""
 
-SAME_SCALE_OPS = DATA_MOVEMENT_OPS | {aten.upsample_bilinear2d.vec, aten.avg_pool2d.default}
+SAME_SCALE_OPS = DATA_MOVEMENT_OPS | {
+    aten.upsample_bilinear2d.vec,
+    aten.upsample_nearest2d.vec,
+    aten.avg_pool2d.default,
+    aten.max_pool2d.default,
+    aten.expand.default,
+}
 """Operators whose results stay within the range of their inputs, so both share one scale."""
 
 _NORMS = (ConvLayerNorm, MeanLayerNorm, PooledGroupNorm, nn.LayerNorm, nn.GroupNorm)
@@ -130,6 +141,23 @@ def float_inputs(node: fx.Node) -> list[fx.Node]:
     """The float activations that a node reads, without weights and other constants."""
     return [
         source for source in node.all_input_nodes if source.op != "get_attr" and is_float(source)
+    ]
+
+
+def parameters(node: fx.Node) -> tuple[fx.Node, ...]:
+    """The constants of a layer or a normalisation: its weight, then its bias."""
+    first = 2 if node.target is aten.layer_norm.default else 1
+    if first == 1 and not has_weight(node):
+        return ()
+    return tuple(arg for arg in node.args[first : first + 2] if isinstance(arg, fx.Node))
+
+
+def constant_operands(node: fx.Node) -> list[fx.Node]:
+    """The float constants that a node computes with, except its `parameters`."""
+    return [
+        source
+        for source in node.all_input_nodes
+        if source.op == "get_attr" and source not in parameters(node) and is_float(source)
     ]
 
 

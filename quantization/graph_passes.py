@@ -35,6 +35,8 @@ def post_calibration_passes(
     module: fx.GraphModule, statistics: CalibrationStats, backend_config: BackendConfig
 ) -> None:
     """Simplifies softmaxes, as far as the extremes of their operands allow."""
+    if backend_config.integers_only:
+        return  # accelerators have a softmax of their own
     softmax_without_max(module, statistics.extremes, channels_last=backend_config.channels_last)
     drop_probability_floors(module, statistics.softmax_spreads)
 

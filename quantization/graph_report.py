@@ -21,12 +21,14 @@ class GraphReport:
         int8_mac_share: share of the multiply-accumulates that are computed on integers, 0 to 1.
         quantize_count: float maps that become int8 for a reader.
         dequantize_count: int8 maps that a float operator reads.
+        wide_share: share of the activations (numbers, not maps) that have 16 bits.
         float_reasons: layer to the reason why it stays float.
     """
 
     int8_mac_share: float
     quantize_count: int
     dequantize_count: int
+    wide_share: float
     float_reasons: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -35,6 +37,7 @@ class GraphReport:
             "int8_share_of_macs": round(self.int8_mac_share, 4),
             "float_to_int8": self.quantize_count,
             "int8_to_float": self.dequantize_count,
+            "share_of_16_bit_values": round(self.wide_share, 4),
             "float_layers": dict(self.float_reasons),
         }
 
@@ -45,14 +48,22 @@ def graph_report(module: fx.GraphModule, plan: QuantizationPlan) -> GraphReport:
     quantize_count = dequantize_count = 0
     for node in module.graph.nodes:
         macs = _macs(module, node) * node.meta.get(CALLS, 1)
-        is_int8 = node in plan.int8_nodes
+        is_int8 = node in plan.integer_nodes
         total_macs += macs
         int8_macs += macs if is_int8 else 0
-        int8_readers = [user in plan.int8_nodes for user in node.users if _is_operator(user)]
+        int8_readers = [user in plan.integer_nodes for user in node.users if _is_operator(user)]
         quantize_count += not is_int8 and any(int8_readers)
         dequantize_count += is_int8 and not all(int8_readers)
     share = int8_macs / max(1, total_macs)
-    return GraphReport(share, quantize_count, dequantize_count, plan.float_reasons)
+    return GraphReport(
+        share, quantize_count, dequantize_count, _wide_share(plan), plan.float_reasons
+    )
+
+
+def _wide_share(plan: QuantizationPlan) -> float:
+    sizes = {node: prod(shape(node)) * node.meta.get(CALLS, 1) for node in plan.integer_nodes}
+    wide = sum(size for node, size in sizes.items() if plan.bits[node] == 16)
+    return wide / max(1, sum(sizes.values()))
 
 
 def _is_operator(node: fx.Node) -> bool:

@@ -7,7 +7,9 @@ gradients. The search and fine-tuning use it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 import torch.ao.quantization.fx._decomposed  # registers the operators below
@@ -15,9 +17,18 @@ from torch import Tensor, fx
 
 from quantization.backend_config import BackendConfig
 from quantization.fake_quant import fake_quantize
-from quantization.graph import DATA_MOVEMENT_OPS, WEIGHTED_OPS, aten, constant, float_inputs
+from quantization.graph import (
+    DATA_MOVEMENT_OPS,
+    PRODUCTS,
+    aten,
+    constant,
+    constant_operands,
+    float_inputs,
+    has_weight,
+    parameters,
+)
 from quantization.plan import QuantizationPlan
-from quantization.quant_params import QuantParams, activation_params
+from quantization.quant_params import MIN_SCALE, Bits, QuantParams, activation_params
 from quantization.ranges import Range
 from quantization.weights import (
     WEIGHT_LIMIT,
@@ -29,6 +40,8 @@ from quantization.weights import (
 
 decomposed = torch.ops.quantized_decomposed
 
+_MAX_INT32 = 2**31 - 1
+
 
 def insert_qdq(
     module: fx.GraphModule,
@@ -37,6 +50,7 @@ def insert_qdq(
     backend_config: BackendConfig,
     *,
     means: Mapping[fx.Node, Tensor],
+    wide_ranges: Mapping[fx.Node, Range] = MappingProxyType({}),
     simulate: bool = False,
 ) -> fx.GraphModule:
     """A copy of a graph with the values of a plan in int8.
@@ -44,16 +58,21 @@ def insert_qdq(
     Args:
         module: traced, in float; left as it is.
         plan: made for its graph.
-        ranges: of every int8 value; empty where only weights are int8.
+        ranges: of every integer value of 8 bits; empty where only weights are int8.
+        wide_ranges: of every integer value of 16 bits.
         backend_config: the one that the plan was made for.
         means: the mean of each input channel, by weighted node. The bias of these nodes is
             corrected for the rounding of the weight.
         simulate: insert fake quantization instead of quantize and dequantize operators.
     """
-    inserter = QdqInserter(module, plan, ranges, backend_config, means, simulate=simulate)
+    inserter = QdqInserter(
+        module, plan, ranges, wide_ranges, backend_config, means, simulate=simulate
+    )
     for node in module.graph.nodes:
-        if node in plan.int8_nodes and node.target in WEIGHTED_OPS:
+        if node in plan.integer_nodes and has_weight(node):
             inserter.quantize_weight(node)
+        elif node in plan.integer_nodes and node.target is aten.layer_norm.default:
+            inserter.quantize_norm(node)
     fused_relus = _fused_relus(plan, ranges)
     for relu, operand in fused_relus.items():
         inserter.remove(relu, operand)
@@ -72,10 +91,10 @@ def _fused_relus(plan: QuantizationPlan, ranges: Mapping[fx.Node, Range]) -> dic
     Where the range of a ReLU's result begins at zero, quantizing cuts off negative values.
     """
     fused = {}
-    for node in plan.int8_nodes:
+    for node in plan.integer_nodes:
         if node.target is aten.relu.default and node in ranges and ranges[node][0] == 0:
             (operand,) = float_inputs(node)
-            if len(operand.users) == 1:
+            if len(operand.users) == 1 and plan.bits[operand] == plan.bits[node]:
                 fused[node] = operand
     return fused
 
@@ -94,12 +113,14 @@ class QdqInserter:
         module: fx.GraphModule,
         plan: QuantizationPlan,
         ranges: Mapping[fx.Node, Range],
+        wide_ranges: Mapping[fx.Node, Range],
         backend_config: BackendConfig,
         means: Mapping[fx.Node, Tensor],
         *,
         simulate: bool,
     ):
-        self._plan, self._ranges, self._means = plan, ranges, means
+        self._plan, self._means = plan, means
+        self._ranges: dict[Bits, Mapping[fx.Node, Range]] = {8: ranges, 16: wide_ranges}
         self._backend_config, self._simulate = backend_config, simulate
         graph = fx.Graph()
         graph.set_codegen(module.graph._codegen)
@@ -128,10 +149,28 @@ class QdqInserter:
         if node.target is not aten.matmul.default:  # a product without bias
             self._quantize_bias(node, float_weight - restored, scales)
 
+    def quantize_norm(self, node: fx.Node) -> None:
+        """Quantizes weight and bias of a layer normalisation, with one scale each."""
+        copy = self._copies[node]
+        params = self._params(float_inputs(node)[0], self._plan.bits[node])
+        weight_node, bias_node = parameters(node)
+        weight = constant(self.module, weight_node)
+        weight_params = self._constant_params(weight, 8)
+        copy.update_arg(2, self._rounded_constant(weight, weight_params, copy))
+        bias = constant(self.module, bias_node)
+        scale = max(params.scale * weight_params.scale, float(bias.abs().max()) / _MAX_INT32)
+        bias_params = QuantParams(scale, 0, -_MAX_INT32, _MAX_INT32, torch.int32)
+        copy.update_arg(3, self._rounded_constant(bias, bias_params, copy))
+
     def quantize_activation(self, node: fx.Node) -> None:
-        """Quantizes a value for its int8 readers; for all readers if it is computed in int8."""
-        copy, params = self._copies[node], self._params(node)
-        if self._runs_on_integers(node):
+        """Quantizes a value for its integer readers; for all readers if it is an integer node."""
+        copy, params = self._copies[node], self._params(node, self._plan.bits[node])
+        if node.op == "get_attr":
+            self._quantize_constant(node)
+            return
+        if self._simulate and self._only_moves(node):
+            quantized = copy  # its values are rounded already
+        elif self._runs_on_integers(node):
             quantized = copy
             if node.target is aten.pad.default:
                 copy.args = (*copy.args[:2], "constant", float(params.zero_point))
@@ -141,9 +180,9 @@ class QdqInserter:
             reader = self._copies[user]
             if self._runs_on_integers(user):
                 reader.replace_input_with(copy, quantized)
-            elif node in self._plan.int8_nodes or user in self._plan.int8_nodes:
+            elif node in self._plan.integer_nodes or user in self._plan.integer_nodes:
                 value = quantized if self._simulate else self._dequantize(quantized, params, reader)
-                reader.replace_input_with(copy, value)
+                reader.replace_input_with(copy, self._converted(value, node, user))
 
     def remove(self, node: fx.Node, operand: fx.Node) -> None:
         """Removes a node; its readers read its operand instead."""
@@ -152,7 +191,43 @@ class QdqInserter:
         self.module.graph.erase_node(copy)
         self._copies[node] = self._copies[operand]
 
+    def _converted(self, value: fx.Node, node: fx.Node, user: fx.Node) -> fx.Node:
+        """The value of a node in the bits of its reader."""
+        bits = self._plan.bits.get(user, self._plan.bits[node])
+        params = self._params(node, bits)
+        if bits == 16 and user.target in PRODUCTS and user.args[1] is node:
+            params = self._right_operand_params(node)
+        elif bits == self._plan.bits[node]:
+            return value
+        rounded = self._quantize(value, params)
+        return rounded if self._simulate else self._dequantize(rounded, params, self._copies[user])
+
     # Weights and biases.
+
+    def _quantize_constant(self, node: fx.Node) -> None:
+        """Quantizes a constant for each of its readers that takes it as an operand."""
+        value = constant(self.module, node)
+        for user in list(node.users):
+            if node in constant_operands(user):
+                params = self._params(node, self._plan.bits[user])
+                reader = self._copies[user]
+                rounded = self._rounded_constant(value, params, reader)
+                reader.replace_input_with(self._copies[node], rounded)
+
+    def _constant_params(self, value: Tensor, bits: Bits) -> QuantParams:
+        low, high = value.aminmax()
+        value_range = min(float(low), 0.0), max(float(high), 0.0)
+        return activation_params(value_range, unsigned=self._backend_config.unsigned, bits=bits)
+
+    def _rounded_constant(self, value: Tensor, params: QuantParams, reader: fx.Node) -> fx.Node:
+        """A constant on the levels of some parameters; integers with their dequantization."""
+        levels = torch.round(value.double() / params.scale) + params.zero_point
+        integers = levels.clamp(params.quant_min, params.quant_max)
+        if self._simulate:
+            restored = ((integers - params.zero_point) * params.scale).float()
+            return self._buffer(restored, reader)
+        stored = self._buffer(integers.to(params.dtype), reader)
+        return self._dequantize(stored, params, reader)
 
     def _quantize_bias(self, node: fx.Node, weight_error: Tensor, weight_scales: Tensor) -> None:
         copy = self._copies[node]
@@ -160,8 +235,9 @@ class QdqInserter:
         if bias is None:
             return
         if self._backend_config.integer_bias and not self._simulate:
-            scales = weight_scales * self._params(float_inputs(node)[0]).scale
-            integers = torch.round(bias / scales).to(torch.int32)
+            source = float_inputs(node)[0]
+            scales = weight_scales * self._params(source, self._plan.bits[node]).scale
+            integers = torch.round(bias / scales).clamp(-_MAX_INT32, _MAX_INT32).to(torch.int32)
             bias_node = self._dequantized_constant(integers, scales, 0, copy)
         else:
             bias_node = self._buffer(bias, copy)
@@ -179,6 +255,10 @@ class QdqInserter:
             per_output = mean.reshape(groups, -1)
             per_output = per_output.repeat_interleave(len(weight_error) // groups, dim=0)
             correction = (weight_error.flatten(2).sum(2) * per_output).sum(1)
+        elif node.target is aten.conv_transpose2d.input:  # ungrouped, (in, out, kh, kw)
+            stride = node.args[3]
+            assert isinstance(stride, list)  # an output pixel sees one tap of `stride` in each axis
+            correction = mean @ weight_error.flatten(2).sum(2) / math.prod(stride)
         else:
             correction = weight_error @ mean
         return correction if bias is None else bias + correction
@@ -212,15 +292,40 @@ class QdqInserter:
 
     # Activations.
 
-    def _params(self, node: fx.Node) -> QuantParams:
-        return activation_params(self._ranges[node], unsigned=self._backend_config.unsigned)
+    def _params(self, node: fx.Node, bits: Bits) -> QuantParams:
+        value_range = self._ranges[bits][node]
+        return activation_params(value_range, unsigned=self._backend_config.unsigned, bits=bits)
+
+    def _right_operand_params(self, node: fx.Node) -> QuantParams:
+        """Of the right operand of a product in 16 bits.
+
+        The HTP multiplies 16 by 16 bits if the right operand is signed and symmetric. It silently
+        rounds an unsigned one to 8 bits.
+        """
+        if not self._backend_config.wide_products:
+            return self._params(node, 8)
+        limit = max(map(abs, self._ranges[16][node]))
+        scale = max(limit / (2**15 - 1), MIN_SCALE)
+        return QuantParams(scale, 0, -(2**15 - 1), 2**15 - 1, torch.int16)
+
+    def _only_moves(self, node: fx.Node) -> bool:
+        """Whether a node only moves values that are rounded to its own levels already."""
+        groups = self._plan.scale_groups
+        return (
+            node in self._plan.integer_nodes
+            and node.target in DATA_MOVEMENT_OPS
+            and all(
+                source in self._plan.integer_nodes and groups[source] is groups[node]
+                for source in node.all_input_nodes
+            )
+        )
 
     def _runs_on_integers(self, node: fx.Node) -> bool:
         """Whether a node moves integers as they are, without dequantizing them first."""
         return (
             not self._simulate
             and self._backend_config.int8_data_movement
-            and node in self._plan.int8_nodes
+            and node in self._plan.integer_nodes
             and node.target in DATA_MOVEMENT_OPS
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from export.artifact.files import PAIR_SUMS
+from export.capabilities import StoredPrecision
 from export.evaluation.result import Evaluation
 from quantization.accuracy import AccuracyDrop
 from quantization.calibrated_model import CalibratedModel
@@ -22,14 +23,14 @@ def quantization_entry(
     calibrated: CalibratedModel,
     candidate: Candidate,
     *,
-    weights_only: bool,
+    precision: StoredPrecision,
 ) -> dict[str, Any]:
     """Calibration pictures, range method, budget, and the file against its simulation."""
     sums, drop = candidate.pair_sums, candidate.drop
     return {
         **({} if sums is None else {PAIR_SUMS: sums.to_dict()}),
         "weights": "int8, symmetric, a scale for each output channel",
-        "activations": "float" if weights_only else "int8, a scale for each map",
+        "activations": _ACTIVATIONS[precision],
         "calibration": {
             "images": len(calibration.images),
             "kept_out": len(calibration.held_out),
@@ -41,17 +42,29 @@ def quantization_entry(
             "float": drop.float_value,
             "value": drop.value,
             "allowed": drop.allowed,
+            "measured_in": candidate.measured_in,
         },
         "sqnr_db_against_program": candidate.simulation_sqnr_db,
     }
 
 
+_ACTIVATIONS: dict[StoredPrecision, str] = {
+    "int8": "int8, a scale for each map",
+    "int8-weights": "float",
+    "w8a8": "8 bits, 16 in some blocks, a scale for each map; nothing is float",
+    "w8a16": "16 bits, a scale for each map; nothing is float",
+}
+
+
 def search_entry(
-    sensitivities: Sequence[BlockSensitivity], float_blocks: Sequence[str]
+    sensitivities: Sequence[BlockSensitivity],
+    precise_blocks: Sequence[str],
+    precision: StoredPrecision,
 ) -> dict[str, Any]:
-    """The blocks that stay in float, and the SQNR with each block alone in int8."""
+    """The blocks that are not in 8 bits, and the SQNR with each block alone in int8."""
+    key = "16_bit_blocks" if precision == "w8a8" else "kept_float_by_sensitivity"
     return {
-        "kept_float_by_sensitivity": list(float_blocks),
+        key: list(precise_blocks),
         "sensitivity_db": {entry.block: round(entry.sqnr_db, 2) for entry in sensitivities},
     }
 

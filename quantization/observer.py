@@ -9,17 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from quantization.graph import SAME_SCALE_OPS, WEIGHTED_OPS, aten, float_inputs
+from quantization.graph import CONVOLUTIONS, SAME_SCALE_OPS, WEIGHTED_OPS, aten, float_inputs
 from quantization.inputs import Inputs, as_tensors
 from quantization.methods import Method
 from quantization.plan import QuantizationPlan
-from quantization.ranges import Histogram, MinMax, Range, choose_range
+from quantization.ranges import UNIT_RANGE, Histogram, MinMax, Range, choose_range
 
 _HISTOGRAM_VALUES = 1 << 16
 """Values of one tensor and image that go into its histogram, evenly spaced. Extremes use all."""
 
-SIGMOID_RANGE: Range = (0.0, 255 / 256)
-"""Runtimes with an int8 sigmoid require a scale of 1/256."""
+WIDE_MARGIN = 1.5
+"""16 bits have levels to spare, so what clips values of new pictures is the larger error.
+
+SegFormer on street photos, ranges of 16 pictures: 45.7 dB without a margin, 50.2 dB with it."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,15 @@ class CalibrationStats:
     def ranges(self, method: Method) -> dict[fx.Node, Range]:
         """The range of every int8 value."""
         chosen = {group: choose_range(h, method) for group, h in self.histograms.items()}
-        chosen |= dict.fromkeys(self._sigmoid_groups(), SIGMOID_RANGE)
+        chosen |= dict.fromkeys(self._sigmoid_groups(), UNIT_RANGE)
         return {node: chosen[group] for node, group in self.scale_groups.items()}
+
+    def wide_ranges(self) -> dict[fx.Node, Range]:
+        """The range of every value that gets 16 bits: the extremes, and some more on both sides."""
+        return {
+            node: r if r == UNIT_RANGE else (r[0] * WIDE_MARGIN, r[1] * WIDE_MARGIN)
+            for node, r in self.ranges("minmax").items()
+        }
 
     def _sigmoid_groups(self) -> list[fx.Node]:
         """Groups whose values all come from sigmoids."""
@@ -115,7 +124,7 @@ class ActivationObserver(fx.Interpreter):
             return super().run(*inputs)
 
     def run_node(self, n: fx.Node) -> Any:
-        int8 = n in self._plan.int8_nodes
+        int8 = n in self._plan.integer_nodes
         if (int8 and n.target in WEIGHTED_OPS) or n.target is aten.softmax.int:
             self.observe_operand(n, self.env[float_inputs(n)[0]])
         result = super().run_node(n)
@@ -157,7 +166,7 @@ class ExtremesObserver(ActivationObserver):
         self.softmax_spreads[softmax] = max(spread, self.softmax_spreads.get(softmax, 0.0))
 
     def _add_mean(self, node: fx.Node, operand: Tensor) -> None:
-        channels_last = operand.transpose(1, -1) if node.target is aten.conv2d.default else operand
+        channels_last = operand.transpose(1, -1) if node.target in CONVOLUTIONS else operand
         mean = channels_last.reshape(-1, channels_last.shape[-1]).mean(0, dtype=torch.float64)
         self.mean_sums[node] = self.mean_sums[node] + mean if node in self.mean_sums else mean
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.capabilities import Form, Recipe, StoredPrecision
+from export.capabilities import Form, Recipe, target_info
 from export.evaluation.labelled_data import LabelledPictures
 from export.parity.compare import ParityReport, compare
+from export.parity.verify import SOFTWARE_PICTURES
 from export.pipeline import (
     ExportResult,
     VerifiedFile,
@@ -31,8 +32,9 @@ from quantization.accuracy import AccuracyDrop, BudgetCheck, LabelledBudgetCheck
 from quantization.backend_config import (
     BACKEND_CONFIGS,
     RECIPES,
+    SEARCHED,
     BackendConfig,
-    for_weights_only,
+    backend_config,
 )
 from quantization.calibrated_model import CalibratedModel, calibrate
 from quantization.calibration import HELD_OUT_IMAGES, RANGE_IMAGES, hold_out, read_calibration
@@ -160,11 +162,14 @@ class Quantizer:
             UserError: see `plan_export`; or a request that int8 files do not support.
         """
         export = replace(self.request.export, target=target)
-        if target not in BACKEND_CONFIGS:
+        integers = target_info(target).integers
+        if not integers:
             raise UserError(f"{target}: no int8 support; known: {', '.join(BACKEND_CONFIGS)}")
+        precision = self.request.precision or integers[0]
+        if precision not in integers:
+            raise UserError(f"{target} has no {precision}, only {' and '.join(integers)}")
         if export.precision is not None or export.pixels or not export.rewrite:
             raise UserError("int8 exports do not accept precision, pixels or rewrite=False")
-        precision: StoredPrecision = "int8-weights" if self.request.weights_only else "int8"
         return plan_export(export, self.model, recipe=RECIPES[target], precision=precision)
 
     def quantize(self, target_name: str) -> QuantizeResult:
@@ -193,7 +198,7 @@ class Quantizer:
             order = [sensitivity.block for sensitivity in by_sensitivity(sensitivities)]
             candidate, blocks = self._write_within_budget(writer, file, search.float_blocks, order)
             self._progress(f"{target_name}: comparing with the reference")
-            parity = self._parity(candidate.session)
+            parity = self._parity(candidate.session, plan)
             # With labels the budget applies to their metric; the agreement is recorded as well.
             agreements = candidate.drop.agreements or (
                 self._output_check_for(float_session).measure(candidate.session).agreements
@@ -204,9 +209,9 @@ class Quantizer:
                     self.calibration,
                     search.calibrated,
                     candidate,
-                    weights_only=self.request.weights_only,
+                    precision=plan.precision,
                 ),
-                **search_entry(sensitivities, blocks),
+                **search_entry(sensitivities, blocks, plan.precision),
                 **report.to_dict(),
                 "acceptance": [agreement.to_dict() for agreement in agreements],
                 "qat_steps": search.steps,
@@ -263,10 +268,9 @@ class Quantizer:
 
         Targets with equal recipe and backend configuration share them.
         """
-        name, weights_only = plan.target.name, self.request.weights_only
-        config = BACKEND_CONFIGS[name]
-        if weights_only:
-            config = for_weights_only(config)
+        name = plan.target.name
+        config = backend_config(plan)
+        searched = plan.precision in SEARCHED
         assert plan.recipe is not None
         key = plan.recipe, config, plan.form
         if key not in self._calibrated:
@@ -277,9 +281,7 @@ class Quantizer:
             inputs = [joint.inputs(image) for image in self.calibration.images]
             module = joint.trace(inputs[0])
             calibrated = calibrate(module, config, inputs, self.request.method, progress)
-            sensitivities = (
-                () if weights_only else tuple(measure_sensitivities(calibrated, progress))
-            )
+            sensitivities = tuple(measure_sensitivities(calibrated, progress)) if searched else ()
             self._calibrated[key] = calibrated, sensitivities
         return self._calibrated[key]
 
@@ -305,7 +307,7 @@ class Quantizer:
     ) -> _SearchResult:
         """The smallest set of float blocks; with fine-tuned weights if that makes it smaller."""
         request = self.request
-        if request.weights_only:
+        if plan.precision not in SEARCHED:
             return _SearchResult(calibrated, [])
         blocks = self._float_blocks(joint, calibrated, sensitivities, budget_check)
         if request.qat_steps and len(blocks) > len(request.keep_float):
@@ -388,10 +390,13 @@ class Quantizer:
             )
         return candidate, blocks
 
-    def _parity(self, session: Session) -> ParityReport:
+    def _parity(self, session: Session, plan: ExportPlan) -> ParityReport:
         """The file against the reference. It has no tolerance: the budget decides."""
         reference = reference_session(self.model.reference, self.model.spec)
-        return compare(reference, session, self._compared_images(), self.model.spec, None)
+        images = self._compared_images()
+        if plan.target.compiled:
+            images = islice(images, SOFTWARE_PICTURES)
+        return compare(reference, session, images, self.model.spec, None)
 
     def _compared_images(self) -> Iterator[NDArray[np.float32]]:
         """The labelled pictures, else the calibration pictures that were kept out."""

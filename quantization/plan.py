@@ -1,8 +1,9 @@
-"""Decides which values of a traced model become int8, and records why the others do not.
+"""Decides which values of a traced model become integers, and records why the others do not.
 
-A node is *int8* if the runtime computes it on int8 values. Operators that keep the range of their
-inputs are int8 wherever a neighbour is, and share its scale. So nothing turns back to float
-between two int8 operators without need. `insert_qdq` applies the plan.
+An *integer node* is one that the runtime computes on integers: of 8 bits, or of 16 bits where the
+runtime has them. Operators that keep the range of their inputs are integer nodes wherever a
+neighbour is, and share its scale. So nothing turns back to float between two integer nodes without
+need. `insert_qdq` applies the plan.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from quantization.graph import (
     aten,
     block_name,
     box_dependent_nodes,
+    constant_operands,
     float_inputs,
     has_weight,
     in_norm,
@@ -29,6 +31,7 @@ from quantization.graph import (
     module_path,
     shape,
 )
+from quantization.quant_params import Bits
 
 FLOAT_REASON = "lvt_float_reason"
 """Key of a node's meta: a graph pass stores there why the node must stay float."""
@@ -39,27 +42,29 @@ OUTPUT_HEAD = "output head: one scale cannot hold channels of different range"
 
 @dataclass(frozen=True)
 class QuantizationPlan:
-    """Which values of one graph are int8.
+    """Which values of one graph are integers.
 
     Attributes:
-        int8_nodes: nodes that are computed on int8 values.
-        scale_groups: every int8 value to the representative of the group that shares its scale;
-            the inputs of int8 nodes are among them.
-        float_reasons: layer to the reason why it stays float.
+        integer_nodes: nodes that are computed on integers.
+        scale_groups: every integer value to the representative of the group that shares its scale;
+            the inputs of integer nodes are among them.
+        float_reasons: layer to the reason why it stays float, or gets 16 bits.
+        bits: of every integer value.
     """
 
-    int8_nodes: frozenset[fx.Node]
+    integer_nodes: frozenset[fx.Node]
     scale_groups: Mapping[fx.Node, fx.Node]
     float_reasons: Mapping[str, str]
+    bits: Mapping[fx.Node, Bits]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether one operator is int8.
+    """Whether one operator computes on integers of 8 bits.
 
     Attributes:
-        int8: whether it is.
-        reason: why not; None if it is, or if its float form needs no explanation.
+        int8: whether it does.
+        reason: why not; None if it does, or if its float form needs no explanation.
     """
 
     int8: bool
@@ -77,13 +82,16 @@ def _float_because(reason: str) -> Decision:
 def plan_quantization(
     graph: fx.Graph, backend_config: BackendConfig, *, keep_float: Collection[str] = ()
 ) -> QuantizationPlan:
-    """Decides for every node whether it is int8.
+    """Decides for every node whether it is an integer node.
 
     Args:
         graph: traced.
         backend_config: of the runtime.
-        keep_float: blocks that stay float although the runtime has an int8 form of them.
+        keep_float: blocks that stay float, or get 16 bits, although the runtime has an int8 form of
+            them.
     """
+    if backend_config.integers_only:
+        return _plan_integers(graph, backend_config, keep_float)
     box_nodes = box_dependent_nodes(graph)
     int8: set[fx.Node] = set()
     float_reasons: dict[str, str] = {}
@@ -96,7 +104,49 @@ def plan_quantization(
         elif decision.reason and node.target in WEIGHTED_OPS:
             float_reasons.setdefault(module_path(node) or block_name(node), decision.reason)
     _add_same_scale_nodes(graph, int8, backend_config)
-    return QuantizationPlan(frozenset(int8), _scale_groups(graph, int8), float_reasons)
+    groups = _scale_groups(graph, int8, backend_config, {})
+    return QuantizationPlan(frozenset(int8), groups, float_reasons, dict.fromkeys(groups, 8))
+
+
+def _plan_integers(
+    graph: fx.Graph, backend_config: BackendConfig, wide_blocks: Collection[str]
+) -> QuantizationPlan:
+    """The plan for a runtime that computes everything on integers.
+
+    A node has the same number of bits at its inputs and its output.
+    """
+    bits: dict[fx.Node, Bits] = {}
+    reasons: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.op != "call_function" or not is_float(node):
+            continue
+        reason = _needs_16_bits(node)
+        wide = reason is not None or block_name(node) in wide_blocks
+        bits[node] = 16 if wide else backend_config.activation_bits
+        if reason is not None and node.target in WEIGHTED_OPS:
+            reasons.setdefault(module_path(node) or block_name(node), reason)
+    operators = frozenset(bits)
+    for node in operators:
+        for source in integer_inputs(node, backend_config):
+            if source not in operators:  # an image or a constant
+                bits[source] = max(bits.get(source, 8), bits[node])
+    groups = _scale_groups(graph, operators, backend_config, bits)
+    return QuantizationPlan(operators, groups, reasons, bits)
+
+
+def _needs_16_bits(node: fx.Node) -> str | None:
+    """Why a node gets 16 bits in any case; None if it does not."""
+    if FLOAT_REASON in node.meta:
+        return str(node.meta[FLOAT_REASON])
+    if in_norm(node) and node.target is not aten.layer_norm.default:
+        return "normalisation: its variance needs more than 8 bits"
+    return None
+
+
+def integer_inputs(node: fx.Node, backend_config: BackendConfig) -> list[fx.Node]:
+    """The values that an integer node reads as integers, without its weight and bias."""
+    constants = constant_operands(node) if backend_config.integers_only else []
+    return [*float_inputs(node), *constants]
 
 
 def _decide(
@@ -185,10 +235,21 @@ def _right_operand_nodes(graph: fx.Graph) -> set[fx.Node]:
     return right_operands
 
 
-def _scale_groups(graph: fx.Graph, int8: Collection[fx.Node]) -> dict[fx.Node, fx.Node]:
-    """Every int8 value with the representative of its group.
+def _scale_groups(
+    graph: fx.Graph,
+    integer_nodes: Collection[fx.Node],
+    backend_config: BackendConfig,
+    bits: Mapping[fx.Node, Bits],
+) -> dict[fx.Node, fx.Node]:
+    """Every integer value with the representative of its group.
 
     A same-scale operator joins its inputs and its result into one group (union-find).
+
+    Args:
+        graph: traced.
+        integer_nodes: of the plan.
+        backend_config: of the runtime.
+        bits: of the values; empty if all have the same. Values of different bits share no scale.
     """
     parent: dict[fx.Node, fx.Node] = {}
 
@@ -199,10 +260,10 @@ def _scale_groups(graph: fx.Graph, int8: Collection[fx.Node]) -> dict[fx.Node, f
         return node
 
     for node in graph.nodes:
-        if node in int8:
+        if node in integer_nodes:
             root(node)
-            for source in float_inputs(node):
+            for source in integer_inputs(node, backend_config):
                 root(source)
-                if node.target in SAME_SCALE_OPS:
+                if node.target in SAME_SCALE_OPS and bits.get(source) == bits.get(node):
                     parent[root(source)] = root(node)
     return {node: root(node) for node in parent}

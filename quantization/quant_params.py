@@ -1,12 +1,15 @@
-"""Scale, zero point and integer limits: how int8 and uint8 numbers stand for float values."""
+"""Scale, zero point and integer limits: how integers of 8 or 16 bits stand for float values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
-from quantization.ranges import LEVELS, Range
+from quantization.ranges import UNIT_RANGE, Range
+
+Bits = Literal[8, 16]
 
 MIN_SCALE = 2.0**-20
 """The scale of a value that is always zero, and of a weight's dead channel."""
@@ -23,11 +26,22 @@ class QuantParams:
     dtype: torch.dtype
 
 
-def activation_params(value_range: Range, *, unsigned: bool) -> QuantParams:
-    """Spreads the 256 levels over a range that contains zero."""
+_DTYPES = {
+    (8, False): torch.int8,
+    (8, True): torch.uint8,
+    (16, False): torch.int16,
+    (16, True): torch.uint16,
+}
+"""By bits, and whether the integers are unsigned."""
+
+
+def activation_params(value_range: Range, *, unsigned: bool, bits: Bits = 8) -> QuantParams:
+    """Spreads the levels of the integers over a range that contains zero."""
     low, high = value_range
-    quant_min, dtype = (0, torch.uint8) if unsigned else (-LEVELS // 2, torch.int8)
-    quant_max = quant_min + LEVELS - 1
-    scale = max((high - low) / (LEVELS - 1), MIN_SCALE)
+    levels = 1 << bits
+    quant_min = 0 if unsigned else -levels // 2
+    quant_max = quant_min + levels - 1
+    steps = levels if value_range == UNIT_RANGE else levels - 1
+    scale = max((high - low) / steps, MIN_SCALE)
     zero_point = min(max(round(quant_min - low / scale), quant_min), quant_max)
-    return QuantParams(scale, zero_point, quant_min, quant_max, dtype)
+    return QuantParams(scale, zero_point, quant_min, quant_max, _DTYPES[bits, unsigned])

@@ -26,6 +26,9 @@ _CANDIDATES = 64
 Range = tuple[float, float]
 """Least and greatest value; zero lies between them."""
 
+UNIT_RANGE: Range = (0.0, 1.0)
+"""Of sigmoids. Runtimes require a scale of 1/256, or 1/65536, which leaves out 1 itself."""
+
 
 @dataclass
 class MinMax:

@@ -59,7 +59,7 @@ def summary_table(results: list[QuantizeResult]) -> Table:
         "float",
         results[0].drop.metric,
         "agreement",
-        "float blocks",
+        "float or 16-bit blocks",
         "int8 MACs",
         "q / dq",
         "ranges",

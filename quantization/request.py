@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from export.capabilities import IntegerPrecision
 from export.evaluation.labelled_data import LabelledData
 from export.plan import ExportRequest
 from lvt.errors import UserError
@@ -23,7 +24,7 @@ class QuantizeRequest:
         budget: maximum loss of accuracy.
         data: labelled pictures to measure the budget on. None: the outputs are compared.
         keep_float: blocks that stay in float in any case.
-        weights_only: int8 weights with float activations.
+        precision: which integers. None: the first that the target has.
         qat_steps: number of fine-tuning steps, used only if blocks would have to stay in float.
 
     Raises:
@@ -36,8 +37,13 @@ class QuantizeRequest:
     budget: Budget = field(default_factory=Budget)
     data: LabelledData | None = None
     keep_float: tuple[str, ...] = ()
-    weights_only: bool = False
+    precision: IntegerPrecision | None = None
     qat_steps: int = 0
+
+    @property
+    def weights_only(self) -> bool:
+        """Whether activations stay float."""
+        return self.precision == "int8-weights"
 
     def __post_init__(self) -> None:
         if self.weights_only and (self.keep_float or self.qat_steps):

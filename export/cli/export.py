@@ -28,6 +28,7 @@ from export.cli.options import (
     OutputPath,
     PresetName,
     Proposals,
+    SocNames,
     TaskName,
     app_models_folder,
     chosen_form,
@@ -85,6 +86,7 @@ def export(
     proposals: Proposals = None,
     detections: Detections = None,
     parts: InParts = None,
+    soc: SocNames = None,
     preset: PresetName = None,
     ema: Ema = False,
     names: NamesFile = None,
@@ -118,6 +120,7 @@ def export(
             proposals=proposals,
             detections=detections,
             form=chosen_form(parts),
+            soc=tuple(soc or ()),
         )
         check_installed(targets)
         results, code = _export_targets(request, targets, terminal)

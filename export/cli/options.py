@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from export.capabilities import DEFAULT_TARGETS, TARGETS, Form, TargetInfo
+from export.chips import chip_list
 from export.errors import ExportError
 from lvt.config import PRESETS, TASKS
 from lvt.errors import UserError
@@ -41,6 +42,12 @@ InParts = Annotated[
         "--parts/--whole",
         help="Panoptic: entry points with steps on the host between them, or one graph. "
         "[default: the faster one on the target]",
+    ),
+]
+SocNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--soc", metavar="NAME", help=f"QNN: chip to compile for, repeatable: {chip_list()}."
     ),
 ]
 PresetName = Annotated[

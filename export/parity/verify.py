@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from export.errors import ParityError
-from export.parity.compare import TOLERANCES, ParityReport, compare
+from export.parity.compare import ParityReport, compare, tolerance_of
 from export.parity.localize import first_deviation
 from export.plan import ExportPlan
 from export.reference import reference_session
@@ -27,17 +27,21 @@ LazyPicture = Callable[[], NDArray[np.uint8]]
 
 _PARITY_SCENES = 4
 
+SOFTWARE_PICTURES = 4
+"""Number of pictures for a software model of a chip, which takes seconds to minutes for one."""
+
 
 def parity_pictures(plan: ExportPlan) -> list[LazyPicture]:
     """The packaged photos, the user's pictures, and generated scenes for panoptic models.
 
-    The scenes contain objects that the demonstration model detects.
+    The scenes contain objects that the demonstration model detects. Compiled files are compared on
+    `SOFTWARE_PICTURES` of them, the user's and the scenes first.
     """
     paths = packaged_photos() + (list_images(plan.images) if plan.images else [])
     pictures: list[LazyPicture] = [partial(read_image, path) for path in paths]
     if plan.model.spec.panoptic is not None:
         pictures += [partial(_scene, seed) for seed in HELD_OUT_SEEDS[:_PARITY_SCENES]]
-    return pictures
+    return pictures[-SOFTWARE_PICTURES:] if plan.target.compiled else pictures
 
 
 def _scene(seed: int) -> NDArray[np.uint8]:
@@ -67,7 +71,8 @@ def verify_parity(
     Raises:
         ParityError: the difference is larger than the tolerance of the precision.
     """
-    model = plan.model
+    model, tolerance = plan.model, tolerance_of(plan.precision, plan.target.name)
+    assert tolerance is not None
 
     def tensors() -> Iterator[NDArray[np.float32]]:
         for picture in pictures:
@@ -78,7 +83,7 @@ def verify_parity(
         session,
         tensors(),
         model.spec,
-        TOLERANCES[plan.precision],
+        tolerance,
     )
     if parity.passed:
         return parity
@@ -90,7 +95,6 @@ def verify_parity(
 
     # Unrewritten files keep the modules that the target's own rewrites would replace.
     recipe = plan.recipe or plan.target.recipe
-    minimum = TOLERANCES[plan.precision].sqnr_db
-    start = first_deviation(model.reference, module, recipe, file_outputs, image, minimum)
+    start = first_deviation(model.reference, module, recipe, file_outputs, image, tolerance.sqnr_db)
     where = str(start) if start else "the module where it starts could not be determined"
     raise ParityError(f"{plan.target.name}: parity failed: " + "; ".join([*parity.failures, where]))

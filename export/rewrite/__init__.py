@@ -20,6 +20,7 @@ from export.rewrite import (  # noqa: F401
 )
 from export.rewrite.csa import (  # noqa: F401
     neural_engine,
+    npu,
     onnxruntime,
     onnxruntime_int8,
     xnnpack,

@@ -6,6 +6,8 @@ output channel. Core ML fuses means and products into its own layer normalisatio
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +15,18 @@ from torch import Tensor, nn
 from export.capabilities import Recipe
 from export.rewrite.linear import frozen
 from export.rewrite.registry import register
+from lvt.layers import to_nchw, to_nhwc
+
+
+class ChannelsLast(nn.Module):
+    """Applies a module for NHWC maps to NCHW maps."""
+
+    def __init__(self, inner: nn.Module):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return to_nchw(self.inner(to_nhwc(x)))
 
 
 class ConvLayerNorm(nn.Module):
@@ -82,6 +96,11 @@ def rewrite_layer_norm_as_convolutions(reference: nn.LayerNorm, _recipe: Recipe)
 @register(nn.LayerNorm, "neural_engine")
 def rewrite_layer_norm_as_means(reference: nn.LayerNorm, _recipe: Recipe) -> nn.Module:
     return MeanLayerNorm(reference)
+
+
+@register(nn.LayerNorm, "npu")
+def keep_layer_norm(reference: nn.LayerNorm, _recipe: Recipe) -> nn.Module:
+    return ChannelsLast(copy.deepcopy(reference))
 
 
 @register(nn.GroupNorm, "xnnpack", "neural_engine")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from export.capabilities import Recipe
 from export.rewrite.linear import frozen, pointwise
+from export.rewrite.norm import ChannelsLast
 from export.rewrite.registry import register, rewrite
 from lvt.attention import RASA
 from lvt.layers import to_nchw, to_nhwc
@@ -106,6 +107,26 @@ def attention_per_head(query: Tensor, kv: Tensor, heads: int) -> Tensor:
     return torch.cat(outs, dim=1).reshape(batch, dim, height, width)
 
 
+def attention_by_products(query: Tensor, kv: Tensor, heads: int) -> Tensor:
+    """Attention head by head, as products of matrices (positions, head width).
+
+    With channels last, as NPUs store maps, a head is a slice of 32 channels and a position a row:
+    no map is transposed.
+    """
+    batch, dim, height, width = query.shape
+    head_width = dim // heads
+    query = to_nhwc(query).reshape(batch, 1, height * width, dim)
+    kv = to_nhwc(kv).reshape(batch, 1, -1, 2 * dim)
+    outs = []
+    for start in range(0, dim, head_width):
+        own = query[..., start : start + head_width]
+        key = kv[..., start : start + head_width]
+        value = kv[..., dim + start : dim + start + head_width]
+        attention = (own @ key.transpose(2, 3)).softmax(dim=-1)  # (B, 1, HW, hw)
+        outs.append(attention @ value)
+    return to_nchw(torch.cat(outs, dim=-1).reshape(batch, height, width, dim))
+
+
 class ConvRASA(nn.Module):
     """Eq. (5)-(8). NCHW in and out, any size and recursion depth.
 
@@ -154,17 +175,6 @@ class ConvRASA(nn.Module):
         return y
 
 
-class ChannelsLast(nn.Module):
-    """Applies a module for NHWC maps to NCHW maps."""
-
-    def __init__(self, inner: nn.Module):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x: Tensor) -> Tensor:
-        return to_nchw(self.inner(to_nhwc(x)))
-
-
 class ChannelsLastRASA(ConvRASA):
     """`ConvRASA` with NHWC in and out."""
 
@@ -198,3 +208,9 @@ def rewrite_rasa_for_xnnpack(reference: RASA, recipe: Recipe) -> nn.Module:
 def rewrite_rasa_for_neural_engine(reference: RASA, recipe: Recipe) -> nn.Module:
     norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
     return ConvRASA(reference, norm, attention_per_head)
+
+
+@register(RASA, "npu")
+def rewrite_rasa_for_npu(reference: RASA, recipe: Recipe) -> nn.Module:
+    norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
+    return ConvRASA(reference, norm, attention_by_products)

@@ -10,13 +10,17 @@ from torch import nn
 
 from export.capabilities import RECIPES, Recipe
 
-CHANNELS_FIRST: tuple[Recipe, ...] = ("xnnpack", "xnnpack_int8", "neural_engine")
+CHANNELS_FIRST: tuple[Recipe, ...] = ("xnnpack", "xnnpack_int8", "neural_engine", "npu")
 """Recipes with channels on axis 1 (NCHW) throughout, also where the reference has them last.
 
 In the other recipes a replacement has the inputs and outputs of the original.
 """
 
-_BASE_RECIPES: dict[Recipe, Recipe] = {"onnxruntime_int8": "onnxruntime", "xnnpack_int8": "xnnpack"}
+_BASE_RECIPES: dict[Recipe, Recipe] = {
+    "onnxruntime_int8": "onnxruntime",
+    "xnnpack_int8": "xnnpack",
+    "npu": "neural_engine",
+}
 """{recipe: the recipe that it takes a rewrite from if it has none of its own}."""
 
 M = TypeVar("M", bound=nn.Module)

@@ -10,7 +10,8 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from export.capabilities import StoredPrecision, installed, missing_extra, target_info
+from export.capabilities import QUANTIZED, StoredPrecision, installed, missing_extra, target_info
+from export.chips import Chip
 from export.entry_point import EntryPoint
 from export.panoptic.graph import RoIAlign
 from export.placement import Placement
@@ -34,6 +35,7 @@ class ConversionInput:
         metadata: text to embed in the file, by key.
         pixels: for Core ML only. The normalisation that the file applies to an image of 8-bit
             pixels; None if the file takes the preprocessed tensor.
+        chips: for QNN only. The chips to compile for.
     """
 
     entry_points: tuple[EntryPoint, ...]
@@ -41,11 +43,12 @@ class ConversionInput:
     precision: StoredPrecision
     metadata: dict[str, str]
     pixels: Normalise | None = None
+    chips: tuple[Chip, ...] = ()
 
     @property
     def quantized(self) -> bool:
         """Whether the model has int8 weights."""
-        return self.precision in ("int8", "int8-weights")
+        return self.precision in QUANTIZED
 
     @property
     def in_parts(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from export.artifact.reader import Artifact, open_artifact
 from export.errors import error_reason
-from export.parity.compare import TOLERANCES, ParityReport, compare
+from export.parity.compare import ParityReport, compare, tolerance_of
 from export.parity.output_sqnr import per_channel_sqnr
 from export.session import Outputs, RecordedSession, Session
 from export.targets import load_target
@@ -142,7 +142,7 @@ def _parity_check(
     folder: Path | None,
 ) -> Check:
     """The outputs against the reference, within the limits of the artifact's precision."""
-    spec, tolerance = artifact.spec, TOLERANCES.get(artifact.precision)
+    spec, tolerance = artifact.spec, tolerance_of(artifact.precision, artifact.target)
     expected = [reference.run(image) for image in images]
     sessions = RecordedSession(expected), RecordedSession(outputs)
     report = compare(*sessions, images, spec, tolerance)

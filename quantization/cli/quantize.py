@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.capabilities import DEFAULT_TARGETS, TargetInfo, check_installed
+from export.capabilities import QUANTIZED, TARGETS, TargetInfo, check_installed
 from export.cli.options import (
     ALL_TARGETS,
     AndroidApp,
@@ -21,6 +21,7 @@ from export.cli.options import (
     OutputPath,
     PresetName,
     Proposals,
+    SocNames,
     TaskName,
     app_models_folder,
     chosen_form,
@@ -83,11 +84,21 @@ def quantize(
     ] = None,
     keep_float: Annotated[
         list[str] | None,
-        typer.Option("--float", metavar="BLOCK", help="Block to keep in float; repeatable."),
+        typer.Option(
+            "--float", metavar="BLOCK", help="Block to keep in float (QNN: 16 bits); repeatable."
+        ),
     ] = None,
     weights_only: Annotated[
         bool, typer.Option("--weights-only", help="int8 weights, float arithmetic.")
     ] = False,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="QNN: w8a8 (8 bits; blocks that need more get 16) or w8a16 (16-bit activations). "
+            "[default: w8a8]"
+        ),
+    ] = None,
+    soc: SocNames = None,
     qat_steps: Annotated[
         int,
         typer.Option(
@@ -117,8 +128,10 @@ def quantize(
         check_installed(targets)
         if plot is not None and plot.suffix != ".png":
             raise UserError(f"--plot {plot}: the name must end in .png")
+        chosen = choice(precision, QUANTIZED, "precision")
         if weights_only:
             _check_weights_only(targets)
+            chosen = "int8-weights"
         from export.evaluation.labelled_data import LabelledData
         from export.plan import ExportRequest
         from quantization.request import QuantizeRequest
@@ -139,13 +152,14 @@ def quantize(
                 proposals=proposals,
                 detections=detections,
                 form=chosen_form(parts),
+                soc=tuple(soc or ()),
             ),
             calib=calib,
             method=choice(method, METHODS, "method"),
             budget=_budget(budget, labelled=labelled is not None),
             data=labelled,
             keep_float=tuple(keep_float or ()),
-            weights_only=weights_only,
+            precision=chosen,
             qat_steps=qat_steps,
         )
         results, code = _quantize_targets(request, targets, terminal)
@@ -162,8 +176,9 @@ def quantize(
             raise typer.Exit(code)
 
 
-for _info in DEFAULT_TARGETS:
-    app.command(_info.name, help=f"int8 for {_info.summary}")(quantize)
+for _info in TARGETS.values():
+    if _info.integers:
+        app.command(_info.name, help=f"int8 for {_info.summary}")(quantize)
 app.command(ALL_TARGETS, help="Every target, one after the other.")(quantize)
 
 
@@ -210,11 +225,10 @@ def _budget(text: str | None, *, labelled: bool) -> Budget:
 
 
 def _check_weights_only(targets: tuple[TargetInfo, ...]) -> None:
-    from quantization.backend_config import WEIGHTS_ONLY
-
-    unsupported = [info.name for info in targets if info.name not in WEIGHTS_ONLY]
+    unsupported = [info.name for info in targets if "int8-weights" not in info.integers]
     if unsupported:
-        raise UserError(f"--weights-only is for {', '.join(WEIGHTS_ONLY)}, not {unsupported[0]}")
+        supported = [info.name for info in TARGETS.values() if "int8-weights" in info.integers]
+        raise UserError(f"--weights-only is for {', '.join(supported)}, not {unsupported[0]}")
 
 
 def _quantize_targets(

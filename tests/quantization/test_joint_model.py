@@ -80,7 +80,7 @@ def test_blocks_and_heads_have_the_names_of_the_modules(
 ) -> None:
     graph = joint.trace(inputs[0]).graph
     plan = plan_quantization(graph, BACKEND_CONFIGS["onnx"])
-    names = block_names(graph, plan.int8_nodes)
+    names = block_names(graph, plan.integer_nodes)
     assert {"backbone.backbone.0.0", "neck.fpn_convs", "rpn_head.rpn_conv"} <= set(names)
     assert {"bbox_head.shared_fcs", "mask_head.convs"} <= set(names)
     heads = {layer for layer, reason in plan.float_reasons.items() if reason == OUTPUT_HEAD}

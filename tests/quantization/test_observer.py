@@ -29,7 +29,7 @@ def test_a_sigmoid_has_the_range_that_kernels_insist_on() -> None:
     module, statistics, plan = calibrated(Net(F.silu), "executorch")
     (gate,) = nodes(module, aten.sigmoid.default)
     assert statistics.ranges("mse")[gate] == (0.0, 255 / 256)
-    assert gate in plan.int8_nodes
+    assert gate in plan.integer_nodes
 
 
 def test_a_resize_that_stays_float_is_observed_where_int8_reads_it() -> None:
@@ -37,7 +37,7 @@ def test_a_resize_that_stays_float_is_observed_where_int8_reads_it() -> None:
         Net(lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"))
     )
     (resize,) = nodes(module, aten.upsample_bilinear2d.vec)
-    assert resize not in plan.int8_nodes
+    assert resize not in plan.integer_nodes
     low, high = statistics.ranges("minmax")[resize]
     assert low < -0.1
     assert high > 0.1

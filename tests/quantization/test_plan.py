@@ -28,8 +28,8 @@ def test_of_a_norm_the_mean_is_int8_and_nothing_else() -> None:
     module, _, plan = calibrated(model, "executorch")
     first, mean, variance, last = nodes(module, aten.conv2d.default)
     assert mean.args[0] is first
-    assert {first, mean, last} <= plan.int8_nodes
-    assert not plan.int8_nodes & {variance, *variance.all_input_nodes, *variance.users}
+    assert {first, mean, last} <= plan.integer_nodes
+    assert not plan.integer_nodes & {variance, *variance.all_input_nodes, *variance.users}
     expected = outputs(model)
     assert sqnr_db(outputs(quantized(model, simulate=False, target="executorch")), expected) > 30
 
@@ -40,7 +40,7 @@ def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
     rewritten = whole_graph(model, RECIPES["onnx"], separable_roi_align)
     module = trace_model(rewritten, model.size)
     plan = plan_quantization(module.graph, BACKEND_CONFIGS["onnx"])
-    names = set(block_names(module.graph, plan.int8_nodes))
+    names = set(block_names(module.graph, plan.integer_nodes))
     assert {"neck.fpn_convs", "rpn_head.rpn_conv", "roi_head.bbox_head"} <= names
     assert {"roi_head.mask_head", "model"} <= names, "nodes between the heads belong to a block too"
     assert not [name for name in names if "nms" in name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -12,11 +13,23 @@ from export.entry_point import EntryPoint
 from export.targets import ConversionInput
 from export.targets.onnx.roi_align import TRANSLATIONS
 
-OPSET = 20
-"""The first opset with Gelu, which runtimes execute as one kernel; ONNX Runtime 1.17 has it."""
 
-IR_VERSION = 9
-"""The version of opset 20. torch writes 10, which ONNX Runtime before 1.18 refuses."""
+@dataclass(frozen=True)
+class Format:
+    """Versions of a file.
+
+    Attributes:
+        opset: of the operators.
+        ir_version: of the file itself; an opset goes with one.
+    """
+
+    opset: int
+    ir_version: int
+
+
+FORMAT = Format(opset=20, ir_version=9)
+"""Opset 20 is the first with Gelu, which runtimes execute as one kernel; ONNX Runtime 1.17 has it.
+torch writes IR version 10, which ONNX Runtime before 1.18 refuses."""
 
 INPUT = "image"
 
@@ -26,18 +39,18 @@ MODULE_KEY = "lvt.module"
 _SCOPE_KEY = "pkg.torch.onnx.name_scopes"
 
 
-def convert(conversion: ConversionInput, path: Path) -> None:
+def write(conversion: ConversionInput, path: Path) -> None:
     """Writes an ONNX file; for a model in parts a folder with a file for each entry point.
 
     Every file passes `onnx.checker` with full shape inference.
     """
     if not conversion.in_parts:
         (entry,) = conversion.entry_points
-        _convert(entry, conversion.metadata, path)
+        convert(entry, conversion.metadata, path)
         return
     path.mkdir()
     for entry in conversion.entry_points:
-        _convert(entry, conversion.metadata, part_path(path, entry.name))
+        convert(entry, conversion.metadata, part_path(path, entry.name))
 
 
 def part_path(folder: Path, entry_point: str) -> Path:
@@ -50,13 +63,16 @@ def part_paths(path: Path) -> list[Path]:
     return sorted(path.glob("*.onnx")) if path.is_dir() else [path]
 
 
-def _convert(entry: EntryPoint, metadata: dict[str, str], path: Path) -> None:
+def convert(
+    entry: EntryPoint, metadata: dict[str, str], path: Path, versions: Format = FORMAT
+) -> None:
+    """Writes one entry point as an ONNX file that passes `onnx.checker`."""
     program = torch.onnx.export(
         entry.module,
         entry.example_inputs(),
         input_names=[info.name for info in entry.inputs],
         output_names=entry.output_names,
-        opset_version=OPSET,
+        opset_version=versions.opset,
         dynamo=True,
         custom_translation_table=TRANSLATIONS,
         optimize=True,
@@ -64,7 +80,7 @@ def _convert(entry: EntryPoint, metadata: dict[str, str], path: Path) -> None:
     )
     assert program is not None
     proto = program.model_proto
-    proto.ir_version = IR_VERSION
+    proto.ir_version = versions.ir_version
     keep_only_module_names(proto)
     proto.producer_name = "lvt-mobile"
     onnx.helper.set_model_props(proto, metadata)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from export.placement import Placement
 from export.session import Outputs
 from export.targets import ConversionInput
-from export.targets.onnx.convert import OPSET, convert
+from export.targets.onnx.convert import FORMAT
+from export.targets.onnx.convert import write as write_files
 from export.targets.onnx.module_outputs import module_outputs as read_module_outputs
 from export.targets.onnx.placement import placement as count_operators
 from export.targets.onnx.roi_align import roi_align as roi_align  # of the protocol
@@ -22,7 +23,7 @@ from export.targets.onnx.session import OnnxEntryPoints, OnnxSession
 
 def write(conversion: ConversionInput, path: Path) -> None:
     """See `Target.write`."""
-    convert(conversion, path)
+    write_files(conversion, path)
 
 
 def open_session(path: Path, *, threads: int = 0) -> OnnxSession:
@@ -51,7 +52,7 @@ def versions(path: Path) -> dict[str, str]:
         "torch": torch.__version__,
         "onnx": onnx.__version__,
         "onnxruntime": onnxruntime.__version__,
-        "opset": str(OPSET),
+        "opset": str(FORMAT.opset),
     }
 
 

@@ -1,0 +1,93 @@
+"""The Snapdragon chips that graphs can be compiled for. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lvt.errors import UserError
+
+ALL_CHIPS = "all"
+
+WIDE_PRODUCTS_ARCH = 73
+"""The first HTP that multiplies two activations of 16 bits."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A system on a chip and its NPU.
+
+    Attributes:
+        soc: its model number, as Android tells it in `Build.SOC_MODEL`, in lower case.
+        name: its name in shops.
+        soc_model: its number in Qualcomm's QAIRT.
+        htp_arch: version of its NPU.
+        vtcm_mb: the NPU's own memory, in MB.
+    """
+
+    soc: str
+    name: str
+    soc_model: int
+    htp_arch: int
+    vtcm_mb: int = 8
+
+    @property
+    def folder(self) -> str:
+        """Folder of its compiled context in an artifact."""
+        return self.soc
+
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest's entry."""
+        return {
+            "soc": self.soc,
+            "name": self.name,
+            "soc_model": self.soc_model,
+            "htp_arch": self.htp_arch,
+            "vtcm_mb": self.vtcm_mb,
+        }
+
+
+CHIPS: dict[str, Chip] = {
+    chip.soc: chip
+    for chip in (
+        Chip("sm8450", "Snapdragon 8 Gen 1", 36, 69),
+        Chip("sm8475", "Snapdragon 8+ Gen 1", 42, 69),
+        Chip("sm8550", "Snapdragon 8 Gen 2", 43, 73),
+        Chip("sm8650", "Snapdragon 8 Gen 3", 57, 75),
+        Chip("sm8750", "Snapdragon 8 Elite", 69, 79),
+        Chip("sm8845", "Snapdragon 8 Gen 5", 97, 81),
+        Chip("sm8850", "Snapdragon 8 Elite Gen 5", 87, 81),
+    )
+}
+"""By model number, oldest first."""
+
+
+def find_chips(names: Sequence[str]) -> tuple[Chip, ...]:
+    """The chips of some model numbers or names, without repetition; `all` stands for all of them.
+
+    Raises:
+        UserError: an unknown chip.
+    """
+    if ALL_CHIPS in names:
+        return tuple(CHIPS.values())
+    return tuple(dict.fromkeys(_find_chip(name) for name in names))
+
+
+def _find_chip(name: str) -> Chip:
+    wanted = _plain(name)
+    for chip in CHIPS.values():
+        if wanted in (chip.soc, _plain(chip.name)):
+            return chip
+    raise UserError(f"--soc {name}: unknown chip; known: {chip_list()}")
+
+
+def _plain(name: str) -> str:
+    """A name without what people write in different ways."""
+    return name.lower().replace("snapdragon", "").replace("-", "").replace(" ", "")
+
+
+def chip_list() -> str:
+    """All chips in one line, for help and errors."""
+    chips = (f"{chip.soc} ({chip.name}, v{chip.htp_arch})" for chip in CHIPS.values())
+    return f"{', '.join(chips)}, {ALL_CHIPS}"

@@ -1,0 +1,1 @@
+"""ONNX graphs compiled for the NPU (HTP) of Snapdragon phones, for the QNN provider."""
