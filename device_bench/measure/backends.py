@@ -103,6 +103,11 @@ def check_backend(backend: str) -> None:
         return
     if info.name == "coreml" and sys.platform == "darwin":
         return
+    if info.compiled:
+        raise UserError(
+            f"{info.name} latency needs the phone: this machine has a software model of its NPU, "
+            "whose times say nothing about the chip; use --backend android"
+        )
     where = "an iPhone or a Mac" if info.name == "coreml" else "an app on an Apple device"
     raise UserError(
         f"{info.name} latency needs {where}: this machine evaluates the file, which shows what "

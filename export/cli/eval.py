@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from export.capabilities import installed, target_info
 from export.cli.options import DataSplit, DemoScenes, NamesFile
 from lvt.errors import UserError
 from lvt.support.app import new_app
@@ -17,8 +20,11 @@ from lvt.support.options import AsJson, RuntimeThreads, Verbose, Version, parse_
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from export.artifact.reader import Artifact
+    from export.evaluation.labelled_data import LabelledPictures
     from export.evaluation.result import Evaluation
     from export.predict.predictor import Predictor
+    from export.session import Session
 
 app = new_app()
 
@@ -61,13 +67,18 @@ def evaluate(
 
         labelled = LabelledData(data, demo_scenes, split)
         predictor: Predictor
+        note_of: Callable[[LabelledPictures], str] | None = None
         if manifest_path(model).is_file():
             if size or official or names:
                 raise UserError(
                     "--size, --names and --official are for checkpoints; "
                     "an artifact has fixed values"
                 )
-            predictor = open_artifact(model).predictor(threads=threads)
+            artifact = open_artifact(model)
+            compiled = target_info(artifact.target).compiled
+            predictor = artifact.predictor(threads=threads, on_cpu=compiled)
+            if compiled:
+                note_of = partial(_cpu_note, artifact, predictor.session)
         else:
             predictor = reference_predictor(
                 model,
@@ -88,10 +99,30 @@ def evaluate(
                 ),
             )
         terminal.notes(result.notes)
+        if note_of is not None:
+            terminal.note(note_of(pictures))
         if as_json:
             typer.echo(json.dumps(result.to_dict()))
         else:
             terminal.out.print(result_table(result))
+
+
+def _cpu_note(artifact: Artifact, cpu: Session, pictures: LabelledPictures) -> str:
+    """Says that figures are the CPU's, and how the NPU's results differ on a few pictures."""
+    from itertools import islice
+
+    from export.open_file import CPU_GUIDE
+    from export.parity.verify import SOFTWARE_PICTURES
+    from export.verify.artifact_checks import parity_figures
+    from export.verify.htp import compare_with_cpu
+
+    measured = f"measured with {CPU_GUIDE}"
+    if not installed(target_info(artifact.target)):
+        return f"{measured}; not compared with the NPU: its software model is not installed"
+    samples = islice(pictures, SOFTWARE_PICTURES)
+    images = [artifact.preprocessing(sample.image) for sample in samples]
+    figures = parity_figures(compare_with_cpu(artifact, images, cpu))
+    return f"{measured}; the software HTP against it: {figures}"
 
 
 def result_table(result: Evaluation) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from export.verify.arm.check import EmulationResult
     from export.verify.artifact_checks import Verification
 
-Hardware = Literal["arm"]
+Hardware = Literal["arm", "htp"]
 """Emulated hardware of `--on`."""
 HARDWARE: tuple[Hardware, ...] = get_args(Hardware)
 
@@ -58,10 +59,17 @@ def verify(
         typer.Option(
             "--on",
             help="arm: emulated phone processors, fetched into the user's cache on first use. "
+            "htp: every chip of qnn files, in the NPU's software model. "
             "[default: this machine, in the file's own runtime]",
         ),
     ] = None,
     cpu: CpuNames = None,
+    soc: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--soc", metavar="NAME", help="With --on htp: a chip of the file. [default: all]"
+        ),
+    ] = None,
     ckpt: ReferenceCheckpoint = None,
     images: PictureFolder = None,
     pictures: PictureCount = 4,
@@ -83,13 +91,15 @@ def verify(
             raise UserError("give at least one file to verify")
         if cpu:
             raise UserError("--cpu names an emulated processor: add --on arm")
+        if soc and hardware != "htp":
+            raise UserError("--soc names a chip: add --on htp")
         from export.verify.artifact_checks import model_files, verify_artifact
+        from export.verify.htp import verify_on_htp
 
+        check = partial(verify_on_htp, soc=soc or ()) if hardware == "htp" else verify_artifact
         with terminal.steps() as progress:
             results = [
-                verify_artifact(
-                    path, checkpoint=ckpt, folder=images, count=pictures, progress=progress
-                )
+                check(path, checkpoint=ckpt, folder=images, count=pictures, progress=progress)
                 for path in model_files(artifacts)
             ]
         if as_json:

@@ -113,7 +113,7 @@ def verify_artifact(
         source = artifact.manifest["source"]["checkpoint"]
         checks.append(Check("parity", "not checked", f"give the checkpoint: --ckpt {source}"))
     else:
-        checks.append(_parity_check(artifact, reference, outputs, images, folder))
+        checks.append(parity_check(artifact, reference, outputs, images, folder))
     return Verification(path, tuple(checks))
 
 
@@ -134,7 +134,7 @@ def _output_check(artifact: Artifact, outputs: Sequence[Outputs]) -> Check:
     return Check("outputs", "passed", ", ".join(expected))
 
 
-def _parity_check(
+def parity_check(
     artifact: Artifact,
     reference: Session,
     outputs: Sequence[Outputs],
@@ -146,7 +146,7 @@ def _parity_check(
     expected = [reference.run(image) for image in images]
     sessions = RecordedSession(expected), RecordedSession(outputs)
     report = compare(*sessions, images, spec, tolerance)
-    detail = _figures(report)
+    detail = parity_figures(report)
     if tolerance is not None:
         failures = report.failures
     else:
@@ -160,7 +160,7 @@ def _parity_check(
     return Check("parity", "passed", detail)
 
 
-def _figures(report: ParityReport) -> str:
+def parity_figures(report: ParityReport) -> str:
     worst = min(output.sqnr_db for output in report.outputs)
     parts = [f"{report.images} pictures", f"SQNR {worst:.1f} dB"]
     if report.agreement is not None:

@@ -10,7 +10,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.chips import Chip
-from export.session import Outputs
+from export.panoptic.parts.layout import HostConstants
+from export.panoptic.parts.session import PartsSession
+from export.session import Outputs, Session
 from export.targets.onnx.convert import INPUT, part_paths
 from export.targets.qnn.context import check_context
 from export.targets.qnn.provider import open_on_npu
@@ -51,6 +53,23 @@ class HtpEntryPoints:
     def call(self, name: str, inputs: Mapping[str, NDArray[np.float32]]) -> Outputs:
         """See `export.session.EntryPointSession.call`."""
         return _run(self._sessions[name], inputs)
+
+
+def open_on_chip(folder: Path, chip: Chip, host: HostConstants | None) -> Session:
+    """A session of an artifact on one of its chips.
+
+    Args:
+        folder: the artifact.
+        chip: to run on.
+        host: constants of the host steps; None if the artifact holds the whole model.
+
+    Raises:
+        UserError: the artifact has no context for the chip.
+        ConversionError: the context is not for the chip, or does not open.
+    """
+    if host is None:
+        return HtpSession(folder, chip)
+    return PartsSession(HtpEntryPoints(folder, chip), host)
 
 
 def _run(
