@@ -139,3 +139,10 @@ def write_text(path: Path, text: str) -> None:
 def cache_folder() -> Path:
     """`lvt-mobile` in the user's cache folder (XDG_CACHE_HOME, else ~/.cache)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lvt-mobile"
+
+
+def new_folder(path: Path) -> None:
+    """Makes an empty folder, in place of one that is there."""
+    if path.exists():
+        shutil.rmtree(path)
+    path.mkdir()

@@ -11,6 +11,7 @@ import torch
 
 from export.entry_point import EntryPoint
 from export.targets import ConversionInput
+from lvt.support.files import new_folder
 from export.targets.onnx.roi_align import TRANSLATIONS
 
 
@@ -48,7 +49,7 @@ def write(conversion: ConversionInput, path: Path) -> None:
         (entry,) = conversion.entry_points
         convert(entry, conversion.metadata, path)
         return
-    path.mkdir()
+    new_folder(path)
     for entry in conversion.entry_points:
         convert(entry, conversion.metadata, part_path(path, entry.name))
 

@@ -25,6 +25,7 @@ from export.targets.onnx.module_outputs import with_module_outputs
 from export.targets.qnn.context import check_context, chips_of, compile_graphs
 from export.targets.qnn.provider import run_on_npu
 from export.targets.qnn.session import HtpEntryPoints, HtpSession
+from lvt.support.files import new_folder
 
 roi_align = separable_roi_align
 
@@ -36,7 +37,7 @@ _NOT_COUNTED = ("QuantizeLinear", "DequantizeLinear")
 
 def write(conversion: ConversionInput, path: Path) -> None:
     """See `Target.write`: a folder with the graphs, and the compiled context of each chip."""
-    path.mkdir()
+    new_folder(path)
     for entry in conversion.entry_points:
         convert(entry, conversion.metadata, path / f"{entry.name}.onnx", _FORMAT)
     for chip in conversion.chips:
