@@ -11,8 +11,8 @@ import torch
 
 from export.entry_point import EntryPoint
 from export.targets import ConversionInput
-from lvt.support.files import new_folder
 from export.targets.onnx.roi_align import TRANSLATIONS
+from lvt.support.files import new_folder
 
 
 @dataclass(frozen=True)
