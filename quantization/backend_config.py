@@ -77,11 +77,16 @@ BACKEND_CONFIGS: dict[str, BackendConfig] = {
 """By target name."""
 
 
+def for_weights_only(config: BackendConfig) -> BackendConfig:
+    """The same runtime with int8 weights and float arithmetic, which supports every activation."""
+    return replace(config, operators=config.operators | ARITHMETIC_OPS)
+
+
 def backend_config(plan: ExportPlan) -> BackendConfig:
     """What the runtime of an artifact computes on integers."""
     config = BACKEND_CONFIGS[plan.target.name]
-    if plan.precision == "int8-weights":  # float arithmetic, which supports every activation
-        return replace(config, operators=config.operators | ARITHMETIC_OPS)
+    if plan.precision == "int8-weights":
+        return for_weights_only(config)
     if config.integers_only:
         wide = all(chip.htp_arch >= WIDE_PRODUCTS_ARCH for chip in plan.chips)
         bits: Bits = 16 if plan.precision == "w8a16" else 8

@@ -19,8 +19,9 @@ from export.capabilities import (
     markdown_table,
     target_info,
 )
+from export.chips import CHIPS
 from export.cli import export as cli
-from export.parity.compare import TOLERANCES, compare
+from export.parity.compare import TOLERANCES, compare, tolerance_of
 from export.plan import LoadedModel, ResolvedModel
 from export.reference import reference_session
 from export.rewrite import rewrite
@@ -71,14 +72,16 @@ def test_every_cell(info: TargetInfo, task: Task, precision: Precision, tmp_path
     job, target = job_of(SPECS[task], SIZES[task]), load_target(info.name)
     file = tmp_path / f"model{info.suffix}"
     exported = whole_graph(job, info.recipe, target.roi_align)
-    target.write(conversion(exported, job.spec, job.size, precision, {"lvt.task": task}), file)
+    chips = (CHIPS["sm8650"],) if info.compiled else ()
+    metadata = {"lvt.task": task}
+    target.write(conversion(exported, job.spec, job.size, precision, metadata, chips=chips), file)
     images = [job.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
     report = compare(
         reference_session(job.reference, job.spec),
         target.open_session(file, threads=1),
         images,
         job.spec,
-        TOLERANCES[precision],
+        tolerance_of(precision, info.name),
     )
     assert report.passed, report.failures
     placement = target.placement(file)

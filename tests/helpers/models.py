@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import fx, nn
 
 from export.capabilities import Recipe, StoredPrecision
+from export.chips import Chip
 from export.model_io import whole_model
 from export.panoptic.graph import RoIAlign
 from export.pipeline import rewrite_model, static_graph
@@ -31,9 +32,11 @@ def conversion(
     precision: StoredPrecision,
     metadata: dict[str, str],
     pixels: Normalise | None = None,
+    chips: tuple[Chip, ...] = (),
 ) -> ConversionInput:
     """What a target gets of a whole model."""
-    return ConversionInput((whole_model(model, spec, size),), spec, precision, metadata, pixels)
+    entry_points = (whole_model(model, spec, size),)
+    return ConversionInput(entry_points, spec, precision, metadata, pixels, chips)
 
 
 def whole_graph(model: ResolvedModel, recipe: Recipe | None, roi_align: RoIAlign) -> nn.Module:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
-from export.targets.onnx.convert import OPSET
+from export.targets.onnx.convert import FORMAT
 from export.targets.onnx.session import OnnxSession
 from lvt.data.metrics import sqnr_db
 from quantization.fake_quant import fake_quantize
@@ -86,7 +86,7 @@ def test_onnx_runtime_computes_the_same(name: str, tmp_path: Path) -> None:
     example = torch.from_numpy(images()[0])
     exported = torch.export.export(program, (example,))
     written = torch.onnx.export(
-        exported, dynamo=True, opset_version=OPSET, input_names=["image"], verbose=False
+        exported, dynamo=True, opset_version=FORMAT.opset, input_names=["image"], verbose=False
     )
     assert written is not None
     written.save(path)

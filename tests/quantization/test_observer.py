@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from quantization.graph import aten
 from quantization.observer import collect_stats
 from quantization.plan import plan_quantization
+from quantization.ranges import UNIT_RANGE
 from tests.helpers.models import single_inputs, trace_model
 from tests.quantization.small_nets import ONNX, SIZE, Net, calibrated, images, nodes
 
@@ -28,7 +29,7 @@ def test_the_spread_of_softmax_rows_is_observed() -> None:
 def test_a_sigmoid_has_the_range_that_kernels_insist_on() -> None:
     module, statistics, plan = calibrated(Net(F.silu), "executorch")
     (gate,) = nodes(module, aten.sigmoid.default)
-    assert statistics.ranges("mse")[gate] == (0.0, 255 / 256)
+    assert statistics.ranges("mse")[gate] == UNIT_RANGE
     assert gate in plan.integer_nodes
 
 

@@ -25,6 +25,7 @@ from export.targets.onnx.module_outputs import with_module_outputs
 from export.targets.qnn.context import check_context, chips_of, compile_graphs
 from export.targets.qnn.provider import run_on_npu
 from export.targets.qnn.session import HtpEntryPoints, HtpSession
+from lvt.errors import UserError
 from lvt.support.files import new_folder
 
 roi_align = separable_roi_align
@@ -97,4 +98,12 @@ def runtime_name() -> str:
 
 
 def _chip(path: Path) -> Chip:
-    return chips_of(path)[-1]
+    """The newest chip of an artifact.
+
+    Raises:
+        UserError: it holds no compiled context.
+    """
+    chips = chips_of(path)
+    if not chips:
+        raise UserError(f"{path.name} is no qnn artifact: it holds no compiled context")
+    return chips[-1]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from export.panoptic.roi_align import sampling_matrix, separable_roi_align
-from export.targets.onnx.convert import OPSET
+from export.targets.onnx.convert import FORMAT
 from export.targets.onnx.roi_align import TRANSLATIONS
 from export.targets.onnx.roi_align import roi_align as onnx_roi_align
 from lvt.panoptic.roi_align import roi_align, sampling_matrices
@@ -95,7 +95,7 @@ def test_onnx_operator(tmp_path: Path) -> None:
         Align().eval(),
         (feature, boxes),
         input_names=["feature", "boxes"],
-        opset_version=OPSET,
+        opset_version=FORMAT.opset,
         dynamo=True,
         custom_translation_table=TRANSLATIONS,
         verbose=False,
