@@ -1,11 +1,9 @@
 package org.lvtmobile.core
 
-import ai.onnxruntime.OrtEnvironment
 import ai.onnxruntime.OrtException
 import ai.onnxruntime.OrtLoggingLevel
 import ai.onnxruntime.OrtSession
 import ai.onnxruntime.providers.NNAPIFlags
-import java.io.File
 import java.util.EnumSet
 
 /** ONNX Runtime on the CPU. The desktop and Android libraries have the same classes. */
@@ -27,15 +25,13 @@ object OnnxRuntimeNnapi : Runtime by OnnxBackend("onnxruntime-nnapi", "nnapi", {
     setIntraOpNumThreads(threads)
 })
 
-private val environment: OrtEnvironment by lazy { OrtEnvironment.getEnvironment() }
-
 /** @param configure sets the execution provider and the number of threads in the session options. */
 private class OnnxBackend(
     override val name: String,
     override val accelerator: String,
     private val configure: OrtSession.SessionOptions.(Int) -> Unit,
 ) : Runtime {
-    override val version: String get() = environment.version
+    override val version: String get() = ortEnvironment.version
     override val target: String = "onnx"
 
     override fun open(artifact: Artifact, threads: Int): Session {
@@ -49,40 +45,10 @@ private class OnnxBackend(
                 options.addConfigEntry("session.force_spinning_stop", "1")
                 // As in Python: a memory pattern increases the memory by half and does not reduce the latency.
                 options.setMemoryPatternOptimization(false)
-                return open(artifact, options)
+                return openGraphs(artifact, artifact.file, options)
             }
         } catch (error: OrtException) {
             throw cannotLoad(artifact, error)
-        }
-    }
-
-    private fun open(artifact: Artifact, options: OrtSession.SessionOptions): Session {
-        val manifest = artifact.manifest
-        val parts = manifest.parts
-        if (parts != null) return openEntryPoints(artifact, parts, options).session(parts)
-        val session = environment.createSession(artifact.file.path, options)
-        val function = OnnxFunction.open(environment, session, artifact.file.name, manifest.inputs, manifest.outputs)
-        return OnnxSession(function, manifest.inputs.single().name)
-    }
-
-    /** Opens the file of each entry point. One file after the other runs, so each has all threads. */
-    private fun openEntryPoints(
-        artifact: Artifact,
-        parts: PartsInfo,
-        options: OrtSession.SessionOptions,
-    ): EntryPoints {
-        val functions = LinkedHashMap<String, OnnxFunction>()
-        try {
-            for (entry in parts.entryPoints) {
-                val file = File(artifact.file, "${entry.name}.onnx")
-                val name = "${artifact.file.name}/${file.name}"
-                if (!file.isFile) throw UserError("$name is missing; export the artifact again")
-                val session = environment.createSession(file.path, options)
-                functions[entry.name] = OnnxFunction.open(environment, session, name, entry.inputs, entry.outputs)
-            }
-            return OnnxEntryPoints(functions)
-        } finally {
-            if (functions.size < parts.entryPoints.size) functions.values.forEach(OnnxFunction::close)
         }
     }
 
@@ -91,19 +57,4 @@ private class OnnxBackend(
         val hint = if (name == OnnxRuntime.name) "" else "; the runtime ${OnnxRuntime.name} needs no accelerator"
         return UserError(message + hint, error)
     }
-}
-
-/** A file with the whole model. */
-private class OnnxSession(private val function: OnnxFunction, private val input: String) :
-    Session,
-    AutoCloseable by function {
-    override fun run(image: Tensor): Map<String, Tensor> = function.call(mapOf(input to image))
-}
-
-/** A folder with a file for each entry point. */
-private class OnnxEntryPoints(private val functions: Map<String, OnnxFunction>) : EntryPoints {
-    override fun call(name: String, inputs: Map<String, Tensor>): Map<String, Tensor> =
-        functions.getValue(name).call(inputs)
-
-    override fun close() = functions.values.forEach(OnnxFunction::close)
 }
