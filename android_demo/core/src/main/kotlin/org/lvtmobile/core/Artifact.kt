@@ -6,7 +6,7 @@ import java.io.IOException
 /**
  * A model file with its parsed manifest. The hash of the file has been verified.
  *
- * @property file the model file; a folder for some models in parts.
+ * @property file the model file; a folder for some models in parts, and for compiled ones.
  * @property size height and width of the network input.
  */
 class Artifact private constructor(
@@ -40,8 +40,8 @@ class Artifact private constructor(
             } catch (error: IOException) {
                 throw UserError("cannot read $manifestFile: ${error.firstLine()}", error)
             }
-            if (model.isDirectory && manifest.parts == null) {
-                throw UserError("$model is a folder; an artifact for Android is a file, or a folder with parts")
+            if (model.isDirectory && manifest.parts == null && manifest.chips.isEmpty()) {
+                throw UserError("$model is a folder; artifacts for Android are files, or folders with parts or chips")
             }
             ManifestValidator.firstIssue(manifest)?.let { throw UserError("${manifestFile.name}: $it") }
             val preprocessing = Preprocessing(manifest.preprocessing.steps)

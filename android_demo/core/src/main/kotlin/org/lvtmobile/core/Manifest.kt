@@ -30,6 +30,7 @@ enum class Task {
  * The fields of a manifest (`<file>.json`) that are needed to run the model file; see docs/manifest.md.
  *
  * @property parts entry points and constants of a model in parts; null for a file with the whole model.
+ * @property chips what the file is compiled for; empty for a file that is not compiled.
  */
 @Serializable
 data class Manifest(
@@ -43,6 +44,7 @@ data class Manifest(
     val preprocessing: PreprocessingInfo,
     val labels: Labels?,
     val parts: PartsInfo? = null,
+    val chips: List<Chip> = emptyList(),
 ) {
     /** Name of the model file, and its SHA-256 in hexadecimal. */
     @Serializable
@@ -62,6 +64,10 @@ data class Manifest(
         /** Length of the axis with the layout letter [axis], for example 'H'; null if the axis does not exist. */
         fun axisLength(axis: Char): Int? = shape.getOrNull(layout.indexOf(axis))
     }
+
+    /** A Snapdragon chip: its model number in lower case, which is also its folder, and its name in shops. */
+    @Serializable
+    data class Chip(val soc: String, val name: String)
 
     /** See [Preprocessing]. */
     @Serializable

@@ -1,5 +1,8 @@
 package org.lvtmobile.core
 
+/** Names of chips; they are also names of folders. */
+private val SOC = Regex("[a-z0-9]+")
+
 /** Checks that a manifest is consistent and that this code supports it. */
 internal object ManifestValidator {
     /** Returns the first issue as one line, or null if the manifest is valid. */
@@ -8,6 +11,7 @@ internal object ManifestValidator {
             ?: preprocessingIssue(manifest.preprocessing)
             ?: labelIssue(manifest)
             ?: panopticIssue(manifest)
+            ?: chipIssue(manifest)
             ?: PartsValidator.firstIssue(manifest)
 
     private fun inputIssue(manifest: Manifest): String? {
@@ -46,5 +50,10 @@ internal object ManifestValidator {
             fusion.maskThreshold <= 0 -> "mask_threshold must be greater than 0"
             else -> null
         }
+    }
+
+    private fun chipIssue(manifest: Manifest): String? {
+        if (manifest.target == "qnn" && manifest.chips.isEmpty()) return "chips are missing"
+        return manifest.chips.find { !SOC.matches(it.soc) }?.let { "'${it.soc}' is not the model number of a chip" }
     }
 }

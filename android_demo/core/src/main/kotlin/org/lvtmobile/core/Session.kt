@@ -20,7 +20,10 @@ interface Runtime {
     /** Name of the runtime as in `lvt-bench --backend`, for example `onnxruntime`. */
     val name: String
 
-    /** The first choice for each operator: `cpu`, `xnnpack`, `nnapi` or `gpu`. Unsupported operators run on the CPU. */
+    /**
+     * The first choice for each operator: `cpu`, `xnnpack`, `nnapi`, `gpu` or `qnn`. Unsupported operators run on the
+     * CPU; with `qnn` they are an error.
+     */
     val accelerator: String
 
     /** Version of the runtime library. */

@@ -44,9 +44,9 @@ class ArtifactTest {
     }
 
     @Test
-    fun `rejects a folder without parts`() {
+    fun `rejects a folder without parts or chips`() {
         assertTrue(model.delete() && model.mkdir())
-        val message = "is a folder; an artifact for Android is a file, or a folder with parts"
+        val message = "is a folder; artifacts for Android are files, or folders with parts or chips"
         assertUserError(message) { Artifact.open(model) }
     }
 
