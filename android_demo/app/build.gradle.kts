@@ -25,6 +25,14 @@ android {
         }
     }
 
+    // Qualcomm's libraries for the NPU, if they were added; see "The NPU of Snapdragon phones" in README.md.
+    // The NPU opens its library as a file, so Android must unpack the libraries, and its code is not for the
+    // tool that strips symbols.
+    packaging.jniLibs {
+        useLegacyPackaging = file("src/main/jniLibs/arm64-v8a/libQnnHtp.so").exists()
+        keepDebugSymbols += "**/libQnn*.so"
+    }
+
     compileOptions {
         sourceCompatibility = JavaVersion.VERSION_17
         targetCompatibility = JavaVersion.VERSION_17

@@ -94,10 +94,11 @@ def test_components(apk: Apk) -> None:
     assert components[BENCHMARK]["permission"] == "android.permission.DUMP"
 
 
-def test_opencl(apk: Apk) -> None:
-    """Without this element, Android 12 hides OpenCL from the app, and the GPU is slower."""
+@pytest.mark.parametrize("library", ["libOpenCL", "libcdsprpc"])
+def test_native_libraries(apk: Apk, library: str) -> None:
+    """Without this element, Android 12 hides the way to the GPU or to Qualcomm's NPU."""
     tree = run_tool("aapt2", "dump", "xmltree", apk.path, "--file", "AndroidManifest.xml")
-    assert re.search(r"E: uses-native-library.*\n.*libOpenCL\.so.*\n.*required.*=false", tree)
+    assert re.search(rf"E: uses-native-library.*\n.*{library}\.so.*\n.*required.*=false", tree)
 
 
 def test_assets(apk: Apk) -> None:

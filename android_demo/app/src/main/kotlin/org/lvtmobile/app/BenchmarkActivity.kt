@@ -81,7 +81,7 @@ class BenchmarkActivity : Activity() {
         device: Map<String, String>,
         progress: (Int, Double) -> Unit,
     ): BenchReply = try {
-        Benchmark(RUNTIMES, device).run(benchRequestJson(extras, modelFolders()), progress)
+        Benchmark(runtimes(), device).run(benchRequestJson(extras, modelFolders()), progress)
     } catch (_: OutOfMemoryError) {
         BenchFailure("not enough memory for this model")
     } catch (error: LinkageError) {

@@ -1,6 +1,7 @@
 package org.lvtmobile.app
 
 import android.content.Intent
+import android.os.Build
 import android.os.Bundle
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -11,6 +12,7 @@ import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
+import org.robolectric.util.ReflectionHelpers
 import java.io.File
 
 /** Tests extras of `am start`, and the reply file that `lvt-bench` pulls. */
@@ -70,6 +72,39 @@ class BenchmarkActivityTest {
                 putExtra("runtime", runtime)
             }
             assertTrue(reply, "\"error\"" in reply)
+        }
+    }
+
+    /** Only a phone with the chip that a file is compiled for can run it. */
+    @Test
+    fun `replies with the chip of a compiled model and of the phone`() {
+        pushCompiled("stub.qnn")
+        val compiled = "stub.qnn is compiled for sm8650 (Snapdragon 8 Gen 3)"
+        val expected = mapOf(
+            "SM8550" to "$compiled, and this phone's chip is sm8550: export it with --soc sm8550",
+            "MT6989" to "$compiled, and this phone's chip is mt6989\"",
+            Build.UNKNOWN to "$compiled, but Android does not tell this phone's chip",
+            "SM8650-AC" to "Qualcomm's libraries are not in this app: libonnxruntime_providers_qnn.so is missing; " +
+                "android_demo/README.md tells how to add them",
+        )
+        for ((soc, message) in expected) {
+            val reply = withChip(soc) { qnnReply("$soc.json") }
+            assertTrue(reply, message in reply)
+        }
+    }
+
+    private fun qnnReply(name: String) = runAndReadReply(name) {
+        putExtra("artifact", "stub.qnn")
+        putExtra("runtime", "onnxruntime-qnn")
+    }
+
+    private fun withChip(soc: String, action: () -> String): String {
+        val before = Build.SOC_MODEL
+        ReflectionHelpers.setStaticField(Build::class.java, "SOC_MODEL", soc)
+        try {
+            return action()
+        } finally {
+            ReflectionHelpers.setStaticField(Build::class.java, "SOC_MODEL", before)
         }
     }
 

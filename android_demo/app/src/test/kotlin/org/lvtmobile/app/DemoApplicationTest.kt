@@ -27,9 +27,12 @@ class RecordedEnvironment {
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [35], application = DemoApplication::class, shadows = [RecordedEnvironment::class])
 class DemoApplicationTest {
-    /** The variable must be set before an activity starts or a runtime library loads. */
+    /** The variables must be set before an activity starts or a runtime library loads. */
     @Test
-    fun disablesTelemetryAtStart() {
-        assertEquals(mapOf("ORT_DISABLE_TELEMETRY" to "1"), RecordedEnvironment.variables)
+    fun setsVariablesAtStart() {
+        assertEquals(
+            mapOf("ORT_DISABLE_TELEMETRY" to "1", "ADSP_LIBRARY_PATH" to context.nativeLibraries.path),
+            RecordedEnvironment.variables,
+        )
     }
 }

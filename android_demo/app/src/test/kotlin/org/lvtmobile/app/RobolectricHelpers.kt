@@ -53,6 +53,15 @@ internal fun push(model: File) {
     }
 }
 
+/** Copies an artifact that claims to be compiled for the Snapdragon 8 Gen 3; its contents are no model. */
+internal fun pushCompiled(name: String) {
+    val model = File(context.modelFolders().first(), name)
+    goldenFile("stub.onnx").copyTo(model)
+    val chips = "\"chips\": [{\"soc\": \"sm8650\", \"name\": \"Snapdragon 8 Gen 3\"}]"
+    val manifest = goldenFile("stub.onnx.json").readText()
+    File("$model.json").writeText(manifest.replace("\"target\": \"onnx\"", "\"target\": \"qnn\", $chips"))
+}
+
 internal val demoModel: File get() = File(System.getProperty("lvt.artifact"))
 
 /** The same model in parts: a folder. */
