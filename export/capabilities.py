@@ -233,6 +233,7 @@ TARGETS: dict[str, TargetInfo] = {
             precisions=_all_tasks("fp16"),
             is_directory=True,
             in_all=False,
+            android=True,
             integers=("w8a8", "w8a16"),
             compiled=True,
             notes=(

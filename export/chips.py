@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,28 @@ def find_chips(names: Sequence[str]) -> tuple[Chip, ...]:
     if ALL_CHIPS in names:
         return tuple(CHIPS.values())
     return tuple(dict.fromkeys(_find_chip(name) for name in names))
+
+
+def check_device_chip(artifact: str, entries: Sequence[Mapping[str, Any]], device_soc: str) -> None:
+    """Checks that an artifact is compiled for the chip of a device: another chip's does not run.
+
+    Args:
+        artifact: its name in the error.
+        entries: the chips of its manifest.
+        device_soc: maker and model number, as the device tells them, such as `QTI SM8650-AC`.
+
+    Raises:
+        UserError: it is for other chips.
+    """
+    words = re.findall(r"\w+", device_soc.lower())
+    if any(entry["soc"] in words for entry in entries):
+        return
+    compiled = ", ".join(f"{entry['soc']} ({entry['name']})" for entry in entries)
+    known = next((word for word in words if word in CHIPS), None)
+    hint = f": export it with --soc {known}" if known else ""
+    raise UserError(
+        f"{artifact} is compiled for {compiled}, and the device's chip is {device_soc}{hint}"
+    )
 
 
 def _find_chip(name: str) -> Chip:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -221,6 +221,8 @@ def _check_contents(artifact: Artifact) -> None:
         raise ValueError(f"schema {manifest['schema']} and parts do not go together")
     if artifact.host is not None:
         _check_parts(artifact, artifact.host)
+    if target_info(artifact.target).compiled:
+        _check_chips(manifest["chips"])
     accuracy = manifest["accuracy"]
     if accuracy is not None:
         for model in ("float", "quantized"):
@@ -228,6 +230,15 @@ def _check_contents(artifact: Artifact) -> None:
                 _ = None if value is None else float(value)
         _ = int(accuracy["images"])
     _ = manifest["source"]["sha256"], manifest["source"]["ema"]
+
+
+def _check_chips(chips: Sequence[Mapping[str, Any]]) -> None:
+    """Checks the chips of a compiled file, as in `_check_contents`."""
+    for text in (text for chip in chips for text in (chip["soc"], chip["name"])):
+        if not isinstance(text, str):
+            raise ValueError(f"{text!r} is not a string")
+    if not chips:
+        raise ValueError("it is compiled for no chip")
 
 
 def _check_parts(artifact: Artifact, host: HostConstants) -> None:

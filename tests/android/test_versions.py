@@ -98,4 +98,5 @@ def test_accelerators() -> None:
         for target in in_kotlin(r'override val target: String = "(.*)"')
         for name in APP_RUNTIMES[target]
     }
-    assert in_kotlin(r'Runtime by \w+Backend\("(.*?)"') == expected
+    patterns = (r'Runtime by \w+Backend\("(.*?)"', r'override val name: String = "(.*)"')
+    assert {name for pattern in patterns for name in in_kotlin(pattern)} == expected

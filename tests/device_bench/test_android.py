@@ -21,13 +21,14 @@ from device_bench.devices.adb.app_run import APP_FOLDER, PACKAGE
 from device_bench.measure.warmup import MIN_SECONDS, WINDOW
 from device_bench.report.html_page import render
 from device_bench.results.bench_report import read_report
-from export.artifact.files import manifest_path
+from export.artifact.files import content_sha256, manifest_path, write_manifest
+from export.chips import CHIPS
 from export.pipeline import ExportResult
 from lvt.support.command import INTERRUPTED
 from tests.android.core import JAR, Core, build_core
 from tests.device_bench.adbd.daemon import FakeDevice
 from tests.device_bench.adbd.fixtures import PLUG, bench
-from tests.device_bench.adbd.phone import change
+from tests.device_bench.adbd.phone import PROPERTIES, change
 from tests.device_bench.adbd.server import Adb
 from tests.export.test_cli import one_line_error, run
 
@@ -223,7 +224,76 @@ def test_core_refuses(
     )
 
 
+def compiled_artifact(export: ExportResult, folder: Path) -> Path:
+    """A folder that claims to be compiled for the Snapdragon 8 Gen 3."""
+    path = folder / "tiny.qnn"
+    for name in ("main.onnx", "sm8650/main.onnx", "sm8650/main_qnn.bin"):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(name)
+    chips = [CHIPS["sm8650"].to_dict()]
+    file = {**export.manifest["file"], "sha256": content_sha256(path)}
+    manifest = {**export.manifest, "target": "qnn", "chips": chips, "file": file}
+    write_manifest(manifest_path(path), manifest)
+    return path
+
+
+def with_chip(model: str) -> dict[str, str]:
+    return {**PROPERTIES, "ro.soc.manufacturer": "QTI", "ro.soc.model": model}
+
+
+def test_compiled(plug: PLUG, tiny_export: ExportResult, tmp_path: Path) -> None:
+    """Files of one name in several folders stay apart, and the app's runtime is the default."""
+    device = plug(properties=with_chip("SM8650-AC"))
+    path = compiled_artifact(tiny_export, tmp_path)
+    assert bench(path, *SHORT) == 0
+    started = [json.loads(line) for line in device.path("/am.log").read_text().splitlines()]
+    assert "onnxruntime-qnn" in started[-1]
+    (pushed,) = device.path(f"{APP_FOLDER}/models").glob("*.qnn")
+    assert content_sha256(pushed) == content_sha256(path)
+
+
 # What goes wrong: one line, exit code 2.
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("SM8750-AB", "the device's chip is QTI SM8750-AB: export it with --soc sm8750"),
+        ("MT6989", "the device's chip is QTI MT6989"),
+    ],
+)
+def test_compiled_for_another_chip(
+    model: str,
+    reason: str,
+    plug: PLUG,
+    tiny_export: ExportResult,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Known before anything is sent."""
+    device = plug(properties=with_chip(model))
+    path = compiled_artifact(tiny_export, tmp_path)
+    assert bench(tiny_export.path, path, *SHORT) == 2
+    expected = f"tiny.qnn is compiled for sm8650 (Snapdragon 8 Gen 3), and {reason}"
+    assert one_line_error(capfd).endswith(expected)
+    assert device.pushed == []
+
+
+@pytest.mark.parametrize("chips", [None, [], [{"soc": "sm8650"}], [{"soc": 8650, "name": ""}]])
+def test_damaged_chips(
+    chips: object,
+    plug: PLUG,
+    tiny_export: ExportResult,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    device = plug(properties=with_chip("SM8650"))
+    path = compiled_artifact(tiny_export, tmp_path)
+    manifest = json.loads(manifest_path(path).read_text("utf-8"))
+    write_manifest(manifest_path(path), {**manifest, "chips": chips})
+    assert bench(path, *SHORT) == 2
+    assert "is incomplete or damaged" in one_line_error(capfd)
+    assert device.pushed == []
 
 
 def test_no_device(adb: Adb, tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from device_bench.devices.adb.device import AdbDevice
@@ -91,10 +91,15 @@ def push_artifact(device: AdbDevice, artifact: Artifact, progress: BenchProgress
         progress(f"pushing {artifact.path.name}", share)
 
     on_progress(0.0)
-    if artifact.path.is_dir():  # in parts
-        device.make_folder(model)
-        for file in content_files(artifact.path):
-            device.push(file, f"{model}/{file.name}", on_progress)
+    if artifact.path.is_dir():  # in parts, or compiled
+        files = {
+            file: PurePosixPath(model, file.relative_to(artifact.path).as_posix())
+            for file in content_files(artifact.path)
+        }
+        for folder in dict.fromkeys(remote.parent for remote in files.values()):
+            device.make_folder(str(folder))
+        for file, remote in files.items():
+            device.push(file, str(remote), on_progress)
     else:
         device.push(artifact.path, model, on_progress)
     device.push(manifest_path(artifact.path), str(manifest_path(Path(model))), lambda _share: None)

@@ -33,12 +33,14 @@ from device_bench.measure.config import BenchConfig, BenchProgress
 from device_bench.measure.validity import validity_issues
 from export.artifact.reader import Artifact
 from export.capabilities import target_info
+from export.chips import check_device_chip
 from lvt.errors import UserError
 
 APP_RUNTIMES = {
     "onnx": ("onnxruntime", "onnxruntime-xnnpack", "onnxruntime-nnapi"),
     "executorch": ("executorch",),
     "tflite": ("tflite", "tflite-gpu", "tflite-nnapi"),
+    "qnn": ("onnxruntime-qnn",),
 }
 """Runtimes of the app for each target, the default first. An app without one reports it."""
 ANDROID = "android"
@@ -200,6 +202,9 @@ class _DeviceRunner:
     def _run_models(self) -> None:
         self._progress("reading the device", 0.0)
         info = read_device_info(self._device)
+        for artifact, _runtime in self._plan.models:
+            if target_info(artifact.target).compiled:
+                check_device_chip(artifact.path.name, artifact.manifest["chips"], info.soc)
         if self._plan.binary is None:
             check_app(self._device)
             create_app_folders(self._device, self._stop)
