@@ -199,7 +199,7 @@ TARGETS: dict[str, TargetInfo] = {
             precisions=_all_tasks("fp32", "fp16"),
             layout="NHWC",
             android=True,
-            integers=("int8", "int8-weights"),
+            integers=("int8", "int8-weights", "w8a8"),
             notes=("fp16: half-precision weights; CPUs compute in float32, GPUs in fp16.",),
         ),
         TargetInfo(

@@ -31,6 +31,9 @@ class BackendConfig:
         activation_bits: bits of the integers, unless a block gets 16.
         wide_products: products of two activations have a form of 16 by 16 bits; otherwise the right
             operand keeps 8 bits.
+        wide_symmetric: integers of 16 bits have no zero point.
+        unit_softmax: softmax has the fixed scale of sigmoids.
+        tabulated_rsqrt: rsqrt of 16 bits is interpolated between 512 points.
     """
 
     operators: frozenset[OpOverload]
@@ -42,6 +45,9 @@ class BackendConfig:
     integers_only: bool = False
     activation_bits: Bits = 8
     wide_products: bool = True
+    wide_symmetric: bool = False
+    unit_softmax: bool = False
+    tabulated_rsqrt: bool = False
 
 
 _LAYERS = frozenset({aten.conv2d.default, aten.linear.default})
@@ -76,6 +82,15 @@ BACKEND_CONFIGS: dict[str, BackendConfig] = {
 }
 """By target name."""
 
+TFLITE_INTEGERS = replace(
+    BACKEND_CONFIGS["tflite"],
+    integers_only=True,
+    wide_symmetric=True,
+    unit_softmax=True,
+    tabulated_rsqrt=True,
+)
+"""TFLite without any float operator. The GELU of its kernels has no form of 16 bits."""
+
 
 def for_weights_only(config: BackendConfig) -> BackendConfig:
     """The same runtime with int8 weights and float arithmetic, which supports every activation."""
@@ -87,6 +102,8 @@ def backend_config(plan: ExportPlan) -> BackendConfig:
     config = BACKEND_CONFIGS[plan.target.name]
     if plan.precision == "int8-weights":
         return for_weights_only(config)
+    if plan.target.name == "tflite" and plan.precision == "w8a8":
+        return TFLITE_INTEGERS
     if config.integers_only:
         wide = all(chip.htp_arch >= WIDE_PRODUCTS_ARCH for chip in plan.chips)
         bits: Bits = 16 if plan.precision == "w8a16" else 8

@@ -197,4 +197,5 @@ def _collect_stats(
         )
 
     plan = plan_quantization(module.graph, backend_config)
-    return collect_stats(module, plan, images, on_image)
+    unit_softmax = backend_config.unit_softmax
+    return collect_stats(module, plan, images, on_image, unit_softmax=unit_softmax)

@@ -28,7 +28,7 @@ from quantization.graph import (
     parameters,
 )
 from quantization.plan import QuantizationPlan
-from quantization.quant_params import MIN_SCALE, Bits, QuantParams, activation_params
+from quantization.quant_params import Bits, QuantParams, activation_params, symmetric_params
 from quantization.ranges import Range
 from quantization.weights import (
     WEIGHT_LIMIT,
@@ -73,7 +73,7 @@ def insert_qdq(
             inserter.quantize_weight(node)
         elif node in plan.integer_nodes and node.target is aten.layer_norm.default:
             inserter.quantize_norm(node)
-    fused_relus = _fused_relus(plan, ranges)
+    fused_relus = _fused_relus(plan, ranges, backend_config)
     for relu, operand in fused_relus.items():
         inserter.remove(relu, operand)
     fused_operands = set(fused_relus.values())  # quantized after the ReLU, not before it
@@ -85,13 +85,18 @@ def insert_qdq(
     return inserter.module
 
 
-def _fused_relus(plan: QuantizationPlan, ranges: Mapping[fx.Node, Range]) -> dict[fx.Node, fx.Node]:
+def _fused_relus(
+    plan: QuantizationPlan, ranges: Mapping[fx.Node, Range], backend_config: BackendConfig
+) -> dict[fx.Node, fx.Node]:
     """ReLUs that quantizing their results replaces, with their operands.
 
-    Where the range of a ReLU's result begins at zero, quantizing cuts off negative values.
+    Where the range of a ReLU's result begins at zero, quantizing cuts off negative values; not if
+    the integers are symmetric.
     """
     fused = {}
     for node in plan.integer_nodes:
+        if backend_config.wide_symmetric and plan.bits[node] == 16:
+            continue
         if node.target is aten.relu.default and node in ranges and ranges[node][0] == 0:
             (operand,) = float_inputs(node)
             if len(operand.users) == 1 and plan.bits[operand] == plan.bits[node]:
@@ -195,7 +200,8 @@ class QdqInserter:
         """The value of a node in the bits of its reader."""
         bits = self._plan.bits.get(user, self._plan.bits[node])
         params = self._params(node, bits)
-        if bits == 16 and user.target in PRODUCTS and user.args[1] is node:
+        is_right_operand = user.target in PRODUCTS and user.args[1] is node
+        if bits == 16 and is_right_operand and not self._backend_config.wide_symmetric:
             params = self._right_operand_params(node)
         elif bits == self._plan.bits[node]:
             return value
@@ -216,8 +222,7 @@ class QdqInserter:
 
     def _constant_params(self, value: Tensor, bits: Bits) -> QuantParams:
         low, high = value.aminmax()
-        value_range = min(float(low), 0.0), max(float(high), 0.0)
-        return activation_params(value_range, unsigned=self._backend_config.unsigned, bits=bits)
+        return self._params_of((min(float(low), 0.0), max(float(high), 0.0)), bits)
 
     def _rounded_constant(self, value: Tensor, params: QuantParams, reader: fx.Node) -> fx.Node:
         """A constant on the levels of some parameters; integers with their dequantization."""
@@ -293,7 +298,11 @@ class QdqInserter:
     # Activations.
 
     def _params(self, node: fx.Node, bits: Bits) -> QuantParams:
-        value_range = self._ranges[bits][node]
+        return self._params_of(self._ranges[bits][node], bits)
+
+    def _params_of(self, value_range: Range, bits: Bits) -> QuantParams:
+        if bits == 16 and self._backend_config.wide_symmetric:
+            return symmetric_params(value_range)
         return activation_params(value_range, unsigned=self._backend_config.unsigned, bits=bits)
 
     def _right_operand_params(self, node: fx.Node) -> QuantParams:
@@ -304,9 +313,7 @@ class QdqInserter:
         """
         if not self._backend_config.wide_products:
             return self._params(node, 8)
-        limit = max(map(abs, self._ranges[16][node]))
-        scale = max(limit / (2**15 - 1), MIN_SCALE)
-        return QuantParams(scale, 0, -(2**15 - 1), 2**15 - 1, torch.int16)
+        return symmetric_params(self._ranges[16][node])
 
     def _only_moves(self, node: fx.Node) -> bool:
         """Whether a node only moves values that are rounded to its own levels already."""

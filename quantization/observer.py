@@ -33,12 +33,14 @@ class CalibrationStats:
         scale_groups: value to representative.
         means: mean of each input channel, by weighted node.
         softmax_spreads: greatest distance between two values of one row, by softmax.
+        unit_operators: those whose results have the range `UNIT_RANGE`.
     """
 
     histograms: Mapping[fx.Node, Histogram]
     scale_groups: Mapping[fx.Node, fx.Node]
     means: Mapping[fx.Node, Tensor]
     softmax_spreads: Mapping[fx.Node, float]
+    unit_operators: frozenset[object] = frozenset({aten.sigmoid.default})
 
     @property
     def extremes(self) -> dict[fx.Node, Range]:
@@ -51,7 +53,7 @@ class CalibrationStats:
     def ranges(self, method: Method) -> dict[fx.Node, Range]:
         """The range of every int8 value."""
         chosen = {group: choose_range(h, method) for group, h in self.histograms.items()}
-        chosen |= dict.fromkeys(self._sigmoid_groups(), UNIT_RANGE)
+        chosen |= dict.fromkeys(self._unit_groups(), UNIT_RANGE)
         return {node: chosen[group] for node, group in self.scale_groups.items()}
 
     def wide_ranges(self) -> dict[fx.Node, Range]:
@@ -61,8 +63,8 @@ class CalibrationStats:
             for node, r in self.ranges("minmax").items()
         }
 
-    def _sigmoid_groups(self) -> list[fx.Node]:
-        """Groups whose values all come from sigmoids."""
+    def _unit_groups(self) -> list[fx.Node]:
+        """Groups whose values all come from one of the `unit_operators`."""
         sources: dict[fx.Node, set[object]] = {}
         for node, group in self.scale_groups.items():
             same_scale = node.target in SAME_SCALE_OPS and all(
@@ -70,7 +72,7 @@ class CalibrationStats:
             )
             if not same_scale:  # a value of its own, not one that is only passed on
                 sources.setdefault(group, set()).add(node.target)
-        return [group for group, ops in sources.items() if ops == {aten.sigmoid.default}]
+        return [group for group, ops in sources.items() if ops <= self.unit_operators]
 
 
 def collect_stats(
@@ -78,6 +80,8 @@ def collect_stats(
     plan: QuantizationPlan,
     inputs: Sequence[Inputs],
     on_image: Callable[[], None] = lambda: None,
+    *,
+    unit_softmax: bool = False,
 ) -> CalibrationStats:
     """Runs the inputs twice: for the extremes, and for the histograms between them.
 
@@ -86,6 +90,7 @@ def collect_stats(
         plan: the one with the most int8 values; the statistics also serve plans with fewer.
         inputs: of each calibration image.
         on_image: called after each image of either pass.
+        unit_softmax: see `BackendConfig`.
     """
     extremes = ExtremesObserver(module, plan)
     for values in inputs:
@@ -96,8 +101,13 @@ def collect_stats(
         histograms.run(*as_tensors(values))
         on_image()
     means = {node: total / len(inputs) for node, total in extremes.mean_sums.items()}
+    unit_operators = {aten.sigmoid.default} | ({aten.softmax.int} if unit_softmax else set())
     return CalibrationStats(
-        histograms.histograms, plan.scale_groups, means, extremes.softmax_spreads
+        histograms.histograms,
+        plan.scale_groups,
+        means,
+        extremes.softmax_spreads,
+        frozenset(unit_operators),
     )
 
 

@@ -35,6 +35,13 @@ _DTYPES = {
 """By bits, and whether the integers are unsigned."""
 
 
+def symmetric_params(value_range: Range) -> QuantParams:
+    """Signed integers of 16 bits whose zero point is zero."""
+    limit = max(map(abs, value_range))
+    steps = 2**15 if value_range == UNIT_RANGE else 2**15 - 1
+    return QuantParams(max(limit / steps, MIN_SCALE), 0, 1 - 2**15, 2**15 - 1, torch.int16)
+
+
 def activation_params(value_range: Range, *, unsigned: bool, bits: Bits = 8) -> QuantParams:
     """Spreads the levels of the integers over a range that contains zero."""
     low, high = value_range

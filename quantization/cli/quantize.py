@@ -85,7 +85,7 @@ def quantize(
     keep_float: Annotated[
         list[str] | None,
         typer.Option(
-            "--float", metavar="BLOCK", help="Block to keep in float (QNN: 16 bits); repeatable."
+            "--float", metavar="BLOCK", help="Block to keep in float (w8a8: 16 bits); repeatable."
         ),
     ] = None,
     weights_only: Annotated[
@@ -95,7 +95,7 @@ def quantize(
         str | None,
         typer.Option(
             help="QNN: w8a8 (8 bits; blocks that need more get 16) or w8a16 (16-bit activations). "
-            "[default: w8a8]"
+            "TFLite: w8a8 for a file without float operators. [default: w8a8; TFLite: int8]"
         ),
     ] = None,
     soc: SocNames = None,

@@ -13,7 +13,8 @@ from torch import Tensor, fx, nn
 
 from export.entry_point import MAIN, EntryPoint
 from export.targets.tflite import flatbuffer
-from export.targets.tflite.int8_model import convertible, static_quantization
+from export.targets.tflite.int8_model import convertible, static_quantization, with_float_weights
+from export.targets.tflite.integers import make_integers
 from export.targets.tflite.module_names import (
     class_link,
     module_name,
@@ -96,9 +97,32 @@ def convert_int8(entry_points: Sequence[EntryPoint]) -> Any:
     return file
 
 
+def convert_integers(entry_points: Sequence[EntryPoint]) -> Any:
+    """Like `convert_int8`, for modules in which every value is an integer; so is it in the file.
+
+    Args:
+        entry_points: see `export.targets.ConversionInput`.
+
+    Raises:
+        ConversionError: an operator remains that computes in float.
+    """
+    programs = [
+        replace(entry, module=with_float_weights(_graph_module(entry))) for entry in entry_points
+    ]
+    file = _convert(programs)
+    make_integers(file)
+    for graph in file.subgraphs:
+        rename_values(graph, _first_module)
+    return file
+
+
 def _convertible(entry: EntryPoint) -> EntryPoint:
+    return replace(entry, module=convertible(_graph_module(entry)))
+
+
+def _graph_module(entry: EntryPoint) -> fx.GraphModule:
     assert isinstance(entry.module, fx.GraphModule)
-    return replace(entry, module=convertible(entry.module))
+    return entry.module
 
 
 def _first_module(chain: str) -> str:

@@ -109,13 +109,13 @@ def new_operator(model: Any, name: str, version: int, source: int, result: int) 
         result: index of the tensor that it computes.
     """
     operator = schema.OperatorT()
-    operator.opcodeIndex = _operator_code(model, getattr(schema.BuiltinOperator, name), version)
+    operator.opcodeIndex = operator_code(model, getattr(schema.BuiltinOperator, name), version)
     operator.inputs = np.array([source], np.int32)
     operator.outputs = np.array([result], np.int32)
     return operator
 
 
-def _operator_code(model: Any, builtin: int, version: int) -> int:
+def operator_code(model: Any, builtin: int, version: int) -> int:
     """Index of the operator code, which is added if the model has none yet."""
     for index, code in enumerate(model.operatorCodes):
         if (code.builtinCode, code.version) == (builtin, version):

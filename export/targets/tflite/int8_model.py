@@ -59,6 +59,52 @@ def convertible(module: fx.GraphModule) -> nn.Module:
     return InterpretedModule(module)
 
 
+def with_float_weights(module: fx.GraphModule) -> nn.Module:
+    """A copy of the model for `integers.make_integers`, which quantizes the weights again.
+
+    Args:
+        module: as for `convertible`; its other integer constants go through
+            `dequantize_per_tensor`.
+    """
+    module = copy.deepcopy(module)
+    floats: dict[str, Tensor] = {}
+    for node in module.graph.find_nodes(
+        op="call_function", target=quantized_ops.dequantize_per_channel.default
+    ):
+        stored, scales, _zeros, axis, *_ = node.args
+        if stored.target not in floats:
+            floats[stored.target] = _dequantized(module, stored, scales, axis)
+        node.replace_all_uses_with(stored)
+        module.graph.erase_node(node)
+    for name, values in floats.items():
+        setattr(module, name, values)
+    _quantize_constants(module)
+    module.recompile()
+    _name_by_module(module)
+    return InterpretedModule(module)
+
+
+def _quantize_constants(module: fx.GraphModule) -> None:
+    """Makes float constants of the integer ones with one scale, and quantizes them in the graph."""
+    floats: dict[str, Tensor] = {}
+    for node in module.graph.find_nodes(
+        op="call_function", target=quantized_ops.dequantize_per_tensor.default
+    ):
+        stored, scale, zero_point, *_ = node.args
+        if stored.op != "get_attr":
+            continue
+        if stored.target not in floats:
+            values = module.get_buffer(stored.target).float()
+            floats[stored.target] = (values - zero_point) * scale
+        with module.graph.inserting_before(node):
+            quantized = module.graph.call_function(
+                quantized_ops.quantize_per_tensor.default, node.args
+            )
+        node.update_arg(0, quantized)
+    for name, values in floats.items():
+        setattr(module, name, values)
+
+
 def _dequantized(module: fx.GraphModule, stored: fx.Node, scales: fx.Node, axis: int) -> Tensor:
     """The float32 values of an int8 weight with scales along `axis`."""
     values = module.get_buffer(str(stored.target))

@@ -18,7 +18,7 @@ from export.placement import Placement
 from export.session import Outputs
 from export.targets import ConversionInput
 from export.targets.tflite import flatbuffer
-from export.targets.tflite.convert import convert, convert_int8
+from export.targets.tflite.convert import convert, convert_int8, convert_integers
 from export.targets.tflite.module_outputs import module_outputs as read_module_outputs
 from export.targets.tflite.passes import store_weights_in_float16
 from export.targets.tflite.placement import placement as xnnpack_placement
@@ -29,8 +29,11 @@ roi_align = separable_roi_align
 
 def write(conversion: ConversionInput, path: Path) -> None:
     """See `Target.write`. With fp16, weights are float16 and the CPU computes in float32."""
-    convert_entry_points = convert_int8 if conversion.quantized else convert
-    file = convert_entry_points(conversion.entry_points)
+    if conversion.precision == "w8a8":
+        file = convert_integers(conversion.entry_points)
+    else:
+        convert_entry_points = convert_int8 if conversion.quantized else convert
+        file = convert_entry_points(conversion.entry_points)
     if conversion.precision == "fp16":
         store_weights_in_float16(file)
     flatbuffer.set_metadata(file, conversion.metadata)
