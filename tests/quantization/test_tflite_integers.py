@@ -79,6 +79,8 @@ def test_file_computes_the_simulation_in_integers(
     assert [tensor.type for tensor in graph.tensors].count(schema.TensorType.FLOAT32) == len(ends)
     names = {name for name, _ in flatbuffer.operator_versions(file)}
     assert {"CONV_2D", "BATCH_MATMUL", "SOFTMAX", "RSQRT", "RESIZE_BILINEAR"} <= names
+    transposes = [o for o in graph.operators if flatbuffer.operator_name(file, o) == "TRANSPOSE"]
+    assert not {o.inputs[0] for o in transposes} & {o.outputs[0] for o in transposes}
     for operator in graph.operators:
         result = graph.tensors[operator.outputs[0]]
         if flatbuffer.operator_name(file, operator) in ("SOFTMAX", "LOGISTIC"):

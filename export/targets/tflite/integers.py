@@ -136,7 +136,9 @@ class _IntegerGraph:
 
     def __init__(self, model: Any, graph: Any):
         self._model, self._graph = model, graph
-        self._twins: dict[int, int] = {}  # float tensor to the integer tensor that replaces it
+        # Float tensor to the integer tensor that replaces it, or one tensor to its equal.
+        self._twins: dict[int, int] = {}
+        self._transposes: dict[int, Any] = {}  # by their results
         self._weights: dict[tuple[int, int], int] = {}
         self._operators: list[Any] = []
 
@@ -148,6 +150,7 @@ class _IntegerGraph:
             self._scales_of_inputs(operator)
             self._make_integer(operator)
         self._graph.operators = self._operators
+        self._drop_unread_transposes()
 
     # Which integer tensor replaces a float tensor.
 
@@ -206,14 +209,11 @@ class _IntegerGraph:
     def _make_integer(self, operator: Any) -> None:
         """Appends the integer form of an operator."""
         name = self._name(operator)
+        operator.inputs = np.array([self._twin(int(i)) for i in operator.inputs], np.int32)
         if name == "DEQUANTIZE":
             self._append(operator, int(operator.inputs[0]))
             return
-        floats = operator.inputs
-        operator.inputs = np.array([self._twins.get(int(i), int(i)) for i in floats], np.int32)
-        operator.outputs = np.array(
-            [self._twins.get(int(i), int(i)) for i in operator.outputs], np.int32
-        )
+        operator.outputs = np.array([self._twin(int(i)) for i in operator.outputs], np.int32)
         if name in _CHANNEL_AXES:
             self._quantize_parameters(operator, name)
         elif name in _SAME_SCALE:
@@ -222,6 +222,11 @@ class _IntegerGraph:
         elif name != "QUANTIZE":
             self._quantize_operands(operator)
         self._append(operator, int(operator.outputs[0]))
+
+    def _twin(self, index: int) -> int:
+        while index in self._twins:
+            index = self._twins[index]
+        return index
 
     def _append(self, operator: Any, value: int) -> None:
         """Appends an operator in the version for the bits of one of its values."""
@@ -248,7 +253,9 @@ class _IntegerGraph:
                 # An image is moved as integers, not before it is quantized.
                 self._twins[index] = self._new_tensor(index, result)
                 self._append_quantize(index, self._twins[index])
-            operator.inputs[position] = self._twins.get(index, index)
+            operator.inputs[position] = self._twin(index)
+        if self._name(operator) == "TRANSPOSE" and self._undoes_another(operator):
+            return
         sources = [
             (position, int(index))
             for position, index in enumerate(operator.inputs)
@@ -267,6 +274,36 @@ class _IntegerGraph:
                 operator.inputs[position] = self._new_tensor(source, result)
                 self._append_quantize(source, int(operator.inputs[position]))
         self._append(operator, result)
+
+    def _undoes_another(self, transpose: Any) -> bool:
+        """Whether an operator transposes back; then its readers read the value before both.
+
+        The converter removes such pairs only where nothing is quantized between them.
+        """
+        source, result = int(transpose.inputs[0]), int(transpose.outputs[0])
+        first = self._transposes.get(source)
+        self._transposes[result] = transpose
+        if first is None or self._key(int(first.inputs[0])) != self._key(result):
+            return False
+        axes = self._axes(first)[self._axes(transpose)]
+        if not np.array_equal(axes, np.arange(len(axes))):
+            return False
+        self._twins[result] = int(first.inputs[0])
+        return True
+
+    def _axes(self, transpose: Any) -> NDArray[np.int32]:
+        buffer = self._model.buffers[self._tensor(int(transpose.inputs[1])).buffer]
+        return np.asarray(buffer.data, np.uint8).view(np.int32)
+
+    def _drop_unread_transposes(self) -> None:
+        """Removes the transposes that were undone for all their readers."""
+        read = set(map(int, self._graph.outputs))
+        read.update(int(index) for operator in self._operators for index in operator.inputs)
+        self._graph.operators = [
+            operator
+            for operator in self._operators
+            if self._name(operator) != "TRANSPOSE" or int(operator.outputs[0]) in read
+        ]
 
     def _append_quantize(self, source: int, result: int) -> None:
         self._append(flatbuffer.new_operator(self._model, "QUANTIZE", 2, source, result), result)
