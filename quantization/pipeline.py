@@ -195,7 +195,8 @@ class Quantizer:
         )
 
         def convert_and_verify(file: Path) -> _VerifiedInt8File:
-            order = [sensitivity.block for sensitivity in by_sensitivity(sensitivities)]
+            fixed = calibrated.fixed_blocks
+            order = [s.block for s in by_sensitivity(sensitivities) if s.block not in fixed]
             candidate, blocks = self._write_within_budget(writer, file, search.float_blocks, order)
             self._progress(f"{target_name}: comparing with the reference")
             parity = self._parity(candidate.session, plan)
@@ -332,7 +333,8 @@ class Quantizer:
             simulation = calibrated.simulated([*always, *blocks])
             return budget_check.measure(joint.session(simulation)).meets_budget
 
-        others = [s for s in sensitivities if s.block not in always]
+        fixed = {*always, *calibrated.fixed_blocks}
+        others = [s for s in sensitivities if s.block not in fixed]
         return [*always, *minimize_float_blocks(others, meets_budget)]
 
     def _finetune(
@@ -376,7 +378,7 @@ class Quantizer:
         """
         name = writer.plan.target.name
         candidate = writer.write(file, blocks)
-        while not candidate.drop.meets_budget and len(blocks) < len(order):
+        while not candidate.drop.meets_budget and not set(order) <= set(blocks):
             # The file loses slightly more than its simulation.
             others = [block for block in order if block not in blocks]
             blocks = [*blocks, *others[:_BLOCKS_AT_ONCE]]
