@@ -75,7 +75,7 @@ $(VENV)/.ready: pyproject.toml
 	  { echo "Python 3.11 or 3.12 is needed: make PYTHON=python3.11 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[all,coreai,test,docs]'
+	$(BIN)/pip install --quiet --editable '.[all,coreai,qnn,test,docs]'
 	touch $@
 
 clean:
