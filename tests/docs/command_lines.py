@@ -17,7 +17,7 @@ import typer.main
 from device_bench.devices.adb.runner import ANDROID
 from device_bench.measure.backends import BACKENDS
 from device_bench.measure.preset import PRESETS as PROTOCOLS
-from export.capabilities import PRECISIONS
+from export.capabilities import PRECISIONS, QUANTIZED
 from lvt.config import PRESETS, TASKS
 from lvt.support.options import parse_size
 from quantization.cli.quantize import parse_budget
@@ -44,7 +44,7 @@ def _one_of(*known: str) -> Callable[[str], Any]:
 
 _VALUES: dict[str, Callable[[str], Any]] = {
     "task": _one_of(*TASKS),
-    "precision": _one_of(*PRECISIONS),
+    "precision": _one_of(*PRECISIONS, *QUANTIZED),
     "preset": _one_of(*PRESETS, *PROTOCOLS),
     "backend": _one_of(*BACKENDS, ANDROID),
     "method": _one_of(*METHODS),
