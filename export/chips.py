@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lvt.errors import UserError
@@ -40,13 +40,7 @@ class Chip:
 
     def to_dict(self) -> dict[str, Any]:
         """The manifest's entry."""
-        return {
-            "soc": self.soc,
-            "name": self.name,
-            "soc_model": self.soc_model,
-            "htp_arch": self.htp_arch,
-            "vtcm_mb": self.vtcm_mb,
-        }
+        return asdict(self)
 
 
 CHIPS: dict[str, Chip] = {

@@ -30,21 +30,28 @@ def open_file(
 
 
 CPU_GUIDE = "ONNX Runtime's CPU on the same file"
-"""Name of the arithmetic of `open_on_cpu` in manifests and notes."""
+"""Name of the arithmetic of `open_exact` where it stands for a chip's, in manifests and notes."""
 
 
-def open_on_cpu(path: Path, host: HostConstants | None) -> Session:
-    """A session of a compiled file on ONNX Runtime's CPU: hundreds of times as fast, and a guide.
+def open_exact(path: Path, host: HostConstants | None, *, threads: int = 0) -> Session:
+    """ONNX graphs on ONNX Runtime's CPU without int8 kernels.
+
+    Values are rounded where the graphs do it, and computed in float32 between. For compiled files
+    that is a guide to the chip's results, hundreds of times as fast as its software model, and
+    needs no extra.
 
     Args:
-        path: the file of a target that is `compiled`.
+        path: an ONNX file, or the file of a target that is `compiled`.
         host: see `open_file`.
+        threads: see `open_file`.
 
     Raises:
         UserError: the runtime refuses the file.
     """
-    from export.targets.qnn import cpu
+    from export.targets.onnx.convert import part_paths
+    from export.targets.onnx.session import OnnxEntryPoints, OnnxSession
 
     if host is None:
-        return cpu.open_session(path)
-    return PartsSession(cpu.open_entry_points(path), host)
+        (graph,) = part_paths(path)
+        return OnnxSession(graph, threads=threads, exact=True)
+    return PartsSession(OnnxEntryPoints(path, threads=threads, exact=True), host)

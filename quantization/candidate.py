@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import ExportError
-from export.open_file import CPU_GUIDE, open_on_cpu
+from export.open_file import CPU_GUIDE, open_exact
 from export.parity.output_sqnr import overall_sqnr
 from export.pipeline import convert, open_written
 from export.plan import ExportPlan
@@ -102,7 +102,7 @@ class CandidateWriter:
             )
         measured, runtime = session, self.target.runtime_name()
         if self.plan.target.compiled and self.budget_check.many_pictures:
-            measured, runtime = open_on_cpu(file, self.plan.host), CPU_GUIDE
+            measured, runtime = open_exact(file, self.plan.host), CPU_GUIDE
         self.progress(f"{name}: measuring accuracy in {runtime}")
         return Candidate(session, sqnr, self.budget_check.measure(measured), pair_sums, runtime)
 

@@ -155,12 +155,16 @@ class QdqInserter:
             self._quantize_bias(node, float_weight - restored, scales)
 
     def quantize_norm(self, node: fx.Node) -> None:
-        """Quantizes weight and bias of a layer normalisation, with one scale each."""
+        """Quantizes weight and bias of a layer normalisation, with one scale each.
+
+        The HTP takes a weight of 8 bits only, also beside activations of 16.
+        """
         copy = self._copies[node]
         params = self._params(float_inputs(node)[0], self._plan.bits[node])
         weight_node, bias_node = parameters(node)
         weight = constant(self.module, weight_node)
-        weight_params = self._constant_params(weight, 8)
+        low, high = map(float, weight.aminmax())
+        weight_params = self._params_of((min(low, 0.0), max(high, 0.0)), 8)
         copy.update_arg(2, self._rounded_constant(weight, weight_params, copy))
         bias = constant(self.module, bias_node)
         scale = max(params.scale * weight_params.scale, float(bias.abs().max()) / _MAX_INT32)
@@ -169,10 +173,10 @@ class QdqInserter:
 
     def quantize_activation(self, node: fx.Node) -> None:
         """Quantizes a value for its integer readers; for all readers if it is an integer node."""
-        copy, params = self._copies[node], self._params(node, self._plan.bits[node])
         if node.op == "get_attr":
             self._quantize_constant(node)
             return
+        copy, params = self._copies[node], self._params(node, self._plan.bits[node])
         if self._simulate and self._only_moves(node):
             quantized = copy  # its values are rounded already
         elif self._runs_on_integers(node):
@@ -219,10 +223,6 @@ class QdqInserter:
                 reader = self._copies[user]
                 rounded = self._rounded_constant(value, params, reader)
                 reader.replace_input_with(self._copies[node], rounded)
-
-    def _constant_params(self, value: Tensor, bits: Bits) -> QuantParams:
-        low, high = value.aminmax()
-        return self._params_of((min(float(low), 0.0), max(float(high), 0.0)), bits)
 
     def _rounded_constant(self, value: Tensor, params: QuantParams, reader: fx.Node) -> fx.Node:
         """A constant on the levels of some parameters; integers with their dequantization."""

@@ -188,15 +188,15 @@ class Quantizer:
         budget_check = self._budget_check_for(float_session)
         calibrated, sensitivities = self._calibrate(plan, joint)
         self._check_block_names(calibrated)
-        search = self._search(plan, joint, calibrated, sensitivities, budget_check)
+        searched = tuple(s for s in sensitivities if s.block not in calibrated.fixed_blocks)
+        search = self._search(plan, joint, calibrated, searched, budget_check)
         images = self.calibration.images
         writer = CandidateWriter(
             plan, target, joint, search.calibrated, budget_check, images, self._progress
         )
 
         def convert_and_verify(file: Path) -> _VerifiedInt8File:
-            fixed = calibrated.fixed_blocks
-            order = [s.block for s in by_sensitivity(sensitivities) if s.block not in fixed]
+            order = [sensitivity.block for sensitivity in by_sensitivity(searched)]
             candidate, blocks = self._write_within_budget(writer, file, search.float_blocks, order)
             self._progress(f"{target_name}: comparing with the reference")
             parity = self._parity(candidate.session, plan)
@@ -271,7 +271,6 @@ class Quantizer:
         """
         name = plan.target.name
         config = backend_config(plan)
-        searched = plan.precision in SEARCHED
         assert plan.recipe is not None
         key = plan.recipe, config, plan.form
         if key not in self._calibrated:
@@ -282,7 +281,11 @@ class Quantizer:
             inputs = [joint.inputs(image) for image in self.calibration.images]
             module = joint.trace(inputs[0])
             calibrated = calibrate(module, config, inputs, self.request.method, progress)
-            sensitivities = tuple(measure_sensitivities(calibrated, progress)) if searched else ()
+            sensitivities = (
+                tuple(measure_sensitivities(calibrated, progress))
+                if plan.precision in SEARCHED
+                else ()
+            )
             self._calibrated[key] = calibrated, sensitivities
         return self._calibrated[key]
 
@@ -333,8 +336,7 @@ class Quantizer:
             simulation = calibrated.simulated([*always, *blocks])
             return budget_check.measure(joint.session(simulation)).meets_budget
 
-        fixed = {*always, *calibrated.fixed_blocks}
-        others = [s for s in sensitivities if s.block not in fixed]
+        others = [s for s in sensitivities if s.block not in always]
         return [*always, *minimize_float_blocks(others, meets_budget)]
 
     def _finetune(

@@ -10,7 +10,7 @@ from typing import Any
 
 from export.artifact.files import PAIR_SUMS, PARTS_SCHEMA, SCHEMA, content_sha256, manifest_path
 from export.capabilities import target_info
-from export.open_file import open_file, open_on_cpu
+from export.open_file import open_exact, open_file
 from export.panoptic.parts.layout import PARTS, HostConstants, part_inputs
 from export.predict.picture import Picture
 from export.predict.prediction import Prediction, decode_outputs
@@ -126,16 +126,14 @@ class Artifact:
 
         Args:
             threads: 0 leaves the choice to the runtime.
-            on_cpu: a compiled artifact runs as in `open_on_cpu`, not on its chip's software model.
+            on_cpu: a compiled artifact runs as in `open_exact`, not on its chip's software model.
 
         Raises:
             UserError: a bare backbone, which predicts nothing; or a missing extra.
         """
         if self.labels is None:
             raise UserError(f"{self.path.name} is a bare backbone: it has no classes to predict")
-        session = (
-            open_on_cpu(self.path, self.host) if on_cpu else self.open_session(threads=threads)
-        )
+        session = open_exact(self.path, self.host) if on_cpu else self.open_session(threads=threads)
         return SessionPredictor(
             session,
             self.spec,

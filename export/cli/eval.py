@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,20 +110,18 @@ def evaluate(
 
 def _cpu_note(artifact: Artifact, cpu: Session, pictures: LabelledPictures) -> str:
     """Says that figures are the CPU's, and how the NPU's results differ on a few pictures."""
-    from itertools import islice
-
     from export.open_file import CPU_GUIDE
+    from export.parity.compare import compare
     from export.parity.verify import SOFTWARE_PICTURES
     from export.verify.artifact_checks import parity_figures
-    from export.verify.htp import compare_with_cpu
 
     measured = f"measured with {CPU_GUIDE}"
     if not installed(target_info(artifact.target)):
         return f"{measured}; not compared with the NPU: its software model is not installed"
     samples = islice(pictures, SOFTWARE_PICTURES)
     images = [artifact.preprocessing(sample.image) for sample in samples]
-    figures = parity_figures(compare_with_cpu(artifact, images, cpu))
-    return f"{measured}; the software HTP against it: {figures}"
+    report = compare(cpu, artifact.open_session(), images, artifact.spec, None)
+    return f"{measured}; the software HTP against it: {parity_figures(report)}"
 
 
 def result_table(result: Evaluation) -> Table:

@@ -188,6 +188,11 @@ def _channels_last_rasa(reference: RASA, attend: AttentionFunction) -> nn.Module
     return ChannelsLastRASA(reference, norm, attend)
 
 
+def _channels_first_rasa(reference: RASA, recipe: Recipe, attend: AttentionFunction) -> nn.Module:
+    norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
+    return ConvRASA(reference, norm, attend)
+
+
 @register(RASA, "onnxruntime")
 def rewrite_rasa(reference: RASA, _recipe: Recipe) -> nn.Module:
     return _channels_last_rasa(reference, attention_4d)
@@ -200,17 +205,14 @@ def rewrite_rasa_for_onnxruntime_int8(reference: RASA, _recipe: Recipe) -> nn.Mo
 
 @register(RASA, "xnnpack")
 def rewrite_rasa_for_xnnpack(reference: RASA, recipe: Recipe) -> nn.Module:
-    norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
-    return ConvRASA(reference, norm, attention_bmm)
+    return _channels_first_rasa(reference, recipe, attention_bmm)
 
 
 @register(RASA, "neural_engine")
 def rewrite_rasa_for_neural_engine(reference: RASA, recipe: Recipe) -> nn.Module:
-    norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
-    return ConvRASA(reference, norm, attention_per_head)
+    return _channels_first_rasa(reference, recipe, attention_per_head)
 
 
 @register(RASA, "npu")
 def rewrite_rasa_for_npu(reference: RASA, recipe: Recipe) -> nn.Module:
-    norm = rewrite(reference.norm, recipe) if reference.sr_ratio > 1 else None
-    return ConvRASA(reference, norm, attention_by_products)
+    return _channels_first_rasa(reference, recipe, attention_by_products)

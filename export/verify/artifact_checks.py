@@ -109,11 +109,7 @@ def verify_artifact(
         return Verification(path, tuple(checks))
     progress(f"{path.name}: the reference")
     reference = find_reference(artifact, checkpoint)
-    if reference is None:
-        source = artifact.manifest["source"]["checkpoint"]
-        checks.append(Check("parity", "not checked", f"give the checkpoint: --ckpt {source}"))
-    else:
-        checks.append(parity_check(artifact, reference, outputs, images, folder))
+    checks.append(parity_check(artifact, reference, outputs, images, folder))
     return Verification(path, tuple(checks))
 
 
@@ -136,12 +132,15 @@ def _output_check(artifact: Artifact, outputs: Sequence[Outputs]) -> Check:
 
 def parity_check(
     artifact: Artifact,
-    reference: Session,
+    reference: Session | None,
     outputs: Sequence[Outputs],
     images: Sequence[PreparedImage],
     folder: Path | None,
 ) -> Check:
-    """The outputs against the reference, within the limits of the artifact's precision."""
+    """The outputs against the reference, if it is known, within the limits of the precision."""
+    if reference is None:
+        source = artifact.manifest["source"]["checkpoint"]
+        return Check("parity", "not checked", f"give the checkpoint: --ckpt {source}")
     spec, tolerance = artifact.spec, tolerance_of(artifact.precision, artifact.target)
     expected = [reference.run(image) for image in images]
     sessions = RecordedSession(expected), RecordedSession(outputs)
@@ -161,6 +160,7 @@ def parity_check(
 
 
 def parity_figures(report: ParityReport) -> str:
+    """A report in one line: pictures, the worst SQNR, and equal predictions."""
     worst = min(output.sqnr_db for output in report.outputs)
     parts = [f"{report.images} pictures", f"SQNR {worst:.1f} dB"]
     if report.agreement is not None:

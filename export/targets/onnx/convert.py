@@ -49,9 +49,14 @@ def write(conversion: ConversionInput, path: Path) -> None:
         (entry,) = conversion.entry_points
         convert(entry, conversion.metadata, path)
         return
+    write_folder(conversion, path)
+
+
+def write_folder(conversion: ConversionInput, path: Path, versions: Format = FORMAT) -> None:
+    """Writes a folder with a file for each entry point."""
     new_folder(path)
     for entry in conversion.entry_points:
-        convert(entry, conversion.metadata, part_path(path, entry.name))
+        convert(entry, conversion.metadata, part_path(path, entry.name), versions)
 
 
 def part_path(folder: Path, entry_point: str) -> Path:

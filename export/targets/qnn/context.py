@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import onnxruntime
 
 from export.artifact.files import content_bytes, content_sha256
 from export.chips import CHIPS, Chip
@@ -45,11 +44,8 @@ class ContextInfo:
     vtcm_mb: int
 
 
-def compile_graphs(folder: Path, chip: Chip) -> dict[str, onnxruntime.InferenceSession]:
+def compile_graphs(folder: Path, chip: Chip) -> None:
     """Compiles the graphs of an artifact for a chip into one context, and writes it.
-
-    Returns:
-        The sessions that compiled it, by entry point; they run what was written.
 
     Raises:
         ConversionError: the NPU does not take every operator.
@@ -57,7 +53,7 @@ def compile_graphs(folder: Path, chip: Chip) -> dict[str, onnxruntime.InferenceS
     out = folder / chip.folder
     out.mkdir()
     graphs = part_paths(folder)
-    sessions = {}
+    sessions = []  # that share a context must live until the last one writes it
     for index, graph in enumerate(graphs):
         entries = {
             "ep.context_enable": "1",
@@ -68,9 +64,8 @@ def compile_graphs(folder: Path, chip: Chip) -> dict[str, onnxruntime.InferenceS
             entries["ep.share_ep_contexts"] = "1"
             if index == len(graphs) - 1:
                 entries["ep.stop_share_ep_contexts"] = "1"  # writes the context
-        sessions[graph.stem] = open_on_npu(graph, chip, entries)
+        sessions.append(open_on_npu(graph, chip, entries))
     check_context(folder, chip)
-    return sessions
 
 
 def chips_of(folder: Path) -> list[Chip]:

@@ -68,7 +68,15 @@ def open_on_npu(
         raise ConversionError(f"qnn: {path.name} on {chip.soc}: {reason}") from error
 
 
-def run_on_npu(model: onnx.ModelProto, chip: Chip, image: NDArray[np.float32]) -> Outputs:
+def run(
+    session: onnxruntime.InferenceSession, inputs: Mapping[str, NDArray[np.float32]]
+) -> Outputs:
+    """The outputs of a session by name."""
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def run_model(chip: Chip, model: onnx.ModelProto, image: NDArray[np.float32]) -> Outputs:
     """The outputs of a model that is not a file yet.
 
     Raises:
@@ -78,8 +86,7 @@ def run_on_npu(model: onnx.ModelProto, chip: Chip, image: NDArray[np.float32]) -
         path = Path(folder, "model.onnx")
         onnx.save(model, path)
         session = open_on_npu(path, chip)
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {INPUT: image}), strict=True))
+    return run(session, {INPUT: image})
 
 
 def _open(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from export.chips import Chip
@@ -15,7 +14,7 @@ from export.panoptic.parts.session import PartsSession
 from export.session import Outputs, Session
 from export.targets.onnx.convert import INPUT, part_paths
 from export.targets.qnn.context import check_context
-from export.targets.qnn.provider import open_on_npu
+from export.targets.qnn.provider import open_on_npu, run
 
 
 class HtpSession:
@@ -33,7 +32,7 @@ class HtpSession:
 
     def run(self, image: NDArray[np.float32]) -> Outputs:
         """See `export.session.Session.run`."""
-        return _run(self._session, {INPUT: image})
+        return run(self._session, {INPUT: image})
 
 
 class HtpEntryPoints:
@@ -52,7 +51,7 @@ class HtpEntryPoints:
 
     def call(self, name: str, inputs: Mapping[str, NDArray[np.float32]]) -> Outputs:
         """See `export.session.EntryPointSession.call`."""
-        return _run(self._sessions[name], inputs)
+        return run(self._sessions[name], inputs)
 
 
 def open_on_chip(folder: Path, chip: Chip, host: HostConstants | None) -> Session:
@@ -70,10 +69,3 @@ def open_on_chip(folder: Path, chip: Chip, host: HostConstants | None) -> Sessio
     if host is None:
         return HtpSession(folder, chip)
     return PartsSession(HtpEntryPoints(folder, chip), host)
-
-
-def _run(
-    session: onnxruntime.InferenceSession, inputs: Mapping[str, NDArray[np.float32]]
-) -> Outputs:
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, dict(inputs)), strict=True))

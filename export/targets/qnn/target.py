@@ -6,6 +6,7 @@ The provider runs fp32 graphs in fp16 on the NPU. 16-bit activations need opset 
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,13 +21,12 @@ from export.panoptic.roi_align import separable_roi_align
 from export.placement import Placement
 from export.session import Outputs
 from export.targets import ConversionInput
-from export.targets.onnx.convert import Format, convert, part_paths
+from export.targets.onnx.convert import Format, part_paths, write_folder
 from export.targets.onnx.module_outputs import with_module_outputs
 from export.targets.qnn.context import check_context, chips_of, compile_graphs
-from export.targets.qnn.provider import run_on_npu
+from export.targets.qnn.provider import run_model
 from export.targets.qnn.session import HtpEntryPoints, HtpSession
 from lvt.errors import UserError
-from lvt.support.files import new_folder
 
 roi_align = separable_roi_align
 
@@ -38,9 +38,7 @@ _NOT_COUNTED = ("QuantizeLinear", "DequantizeLinear")
 
 def write(conversion: ConversionInput, path: Path) -> None:
     """See `Target.write`: a folder with the graphs, and the compiled context of each chip."""
-    new_folder(path)
-    for entry in conversion.entry_points:
-        convert(entry, conversion.metadata, path / f"{entry.name}.onnx", _FORMAT)
+    write_folder(conversion, path, _FORMAT)
     for chip in conversion.chips:
         compile_graphs(path, chip)
 
@@ -63,21 +61,17 @@ def placement(path: Path) -> Placement:
         for node in onnx.load(graph).graph.node
         if node.op_type not in _NOT_COUNTED
     )
-    chips = [f"{chip.soc} (v{chip.htp_arch})" for chip in chips_of(path)]
-    for chip in chips_of(path):
+    chips = chips_of(path)
+    for chip in chips:
         check_context(path, chip)
-    remark = f"checked by compiling for {', '.join(chips)}"
+    names = ", ".join(f"{chip.soc} (v{chip.htp_arch})" for chip in chips)
+    remark = f"checked by compiling for {names}"
     return Placement("Hexagon NPU (HTP)", len(part_paths(path)), operators, remarks=(remark,))
 
 
 def module_outputs(path: Path, image: NDArray[np.float32], names: list[str]) -> Outputs:
     """See `Target.module_outputs`."""
-    chip = _chip(path)
-
-    def run(model: onnx.ModelProto, picture: NDArray[np.float32]) -> Outputs:
-        return run_on_npu(model, chip, picture)
-
-    return with_module_outputs(path, image, names, run)
+    return with_module_outputs(path, image, names, partial(run_model, _chip(path)))
 
 
 def versions(path: Path) -> dict[str, str]:

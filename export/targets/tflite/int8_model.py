@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -40,15 +41,7 @@ def convertible(module: fx.GraphModule) -> nn.Module:
         module: its int8 weights are buffers that go through `dequantize_per_channel`.
     """
     module = copy.deepcopy(module)
-    weights = module.graph.find_nodes(
-        op="call_function", target=quantized_ops.dequantize_per_channel.default
-    )
-    # Several operators may share one weight.
-    for stored, scales, _zeros, axis, *_ in {
-        node.args[0].target: node.args for node in weights
-    }.values():
-        setattr(module, stored.target, _dequantized(module, stored, scales, axis))
-    for node in weights:
+    for node in _make_weights_float(module):
         with module.graph.inserting_before(node):
             quantized = module.graph.call_function(
                 quantized_ops.quantize_per_channel.default, node.args
@@ -67,21 +60,28 @@ def with_float_weights(module: fx.GraphModule) -> nn.Module:
             `dequantize_per_tensor`.
     """
     module = copy.deepcopy(module)
-    floats: dict[str, Tensor] = {}
-    for node in module.graph.find_nodes(
-        op="call_function", target=quantized_ops.dequantize_per_channel.default
-    ):
-        stored, scales, _zeros, axis, *_ = node.args
-        if stored.target not in floats:
-            floats[stored.target] = _dequantized(module, stored, scales, axis)
+    for node in _make_weights_float(module):
+        stored = node.args[0]
+        assert isinstance(stored, fx.Node)
         node.replace_all_uses_with(stored)
         module.graph.erase_node(node)
-    for name, values in floats.items():
-        setattr(module, name, values)
     _quantize_constants(module)
     module.recompile()
     _name_by_module(module)
     return InterpretedModule(module)
+
+
+def _make_weights_float(module: fx.GraphModule) -> Sequence[fx.Node]:
+    """Makes floats of the stored int8 weights; the nodes that dequantize them stay, and return."""
+    weights = module.graph.find_nodes(
+        op="call_function", target=quantized_ops.dequantize_per_channel.default
+    )
+    # Several operators may share one weight.
+    for stored, scales, _zeros, axis, *_ in {
+        node.args[0].target: node.args for node in weights
+    }.values():
+        setattr(module, stored.target, _dequantized(module, stored, scales, axis))
+    return weights
 
 
 def _quantize_constants(module: fx.GraphModule) -> None:

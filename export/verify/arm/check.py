@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from export.artifact.reader import Artifact
-from export.panoptic.parts.session import PartsProgram, PartsSession
+from export.open_file import open_exact
+from export.panoptic.parts.session import PartsProgram
 from export.parity.compare import TOLERANCES, ParityReport, compare
-from export.session import Outputs, RecordedSession, Session
+from export.session import Outputs, RecordedSession
 from export.verify.arm.cpus import Cpu
 from export.verify.arm.emulated_file import EmulatedFile, in_lockstep
 from export.verify.arm.machine import ArmMachine
@@ -157,7 +158,7 @@ def verify_on_cpus(
     source, expected = THIS_MACHINE.name, host
     if needs_exact(artifact):
         progress(f"{name}: exact computation")
-        exact = _open_exact(artifact)
+        exact = open_exact(artifact.path, artifact.host, threads=1)
         source, expected = "exact computation", [exact.run(image) for image in images]
         outputs.append((THIS_MACHINE, host))
     for cpu in cpus:
@@ -181,15 +182,6 @@ def verify_on_cpus(
 def needs_exact(artifact: Artifact) -> bool:
     """Whether this machine's own kernels may be inexact for the file."""
     return artifact.target == "onnx" and artifact.precision.startswith("int8")
-
-
-def _open_exact(artifact: Artifact) -> Session:
-    """An ONNX artifact without int8 kernels."""
-    from export.targets.onnx.session import OnnxEntryPoints, OnnxSession
-
-    if artifact.host is None:
-        return OnnxSession(artifact.path, threads=1, exact=True)
-    return PartsSession(OnnxEntryPoints(artifact.path, threads=1, exact=True), artifact.host)
 
 
 def run_emulated(
