@@ -35,6 +35,7 @@ _UNSUPPORTED = {
     "coreml": _COREML,
     "executorch-coreml": _COREML,
     "coreai": "Core AI's runtime here only verifies files; its times are not those of a device",
+    "qnn": "the NPU's software model has no times; a phone has",
     TORCH: "the PyTorch reference is not what runs on a phone",
 }
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from export.capabilities import TARGETS, installed
+from export.chips import CHIPS
 from export.session import Session, TorchSession
 from export.targets import load_target
 from lvt.models import ModelSpec
@@ -34,7 +35,8 @@ def opened(name: str, folder: Path) -> Session:
     if not installed(TARGETS[name]):
         pytest.skip(f"the extra {name} is not installed")
     target, file = load_target(name), folder / f"model{TARGETS[name].suffix}"
-    target.write(conversion(model, SPEC, SIZE, "fp32", {}), file)
+    chips = (CHIPS["sm8650"],) if TARGETS[name].compiled else ()
+    target.write(conversion(model, SPEC, SIZE, "fp32", {}, chips=chips), file)
     return target.open_session(file, threads=1)
 
 
