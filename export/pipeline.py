@@ -165,7 +165,13 @@ def convert(
     """
     metadata = embedded_metadata(plan.model)
     conversion = ConversionInput(
-        entry_points, plan.model.spec, plan.precision, metadata, plan.pixels, plan.chips
+        entry_points,
+        plan.model.spec,
+        plan.precision,
+        metadata,
+        plan.pixels,
+        plan.chips,
+        plan.integer_io,
     )
     with conversion_errors(f"{plan.target.name}: conversion failed"):
         target.write(conversion, file)

@@ -168,6 +168,7 @@ class ExportPlan:
             preprocessed tensor.
         images: folder of additional pictures for the parity check.
         chips: of a compiled file; what it is compiled for.
+        integer_io: a file of integers takes and gives int8.
     """
 
     model: ResolvedModel
@@ -180,6 +181,7 @@ class ExportPlan:
     pixels: Normalise | None = None
     images: Path | None = None
     chips: tuple[Chip, ...] = ()
+    integer_io: bool = False
 
     @property
     def host(self) -> HostConstants | None:

@@ -14,11 +14,10 @@ from lvt.data.metrics import ChannelNoise
 from lvt.support.progress import Progress, no_progress
 from quantization.backend_config import BackendConfig
 from quantization.graph import (
-    PRODUCTS,
     block_name,
     block_names,
     box_dependent_nodes,
-    has_weight,
+    is_attention_product,
 )
 from quantization.graph_passes import post_calibration_passes, pre_calibration_passes
 from quantization.inputs import Inputs
@@ -26,7 +25,7 @@ from quantization.insert_qdq import insert_qdq
 from quantization.methods import METHODS, Method
 from quantization.observer import CalibrationStats, collect_stats
 from quantization.plan import QuantizationPlan, plan_quantization
-from quantization.probes import ProbeNodes, find_probe_nodes, probe_values
+from quantization.probes import ProbeNodes, find_probe_nodes
 from quantization.ranges import Range
 
 CHECKED_IMAGES = 4
@@ -79,16 +78,11 @@ class CalibratedModel:
 
     @cached_property
     def fixed_blocks(self) -> set[str]:
-        """Blocks that the search leaves in 8 bits: those with products, where all is integers.
-
-        The HTP's compiler goes wrong with some of them in 16 bits between blocks in 8: SegFormer at
-        352x480 with its last attention in 16 bits has 20 dB against its simulation, 35 without.
-        With 16 bits everywhere it has 66.
-        """
-        if not self.backend_config.integers_only:
+        """Blocks that the search leaves in 8 bits; see `BackendConfig.fixed_attention`."""
+        if not self.backend_config.fixed_attention:
             return set()
         nodes = self.full_plan.integer_nodes
-        return {block_name(n) for n in nodes if n.target in PRODUCTS and not has_weight(n)}
+        return {block_name(n) for n in nodes if is_attention_product(n)}
 
     @cached_property
     def probe_nodes(self) -> ProbeNodes:
@@ -147,7 +141,7 @@ class CalibratedModel:
         """Least SQNR in dB of some nodes over the first `count` images."""
         ratios = {name: ChannelNoise() for name in names}
         for inputs, expected in zip(self.images[:count], self._float_values[:count], strict=True):
-            actual = probe_values(candidate, inputs, names)
+            actual = self.probe_nodes.values(candidate, inputs, names)
             for name, ratio in ratios.items():
                 ratio.add(actual[name], expected[name])
         return min(ratio.db for ratio in ratios.values())
@@ -156,7 +150,7 @@ class CalibratedModel:
     def _float_values(self) -> list[Outputs]:
         """The float model's values of all probe nodes, by image."""
         names = [*self.probe_nodes.before_boxes, *self.probe_nodes.after_boxes]
-        return [probe_values(self.module, inputs, names) for inputs in self.images]
+        return [self.probe_nodes.values(self.module, inputs, names) for inputs in self.images]
 
     @cached_property
     def _blocks_after_boxes(self) -> set[str]:

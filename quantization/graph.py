@@ -191,6 +191,16 @@ def has_weight(node: fx.Node) -> bool:
     return isinstance(weight, fx.Node) and weight.op == "get_attr"
 
 
+def is_attention_product(node: fx.Node) -> bool:
+    """Whether a node multiplies the shares of a softmax with values."""
+    if node.target not in PRODUCTS or has_weight(node):
+        return False
+    shares = float_inputs(node)[0]
+    while shares.target in DATA_MOVEMENT_OPS:
+        shares = float_inputs(shares)[0]
+    return shares.target is aten.softmax.int
+
+
 def is_norm_mean(node: fx.Node) -> bool:
     """Whether a node of a normalisation computes the mean of its input with a layer.
 

@@ -67,12 +67,19 @@ class CalibrationStats:
         """Groups whose values all come from one of the `unit_operators`."""
         sources: dict[fx.Node, set[object]] = {}
         for node, group in self.scale_groups.items():
-            same_scale = node.target in SAME_SCALE_OPS and all(
-                self.scale_groups.get(source) is group for source in float_inputs(node)
-            )
-            if not same_scale:  # a value of its own, not one that is only passed on
+            if not _passes_on(node, self.scale_groups):
                 sources.setdefault(group, set()).add(node.target)
         return [group for group, ops in sources.items() if ops <= self.unit_operators]
+
+
+def _passes_on(node: fx.Node, groups: Mapping[fx.Node, fx.Node]) -> bool:
+    """Whether a node's group has its values from the node's inputs already.
+
+    An input with another number of bits is in another group.
+    """
+    return node.target in SAME_SCALE_OPS and all(
+        groups.get(source) is groups[node] for source in float_inputs(node)
+    )
 
 
 def collect_stats(
@@ -138,8 +145,8 @@ class ActivationObserver(fx.Interpreter):
         if (int8 and n.target in WEIGHTED_OPS) or n.target is aten.softmax.int:
             self.observe_operand(n, self.env[float_inputs(n)[0]])
         result = super().run_node(n)
-        # An int8 same-scale operator has no values that its inputs do not have.
-        if n in self._plan.scale_groups and not (int8 and n.target in SAME_SCALE_OPS):
+        groups = self._plan.scale_groups
+        if n in groups and not (int8 and _passes_on(n, groups)):
             self.observe_value(n, result)
         return result
 

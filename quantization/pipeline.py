@@ -170,7 +170,8 @@ class Quantizer:
             raise UserError(f"{target} has no {precision}, only {' and '.join(integers)}")
         if export.precision is not None or export.pixels or not export.rewrite:
             raise UserError("int8 exports do not accept precision, pixels or rewrite=False")
-        return plan_export(export, self.model, recipe=RECIPES[target], precision=precision)
+        plan = plan_export(export, self.model, recipe=RECIPES[target], precision=precision)
+        return replace(plan, integer_io=self.request.integer_io)
 
     def quantize(self, target_name: str) -> QuantizeResult:
         """Writes the artifact of one target.

@@ -16,6 +16,7 @@ from torch import fx
 from quantization.backend_config import BackendConfig
 from quantization.graph import (
     ARITHMETIC_OPS,
+    DATA_MOVEMENT_OPS,
     SAME_SCALE_OPS,
     WEIGHTED_OPS,
     aten,
@@ -113,14 +114,18 @@ def _plan_integers(
 ) -> QuantizationPlan:
     """The plan for a runtime that computes everything on integers.
 
-    A node has the same number of bits at its inputs and its output.
+    A node has the same number of bits at its inputs and its output. Data movement keeps what must
+    have 16 bits in 16.
     """
     bits: dict[fx.Node, Bits] = {}
     reasons: dict[str, str] = {}
+    reasons_of: dict[fx.Node, str] = {}
     for node in graph.nodes:
         if node.op != "call_function" or not is_float(node):
             continue
-        reason = _needs_16_bits(node)
+        reason = _needs_16_bits(node, reasons_of)
+        if reason is not None and not in_norm(node):
+            reasons_of[node] = reason
         wide = reason is not None or block_name(node) in wide_blocks
         bits[node] = 16 if wide else backend_config.activation_bits
         if reason is not None and node.target in WEIGHTED_OPS:
@@ -134,12 +139,21 @@ def _plan_integers(
     return QuantizationPlan(operators, groups, reasons, bits)
 
 
-def _needs_16_bits(node: fx.Node) -> str | None:
-    """Why a node gets 16 bits in any case; None if it does not."""
+def _needs_16_bits(node: fx.Node, reasons_before: Mapping[fx.Node, str]) -> str | None:
+    """Why a node gets 16 bits in any case; None if it does not.
+
+    Args:
+        node: of a graph.
+        reasons_before: those of the nodes before it whose results should stay in 16 bits.
+    """
     if FLOAT_REASON in node.meta:
         return str(node.meta[FLOAT_REASON])
     if in_norm(node) and node.target is not aten.layer_norm.default:
         return "normalisation: its variance needs more than 8 bits"
+    if node.target in DATA_MOVEMENT_OPS:
+        inherited = [reasons_before.get(source) for source in float_inputs(node)]
+        if inherited and None not in inherited:
+            return inherited[0]
     return None
 
 

@@ -18,7 +18,13 @@ from torch import fx
 
 from export.session import Outputs
 from quantization.fake_quant import fake_quantize
-from quantization.graph import NOT_COMPARED, WEIGHTED_OPS, box_dependent_nodes, is_output_head
+from quantization.graph import (
+    NOT_COMPARED,
+    WEIGHTED_OPS,
+    aten,
+    box_dependent_nodes,
+    is_output_head,
+)
 from quantization.inputs import Inputs, as_tensors
 
 
@@ -30,10 +36,21 @@ class ProbeNodes:
         before_boxes: outputs and output heads that depend on no box; all of them, where the model
             has no boxes.
         after_boxes: output heads that depend on boxes.
+        rectified: those of both that only a ReLU reads. Negative values are compared as zeros,
+            because runtimes compute the ReLU with the layer and round after it.
     """
 
     before_boxes: tuple[str, ...]
     after_boxes: tuple[str, ...]
+    rectified: frozenset[str]
+
+    def values(self, module: fx.GraphModule, inputs: Inputs, names: Collection[str]) -> Outputs:
+        """The values of some of the nodes for one run of the float or a quantized model."""
+        values = probe_values(module, inputs, names)
+        return {
+            name: np.maximum(value, 0) if name in self.rectified else value
+            for name, value in values.items()
+        }
 
 
 def find_probe_nodes(graph: fx.Graph) -> ProbeNodes:
@@ -45,6 +62,7 @@ def find_probe_nodes(graph: fx.Graph) -> ProbeNodes:
     return ProbeNodes(
         tuple(n.name for n in [*outputs, *heads] if n not in box_nodes),
         tuple(n.name for n in heads if n in box_nodes),
+        frozenset(n.name for n in heads if {u.target for u in n.users} == {aten.relu.default}),
     )
 
 

@@ -26,9 +26,11 @@ class QuantizeRequest:
         keep_float: blocks that stay in float in any case.
         precision: which integers. None: the first that the target has.
         qat_steps: number of fine-tuning steps, used only if blocks would have to stay in float.
+        integer_io: TFLite in w8a8 only; the file takes and gives int8.
 
     Raises:
-        UserError: float blocks or fine-tuning for a file with int8 weights only.
+        UserError: float blocks or fine-tuning for a file with int8 weights only; integers at the
+            ends of a file that has others.
     """
 
     export: ExportRequest
@@ -39,6 +41,7 @@ class QuantizeRequest:
     keep_float: tuple[str, ...] = ()
     precision: IntegerPrecision | None = None
     qat_steps: int = 0
+    integer_io: bool = False
 
     @property
     def weights_only(self) -> bool:
@@ -51,3 +54,5 @@ class QuantizeRequest:
                 "int8 weights with float activations lose almost nothing: leave out --float and "
                 "--qat-steps with --weights-only"
             )
+        if self.integer_io and (self.export.target, self.precision) != ("tflite", "w8a8"):
+            raise UserError("--integer-io is for tflite with --precision w8a8 only")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -64,7 +65,10 @@ def make_manifest(
             "artifact": sum(_calls(entry, plan.host) * _macs(entry) for entry in entry_points),
         },
         "inputs": [_input(plan).to_dict()],
-        "outputs": [output.to_dict() for output in model_outputs(model.spec, model.size)],
+        "outputs": [
+            (output if plan.host else _in_file(plan, output)).to_dict()
+            for output in model_outputs(model.spec, model.size)
+        ],
         **({} if plan.host is None else {"parts": _parts(plan, plan.host, entry_points)}),
         "preprocessing": model.preprocessing.to_dict(),
         "labels": model.labels.to_dict() if model.labels else None,
@@ -94,7 +98,14 @@ def _input(plan: ExportPlan) -> TensorInfo:
     if plan.pixels is not None:
         meaning = "picture of 8-bit RGB pixels, resized but not normalised: the file does that"
         return TensorInfo("image", shape, layout, meaning, dtype="uint8")
-    return TensorInfo("image", shape, layout, "preprocessed picture")
+    return _in_file(plan, TensorInfo("image", shape, layout, "preprocessed picture"))
+
+
+def _in_file(plan: ExportPlan, info: TensorInfo) -> TensorInfo:
+    """An input or output with the type that it has in the file."""
+    if not plan.integer_io:
+        return info
+    return replace(info, dtype="int8", meaning=f"{info.meaning}; the file has scale and zero point")
 
 
 def _parts(
@@ -106,10 +117,10 @@ def _parts(
             {
                 "name": entry.name,
                 "inputs": [
-                    (_input(plan) if info.name == "image" else info).to_dict()
+                    (_input(plan) if info.name == "image" else _in_file(plan, info)).to_dict()
                     for info in entry.inputs
                 ],
-                "outputs": [info.to_dict() for info in entry.outputs],
+                "outputs": [_in_file(plan, info).to_dict() for info in entry.outputs],
             }
             for entry in entry_points
         ],

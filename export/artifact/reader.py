@@ -24,7 +24,7 @@ from lvt.errors import UserError
 from lvt.models import ModelSpec
 from lvt.support.validation import parse_json, whole_number
 
-_DTYPES = ("float32", "int32", "uint8")
+_DTYPES = ("float32", "int32", "uint8", "int8")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class ConversionInput:
         pixels: for Core ML only. The normalisation that the file applies to an image of 8-bit
             pixels; None if the file takes the preprocessed tensor.
         chips: for QNN only. The chips to compile for.
+        integer_io: for TFLite files of integers only. Inputs and outputs are int8, too.
     """
 
     entry_points: tuple[EntryPoint, ...]
@@ -44,6 +45,7 @@ class ConversionInput:
     metadata: dict[str, str]
     pixels: Normalise | None = None
     chips: tuple[Chip, ...] = ()
+    integer_io: bool = False
 
     @property
     def quantized(self) -> bool:

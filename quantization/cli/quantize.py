@@ -98,6 +98,12 @@ def quantize(
             "TFLite: w8a8 for a file without float operators. [default: w8a8; TFLite: int8]"
         ),
     ] = None,
+    integer_io: Annotated[
+        bool,
+        typer.Option(
+            "--integer-io", help="TFLite in w8a8: the file takes and gives int8, not float."
+        ),
+    ] = False,
     soc: SocNames = None,
     qat_steps: Annotated[
         int,
@@ -130,6 +136,8 @@ def quantize(
             raise UserError(f"--plot {plot}: the name must end in .png")
         chosen = choice(precision, QUANTIZED, "precision")
         if weights_only:
+            if chosen:
+                raise UserError("--weights-only is a precision of its own: leave out --precision")
             _check_weights_only(targets)
             chosen = "int8-weights"
         from export.evaluation.labelled_data import LabelledData
@@ -161,6 +169,7 @@ def quantize(
             keep_float=tuple(keep_float or ()),
             precision=chosen,
             qat_steps=qat_steps,
+            integer_io=integer_io,
         )
         results, code = _quantize_targets(request, targets, terminal)
         if plot is not None and results:

@@ -141,6 +141,8 @@ def test_outlook_and_plain_attention(
         (("--calib", "{photos}", "--demo-scenes", "3"), "demonstration"),
         (("--calib", "{photos}", "--weights-only"), "--weights-only"),
         (("--calib", "{photos}", "--plot", "a.txt"), ".png"),
+        (("--calib", "{photos}", "--weights-only", "--precision", "int8"), "leave out --precision"),
+        (("--calib", "{photos}", "--integer-io"), "tflite with --precision w8a8 only"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -107,6 +107,20 @@ def test_every_call_of_a_part_counts(joint: JointModel, inputs: list[Inputs]) ->
     assert total == pytest.approx(manifest_macs, rel=0.5)
 
 
+def test_in_integers_only_the_values_of_boxes_reach_the_output_in_16_bits(
+    joint: JointModel, inputs: list[Inputs]
+) -> None:
+    """With 8 bits in the transposes behind the layers, and no range, all proposals were zero."""
+    calibrated = calibrate(joint.trace(inputs[0]), BACKEND_CONFIGS["qnn"], inputs, "minmax")
+    (output,) = (node for node in calibrated.module.graph.nodes if node.op == "output")
+    levels = 5  # of the pyramid, each with objectness and deltas
+    values = [node for node in output.all_input_nodes if calibrated.plan().bits[node] == 16]
+    assert len(values) >= 2 * levels
+    assert all(low < high for low, high in calibrated.ranges.values())
+    assert calibrated.sqnr() > 15
+    assert calibrated.fixed_blocks == {b for b in calibrated.blocks if b.endswith("attn")}
+
+
 def test_an_int8_artifact_in_parts(tmp_path: Path) -> None:
     from dataclasses import replace
 

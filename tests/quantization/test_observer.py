@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from export.rewrite.norm import ConvLayerNorm
 from quantization.graph import aten
 from quantization.observer import collect_stats
 from quantization.plan import plan_quantization
 from quantization.ranges import UNIT_RANGE
 from tests.helpers.models import single_inputs, trace_model
-from tests.quantization.small_nets import ONNX, SIZE, Net, calibrated, images, nodes
+from tests.quantization.small_nets import ONNX, SIZE, Middle, Net, calibrated, images, nodes
 
 
 def test_the_spread_of_softmax_rows_is_observed() -> None:
@@ -31,6 +33,20 @@ def test_a_sigmoid_has_the_range_that_kernels_insist_on() -> None:
     (gate,) = nodes(module, aten.sigmoid.default)
     assert statistics.ranges("mse")[gate] == UNIT_RANGE
     assert gate in plan.integer_nodes
+
+
+def test_a_transpose_into_8_bits_of_a_value_of_16_is_observed() -> None:
+    """The two have scales of their own."""
+    model = Net(lambda x: x)
+    norm, move = ConvLayerNorm(nn.LayerNorm(8)), Middle(lambda x: x.flatten(2).reshape(1, 8, 8, 12))
+    model.middle = nn.Sequential(norm, move)  # type: ignore[assignment]
+    module, statistics, plan = calibrated(model, "qnn")
+    first, second = nodes(module, aten.flatten.using_ints) + nodes(module, aten.reshape.default)
+    assert plan.bits[first] == plan.bits[second] == 8
+    assert plan.bits[first.all_input_nodes[0]] == 16
+    low, high = statistics.ranges("minmax")[first]
+    assert low < -0.1
+    assert high > 0.1
 
 
 def test_a_resize_that_stays_float_is_observed_where_int8_reads_it() -> None:

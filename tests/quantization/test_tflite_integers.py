@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -88,6 +90,23 @@ def test_file_computes_the_simulation_in_integers(
             assert result.quantization.zeroPoint[0] == (0 if wide else -128)
         if result.type == schema.TensorType.INT16:
             assert result.quantization.zeroPoint[0] == 0
+
+
+def test_int8_at_both_ends(calibrated: CalibratedModel, tmp_path: Path) -> None:
+    """The session rounds as the file's own QUANTIZE does, so both files give the same values."""
+    files = [tmp_path / "float.tflite", tmp_path / "int8.tflite"]
+    for path, ends in zip(files, (False, True), strict=True):
+        data = conversion(calibrated.program([]), SPEC, SIZE, "w8a8", {})
+        tflite.write(replace(data, integer_io=ends), path)
+    with_float, with_int8 = (tflite.open_session(path, threads=1) for path in files)
+    for image in images():
+        (expected,), (actual,) = (s.run(image).values() for s in (with_float, with_int8))
+        np.testing.assert_array_equal(actual, expected)
+    (graph,) = flatbuffer.read(files[1]).subgraphs
+    types = {tensor.type for tensor in graph.tensors}
+    assert schema.TensorType.FLOAT32 not in types
+    ends = [graph.tensors[index] for index in (*graph.inputs, *graph.outputs)]
+    assert {tensor.type for tensor in ends} == {schema.TensorType.INT8}
 
 
 def test_softmax_has_the_scale_that_kernels_require(calibrated: CalibratedModel) -> None:

@@ -126,6 +126,40 @@ def make_integers(model: Any) -> None:
         raise ConversionError(f"TFLite: operators that compute in float remain: {listed}")
 
 
+def make_inputs_and_outputs_integer(model: Any) -> None:
+    """Takes QUANTIZE at the inputs and DEQUANTIZE at the outputs of a `ModelT` away.
+
+    Raises:
+        ConversionError: an input or output has no single integer form.
+    """
+    for index, graph in enumerate(model.subgraphs):
+        twins: dict[int, int] = {}
+        operators = []
+        for operator in graph.operators:
+            name = flatbuffer.operator_name(model, operator)
+            source, result = int(operator.inputs[0]), int(operator.outputs[0])
+            if name == "QUANTIZE" and source in graph.inputs and source not in twins:
+                twins[source] = result
+            elif name == "DEQUANTIZE" and result in graph.outputs:
+                twins[result] = source
+            else:
+                operators.append(operator)
+        floats = {*map(int, graph.inputs), *map(int, graph.outputs)}
+        read = {int(i) for operator in operators for i in operator.inputs}
+        if floats - twins.keys() or read & twins.keys():
+            raise ConversionError("TFLite: an input or output has no integer form of its own")
+        graph.operators = operators
+        graph.inputs, graph.outputs = (
+            np.array([twins[int(i)] for i in ends], np.int32)
+            for ends in (graph.inputs, graph.outputs)
+        )
+        for signature in model.signatureDefs or []:
+            if signature.subgraphIndex == index:
+                for entry in (*signature.inputs, *signature.outputs):
+                    entry.tensorIndex = twins[entry.tensorIndex]
+    _drop_unused(model)
+
+
 class _IntegerGraph:
     """The rewrite of one graph.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -58,13 +59,19 @@ class TfliteSession:
             names[detail["index"]]: detail["index"]
             for detail in self._interpreter.get_output_details()
         }
-        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._details = {
+            detail["index"]: detail for detail in self._interpreter.get_output_details()
+        }
+        (self._input,) = self._interpreter.get_input_details()
 
     def run(self, image: NDArray[np.float32]) -> Outputs:
         """See `export.session.Session.run`."""
-        self._interpreter.set_tensor(self._input, nhwc(image))
+        self._interpreter.set_tensor(self._input["index"], _quantized(nhwc(image), self._input))
         self._interpreter.invoke()
-        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+        return {
+            name: _dequantized(self._interpreter.get_tensor(index), self._details[index])
+            for name, index in self._outputs.items()
+        }
 
 
 class TfliteEntryPoints:
@@ -89,9 +96,31 @@ class TfliteEntryPoints:
             key: nhwc(value) if key == "image" else np.ascontiguousarray(value)
             for key, value in inputs.items()
         }
-        return dict(self._runners[name](**arrays))
+        runner = self._runners[name]
+        inputs_of_file, outputs_of_file = runner.get_input_details(), runner.get_output_details()
+        arrays = {key: _quantized(value, inputs_of_file[key]) for key, value in arrays.items()}
+        outputs = runner(**arrays)
+        return {key: _dequantized(value, outputs_of_file[key]) for key, value in outputs.items()}
 
 
 def nhwc(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """(1, 3, H, W) to (1, H, W, 3)."""
     return np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+
+
+def _quantized(values: NDArray[np.float32], detail: Mapping[str, Any]) -> NDArray[Any]:
+    """The values as an input of a file takes them: unchanged, or int8 if it takes integers."""
+    if detail["dtype"] == np.float32:
+        return values
+    scale, zero_point = detail["quantization"]
+    limits = np.iinfo(detail["dtype"])
+    levels = np.rint(values / np.float32(scale)) + zero_point
+    return levels.clip(limits.min, limits.max).astype(detail["dtype"])
+
+
+def _dequantized(values: NDArray[Any], detail: Mapping[str, Any]) -> NDArray[Any]:
+    """An output of a file in float: unchanged, unless the file gives int8."""
+    scale, zero_point = detail["quantization"]
+    if not scale:
+        return values
+    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)

@@ -19,6 +19,7 @@ from export.session import Outputs
 from export.targets import ConversionInput
 from export.targets.tflite import flatbuffer
 from export.targets.tflite.convert import convert, convert_int8, convert_integers
+from export.targets.tflite.integers import make_inputs_and_outputs_integer
 from export.targets.tflite.module_outputs import module_outputs as read_module_outputs
 from export.targets.tflite.passes import store_weights_in_float16
 from export.targets.tflite.placement import placement as xnnpack_placement
@@ -31,6 +32,8 @@ def write(conversion: ConversionInput, path: Path) -> None:
     """See `Target.write`. With fp16, weights are float16 and the CPU computes in float32."""
     if conversion.precision == "w8a8":
         file = convert_integers(conversion.entry_points)
+        if conversion.integer_io:
+            make_inputs_and_outputs_integer(file)
     else:
         convert_entry_points = convert_int8 if conversion.quantized else convert
         file = convert_entry_points(conversion.entry_points)
