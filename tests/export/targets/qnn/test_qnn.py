@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from export.artifact.reader import open_artifact
-from export.capabilities import TARGETS, installed
+from export.capabilities import TARGETS, IntegerPrecision, installed
 from export.chips import CHIPS, Chip, find_chips
 from export.cli import eval as eval_cli
 from export.cli import export as export_cli
@@ -22,10 +22,19 @@ from export.cli import run as run_cli
 from export.cli import verify as verify_cli
 from export.errors import ConversionError
 from export.parity.compare import TOLERANCES, tolerance_of
-from lvt.data.images import packaged_photos
+from export.pipeline import convert, make_entry_points
+from export.plan import ExportRequest, plan_export, resolve_model
+from export.session import TorchEntryPoints
+from export.targets import load_target
+from lvt.data.images import packaged_photos, read_image
+from lvt.data.metrics import sqnr_db
 from lvt.errors import UserError
 from lvt.models import ModelSpec
+from quantization.backend_config import backend_config
+from quantization.calibrated_model import calibrate
+from quantization.candidate import MIN_SIMULATION_SQNR_DB
 from quantization.cli import quantize as quantize_cli
+from quantization.joint_model import JointModel
 from tests.conftest import tiny
 from tests.export.test_cli import one_line_error, run
 
@@ -210,6 +219,49 @@ def test_quantized_on_the_npu(
                 constant_shape = node.op_type in ("Reshape", "Slice", "Pad", "Resize", "Expand")
                 if not constant_shape or name == node.input[0]:
                     assert producers.get(name) == "DequantizeLinear", (node.op_type, name)
+
+
+@needs_htp
+def test_panoptic_in_parts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Three graphs share one context."""
+    options = ("--ckpt", "demo", "--size", "128x160", "--soc", "sm8650", "--out", tmp_path)
+    assert run(export_cli.app, "qnn", *options, "--json") == 0
+    manifest = json.loads(capfd.readouterr().out)
+    assert manifest["placement"]["fallback"] == "none"
+    assert manifest["parity"]["agreement"]["value"] > 0.99
+    (artifact,) = tmp_path.glob("*.qnn")
+    contexts = set()
+    for part in ("core", "boxes", "masks"):
+        (node,) = onnx.load(artifact / "sm8650" / f"{part}.onnx").graph.node
+        contexts |= {a.s for a in node.attribute if a.name == "ep_cache_context"}
+    assert len(contexts) == 1
+
+
+@needs_htp
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_panoptic_in_parts_quantized(precision: IntegerPrecision, tmp_path: Path) -> None:
+    """Each part in the NPU's arithmetic, against the simulation that the budget is about."""
+    request = ExportRequest(
+        "qnn", out=tmp_path, checkpoint="demo", size=(128, 160), soc=("sm8650",)
+    )
+    model, target = resolve_model(request), load_target("qnn")
+    plan = plan_export(request, model, precision=precision)
+    joint = JointModel(make_entry_points(plan, target), model.spec, plan.host)
+    images = [model.preprocessing(read_image(path)) for path in packaged_photos()[:2]]
+    inputs = [joint.inputs(image) for image in images]
+    config = backend_config(plan)
+    calibrated = calibrate(joint.trace(inputs[0]), config, inputs, "minmax")
+    file = tmp_path / "model.qnn"
+    convert(plan, target, joint.split(calibrated.program()), file)
+    on_npu = target.open_entry_points(file)
+    simulated = TorchEntryPoints(joint.split(calibrated.simulated()))
+    rest = list(inputs[0])
+    for entry in joint.entry_points:
+        values = {info.name: rest.pop(0) for info in entry.inputs}
+        expected = simulated.call(entry.name, values)
+        for name, actual in on_npu.call(entry.name, values).items():
+            limit = 50 if precision == "w8a16" else MIN_SIMULATION_SQNR_DB
+            assert sqnr_db(actual, expected[name]) > limit, (entry.name, name)
 
 
 @needs_htp
