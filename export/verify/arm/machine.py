@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,6 +17,7 @@ from pathlib import Path
 
 from export.verify.arm.cpus import Cpu
 from lvt.errors import UserError
+from lvt.support.debian import DebianArchive, call, check_tools, machine_release, unpack
 from lvt.support.files import atomic_folder, cache_folder, publish_folder
 from lvt.support.progress import Progress, no_progress
 
@@ -32,8 +31,7 @@ WHEELS = ("numpy", "onnxruntime", "ai-edge-litert")
 """Installed in the versions of this environment, so that only the processor differs."""
 
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_TOOLS = ("apt-get", "dpkg-deb")
+_PURPOSE = "the ARM check"
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def arm_machine(progress: Progress = no_progress) -> ArmMachine:
     """
     folder = machine_folder()
     if not folder.is_dir():
-        check_tools()
+        check_tools(_PURPOSE, f"{EMULATOR} and an arm64 Python")
         with atomic_folder(folder.parent) as scratch:
             made = scratch / folder.name
             made.mkdir()
@@ -139,25 +137,6 @@ def arm_machine(progress: Progress = no_progress) -> ArmMachine:
             _fetch_wheels(made)
             publish_folder(made, folder)
     return ArmMachine(folder)
-
-
-def check_tools() -> None:
-    """Checks that the machine can be fetched and used here.
-
-    Raises:
-        UserError: names the missing tools.
-    """
-    here = f"{platform.system()} {platform.machine()}"
-    if here != "Linux x86_64":
-        raise UserError(f"the ARM check is for Linux on x86_64, this is {here}")
-    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
-    if not missing and not _KEYRING.is_file():
-        missing = ["debian-archive-keyring"]
-    if missing:
-        raise UserError(
-            f"the ARM check needs {' and '.join(missing)}: run it on Debian, where they fetch "
-            f"{EMULATOR} and an arm64 Python"
-        )
 
 
 def machine_folder() -> Path:
@@ -176,59 +155,12 @@ def _wanted(wheel: str) -> str:
 
 def _fetch_debian(state: Path, made: Path) -> None:
     """Downloads packages with a separate apt state, and unpacks them."""
-    for name in ("lists/partial", "cache/archives/partial"):
-        (state / name).mkdir(parents=True)
-    (state / "status").touch()
-    sources = state / "sources.list"
-    sources.write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {SUITE} main\n")
-    settings = {
-        "APT::Architecture": "amd64",
-        "APT::Architectures::": "arm64",
-        "APT::Sandbox::User": "",
-        "APT::Install-Recommends": "false",
-        "Acquire::Languages": "none",
-        "Dir::Etc::sourcelist": sources,
-        "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::State": state,
-        "Dir::State::Lists": state / "lists",
-        "Dir::State::status": state / "status",
-        "Dir::Cache": state / "cache",
-    }
-    apt = ["apt-get", "--quiet", "--yes", *(f"-o{key}={value}" for key, value in settings.items())]
+    archive = DebianArchive(state, machine_release(_PURPOSE).mirror, [SUITE], foreign="arm64")
     arm = [f"{name}:arm64" for name in PACKAGES]
-    _call([*apt, "update"], f"apt-get cannot read Debian's {SUITE}")
-    _call([*apt, "--download-only", "install", f"{EMULATOR}:amd64", *arm], "apt-get failed")
-    for package in sorted((state / "cache" / "archives").glob("*.deb")):
+    for package in archive.with_dependencies([f"{EMULATOR}:amd64", *arm]):
         place = made / ("qemu" if package.name.startswith(EMULATOR) else "root")
         if place.name == "qemu" or not package.stem.endswith("_amd64"):
-            _call(["dpkg-deb", "--extract", package, place], f"{package.name} is damaged")
-
-
-def _mirror() -> str:
-    """The Debian mirror of this machine's apt.
-
-    Raises:
-        UserError: apt has none, for example on another distribution.
-    """
-    listed = _call(
-        [
-            "apt-get",
-            "indextargets",
-            "--format",
-            "$(ORIGIN) $(REPO_URI) $(CODENAME)",
-            "Created-By: Packages",
-        ],
-        "apt-get cannot list its sources",
-    )
-    for line in listed.splitlines():
-        origin, _, rest = line.partition(" ")
-        mirror, _, codename = rest.partition(" ")
-        if origin == "Debian" and "-" not in codename:  # the release, not its updates
-            return mirror
-    raise UserError(
-        "the ARM check takes its packages from Debian, and apt on this machine knows no Debian "
-        "mirror (or has not read it yet: apt-get update)"
-    )
+            unpack(package, place)
 
 
 def _fetch_wheels(made: Path) -> None:
@@ -238,17 +170,4 @@ def _fetch_wheels(made: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     what = ["--no-deps", "--only-binary=:all:", *platforms, *wheels]
     number = python.name.removeprefix("python")
-    _call([*pip, f"--python-version={number}", f"--target={made / 'site'}", *what], "pip failed")
-
-
-def _call(command: Sequence[str | Path], failure: str) -> str:
-    """Standard output of a command.
-
-    Raises:
-        UserError: the command failed; has `failure` and the last line of its output.
-    """
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise UserError(": ".join([failure, *said]))
-    return done.stdout
+    call([*pip, f"--python-version={number}", f"--target={made / 'site'}", *what], "pip failed")
