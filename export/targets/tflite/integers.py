@@ -119,7 +119,7 @@ def make_integers(model: Any) -> None:
     """
     for graph in model.subgraphs:
         _IntegerGraph(model, graph).rewrite()
-    _drop_unused(model)
+    flatbuffer.drop_unused(model)
     left = float_operators(model)
     if left:
         listed = ", ".join(f"{name} ({count})" for name, count in sorted(left.items()))
@@ -460,37 +460,3 @@ class _IntegerGraph:
         tensor.quantization.quantizedDimension = axis
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
-
-
-def _drop_unused(model: Any) -> None:
-    """Removes the tensors, buffers and operator codes that nothing uses any more."""
-    for graph in model.subgraphs:
-        used = set(map(int, (*graph.inputs, *graph.outputs)))
-        for operator in graph.operators:
-            used.update(int(i) for i in (*operator.inputs, *operator.outputs) if i >= 0)
-        order = sorted(used)
-        place = {index: position for position, index in enumerate(order)} | {-1: -1}
-        graph.tensors = [graph.tensors[index] for index in order]
-        graph.inputs, graph.outputs = (
-            np.array([place[int(i)] for i in ends], np.int32)
-            for ends in (graph.inputs, graph.outputs)
-        )
-        for operator in graph.operators:
-            operator.inputs, operator.outputs = (
-                np.array([place[int(i)] for i in ends], np.int32)
-                for ends in (operator.inputs, operator.outputs)
-            )
-        for signature in model.signatureDefs or []:
-            if model.subgraphs[signature.subgraphIndex] is graph:
-                for entry in (*signature.inputs, *signature.outputs):
-                    entry.tensorIndex = place[entry.tensorIndex]
-    read = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
-    read.update(entry.buffer for entry in model.metadata or [])
-    for index, buffer in enumerate(model.buffers):
-        if index not in read:
-            buffer.data = None
-    codes = sorted({op.opcodeIndex for graph in model.subgraphs for op in graph.operators})
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            operator.opcodeIndex = codes.index(operator.opcodeIndex)
-    model.operatorCodes = [model.operatorCodes[index] for index in codes]

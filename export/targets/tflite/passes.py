@@ -21,6 +21,9 @@ _DEQUANTIZE_FLOAT16 = 3
 _NO_BUFFER = 0
 """Index of the empty buffer, for tensors that are not constant."""
 
+_TRANSPOSED_CONVOLUTION = 3
+"""The version of TRANSPOSE_CONV with a bias and without an activation, the last that GPUs take."""
+
 
 def store_weights_in_float16(model: Any) -> None:
     """Stores the weights of convolutions and linear layers as float16.
@@ -31,11 +34,7 @@ def store_weights_in_float16(model: Any) -> None:
     for graph in model.subgraphs:
         dequantize = [_store_in_float16(model, graph, i) for i in _weights(model, graph)]
         graph.operators[:0] = dequantize
-    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
-    used.update(entry.buffer for entry in model.metadata or [])
-    for index, buffer in enumerate(model.buffers):
-        if index not in used:
-            buffer.data = None
+    flatbuffer.drop_unused(model)
 
 
 def _weights(model: Any, graph: Any) -> Iterator[int]:
@@ -66,6 +65,38 @@ def _store_in_float16(model: Any, graph: Any, index: int) -> Any:
     tensor.buffer = _NO_BUFFER  # the float32 data are removed once no other tensor shares them
     half_index = len(graph.tensors) - 1
     return flatbuffer.new_operator(model, "DEQUANTIZE", _DEQUANTIZE_FLOAT16, half_index, index)
+
+
+def separate_activations(model: Any) -> None:
+    """Takes the ReLU out of float transposed convolutions, in place.
+
+    A transposed convolution with a fused activation has version 4. LiteRT's GPU accelerator takes
+    versions up to 3; XNNPACK fuses the ReLU again.
+    """
+    none, relu = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU
+    version_3 = _TRANSPOSED_CONVOLUTION
+    for graph in model.subgraphs:
+        operators: list[Any] = []
+        for operator in graph.operators:
+            operators.append(operator)
+            if flatbuffer.operator_name(model, operator) != "TRANSPOSE_CONV":
+                continue
+            output = int(operator.outputs[0])
+            options = operator.builtinOptions
+            floats = graph.tensors[output].type == schema.TensorType.FLOAT32
+            if not floats or options.fusedActivationFunction != relu:
+                continue
+            options.fusedActivationFunction = none
+            builtin = schema.BuiltinOperator.TRANSPOSE_CONV
+            operator.opcodeIndex = flatbuffer.operator_code(model, builtin, version_3)
+            before = copy.copy(graph.tensors[output])
+            before.name = before.name + b"_before_relu"
+            graph.tensors.append(before)
+            index = len(graph.tensors) - 1
+            operator.outputs = np.array([index], np.int32)
+            operators.append(flatbuffer.new_operator(model, "RELU", 1, index, output))
+        graph.operators = operators
+    flatbuffer.drop_unused(model)
 
 
 def make_inputs_and_outputs_float(model: Any) -> None:
