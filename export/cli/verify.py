@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from export.verify.arm.check import EmulationResult
     from export.verify.artifact_checks import Verification
 
-Hardware = Literal["arm", "htp"]
-"""Emulated hardware of `--on`."""
+Hardware = Literal["arm", "gpu", "htp"]
+"""Hardware of `--on`, emulated where the machine has none."""
 HARDWARE: tuple[Hardware, ...] = get_args(Hardware)
 
 ArtifactFiles = Annotated[
@@ -59,7 +60,8 @@ def verify(
         typer.Option(
             "--on",
             help="arm: emulated phone processors, fetched into the user's cache on first use. "
-            "htp: every chip of qnn files, in the NPU's software model. "
+            "gpu: LiteRT's GPU accelerator, on this machine's GPU or else on software devices, "
+            "fetched likewise. htp: every chip of qnn files, in the NPU's software model. "
             "[default: this machine, in the file's own runtime]",
         ),
     ] = None,
@@ -80,12 +82,15 @@ def verify(
     """Check that artifacts are what their manifests claim.
 
     Checks hash, preprocessing, outputs, and parity with the float reference on pictures. Exit code
-    1: a check failed. Without files, `--on arm` only fetches the emulator.
+    1: a check failed. Without files, `--on arm` and `--on gpu` only fetch what they need.
     """
     with command(verbose) as terminal:
         hardware = choice(on, HARDWARE, "hardware")
         if hardware == "arm":
             verify_on_arm(terminal, artifacts or [], cpu, ckpt, images, pictures, as_json=as_json)
+            return
+        if hardware == "gpu" and not artifacts:
+            fetch_gpu(terminal)
             return
         if not artifacts:
             raise UserError("give at least one file to verify")
@@ -94,9 +99,15 @@ def verify(
         if soc and hardware != "htp":
             raise UserError("--soc names a chip: add --on htp")
         from export.verify.artifact_checks import model_files, verify_artifact
+        from export.verify.gpu import verify_on_gpu
         from export.verify.htp import verify_on_htp
 
-        check = partial(verify_on_htp, soc=soc or ()) if hardware == "htp" else verify_artifact
+        checks: dict[Hardware | None, Callable[..., Verification]] = {
+            None: verify_artifact,
+            "gpu": verify_on_gpu,
+            "htp": partial(verify_on_htp, soc=soc or ()),
+        }
+        check = checks[hardware]
         with terminal.steps() as progress:
             results = [
                 check(path, checkpoint=ckpt, folder=images, count=pictures, progress=progress)
@@ -109,6 +120,18 @@ def verify(
             terminal.out.print(checks_table(results))
         if not all(result.passed for result in results):
             raise typer.Exit(FAILED)
+
+
+def fetch_gpu(terminal: Terminal) -> None:
+    """Fetches the software devices of `--on gpu`.
+
+    Raises:
+        UserError: they cannot be fetched.
+    """
+    from export.targets.tflite.gpu.software import fetch_software
+
+    with terminal.steps() as progress:
+        fetch_software(progress)
 
 
 def verify_on_arm(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from export.artifact.reader import Artifact, open_artifact
 from export.errors import error_reason
-from export.parity.compare import ParityReport, compare, tolerance_of
+from export.parity.compare import ParityReport, Tolerance, compare, tolerance_of
 from export.parity.output_sqnr import per_channel_sqnr
 from export.session import Outputs, RecordedSession, Session
 from export.targets import load_target
@@ -109,7 +109,8 @@ def verify_artifact(
         return Verification(path, tuple(checks))
     progress(f"{path.name}: the reference")
     reference = find_reference(artifact, checkpoint)
-    checks.append(parity_check(artifact, reference, outputs, images, folder))
+    tolerance = tolerance_of(artifact.precision, artifact.target)
+    checks.append(parity_check(artifact, reference, outputs, images, folder, tolerance))
     return Verification(path, tuple(checks))
 
 
@@ -136,12 +137,22 @@ def parity_check(
     outputs: Sequence[Outputs],
     images: Sequence[PreparedImage],
     folder: Path | None,
+    tolerance: Tolerance | None,
 ) -> Check:
-    """The outputs against the reference, if it is known, within the limits of the precision."""
+    """The outputs against the reference, if it is known, within the limits.
+
+    Args:
+        artifact: the artifact.
+        reference: with the artifact's weights; None if they are unknown.
+        outputs: of the artifact for each picture.
+        images: the pictures.
+        folder: of the pictures; None: packaged ones.
+        tolerance: None for an int8 file, which has the limits that it was accepted with.
+    """
     if reference is None:
         source = artifact.manifest["source"]["checkpoint"]
         return Check("parity", "not checked", f"give the checkpoint: --ckpt {source}")
-    spec, tolerance = artifact.spec, tolerance_of(artifact.precision, artifact.target)
+    spec = artifact.spec
     expected = [reference.run(image) for image in images]
     sessions = RecordedSession(expected), RecordedSession(outputs)
     report = compare(*sessions, images, spec, tolerance)

@@ -13,7 +13,7 @@ from export.capabilities import target_info
 from export.chips import Chip, find_chips
 from export.errors import ExportError
 from export.open_file import CPU_GUIDE, open_exact
-from export.parity.compare import compare
+from export.parity.compare import compare, tolerance_of
 from export.session import Outputs, RecordedSession
 from export.verify.artifact_checks import Check, Verification, parity_check, parity_figures
 from export.verify.pictures import prepared_images
@@ -89,7 +89,8 @@ def _chip_checks(
         progress(f"{artifact.path.name}: {name}, picture {index} of {len(images)}")
         outputs.append(session.run(image))
     recorded = None if expected is None else RecordedSession(expected)
-    check = parity_check(artifact, recorded, outputs, images, folder)
+    tolerance = tolerance_of(artifact.precision, artifact.target)
+    check = parity_check(artifact, recorded, outputs, images, folder, tolerance)
     yield Check(f"parity {name}", check.status, check.detail)
     report = compare(RecordedSession(guide), RecordedSession(outputs), images, artifact.spec, None)
     yield Check(f"{CPU_GUIDE}, to {name}", "passed", parity_figures(report))

@@ -27,6 +27,11 @@ MAIN_SIGNATURE = "serving_default"
 """TFLite's name of the signature of a file that holds the whole model."""
 
 
+def signature_name(entry_point: str) -> str:
+    """TFLite's name of an entry point."""
+    return MAIN_SIGNATURE if entry_point == MAIN else entry_point
+
+
 class NamedOutputs(nn.Module):
     """An entry point that returns its outputs by name; subclasses name its inputs.
 
@@ -141,7 +146,7 @@ def _convert(entry_points: Sequence[EntryPoint], quantization: Any = None) -> An
         for entry in entry_points:
             names = tuple(info.name for info in entry.inputs)
             converter.add_signature(
-                MAIN_SIGNATURE if entry.name == MAIN else entry.name,
+                signature_name(entry.name),
                 _WRAPPERS[names](entry),
                 sample_kwargs=dict(zip(names, _file_inputs(entry), strict=True)),
             )
