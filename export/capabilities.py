@@ -64,6 +64,7 @@ class TargetInfo:
         integers: precisions that `lvt-quantize` writes; the first is the default.
         compiled: whether the file is compiled for chips, which must be named. Its session is a
             software model of the chip: an image takes seconds to minutes.
+        gpu: whether `--gpu` can check its files on a GPU accelerator.
         notes: facts for the user, one sentence each.
     """
 
@@ -86,6 +87,7 @@ class TargetInfo:
     android: bool = False
     integers: tuple[IntegerPrecision, ...] = ()
     compiled: bool = False
+    gpu: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -200,6 +202,7 @@ TARGETS: dict[str, TargetInfo] = {
             layout="NHWC",
             android=True,
             integers=("int8", "int8-weights", "w8a8"),
+            gpu=True,
             notes=("fp16: half-precision weights; CPUs compute in float32, GPUs in fp16.",),
         ),
         TargetInfo(

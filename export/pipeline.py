@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from export.panoptic.graph import PanopticGraph, RoIAlign
 from export.panoptic.parts.modules import panoptic_parts
 from export.parity.compare import ParityReport
 from export.parity.verify import parity_pictures, verify_parity
-from export.placement import Placement
+from export.placement import GpuPlacement, Placement
 from export.plan import ExportPlan, ExportRequest, ResolvedModel, plan_export, resolve_model
 from export.rewrite import fit_positions, rewrite
 from export.session import Outputs, Session
@@ -216,9 +216,12 @@ def write_artifact(
         if plan.strict and placement.fallback != "none":
             outside = ", ".join(f"{count} {op}" for op, count in placement.outside.items())
             raise PlacementError(f"{plan.target.name}: outside {placement.accelerator}: {outside}")
+        gpu = gpu_placement(plan, file, verified.entry_points)
         manifest = make_manifest(
             plan, target, file, verified.entry_points, verified.parity, placement
         )
+        if plan.target.gpu:
+            manifest["placement"]["gpu"] = None if gpu is None else gpu.to_dict()
         if plan.chips:
             manifest["chips"] = chip_entries(file)
         manifest.update(verified.entries)
@@ -228,6 +231,25 @@ def write_artifact(
     notes = plan.model.notes
     result = ExportResult(plan.path, manifest, verified.parity, placement, seconds, notes)
     return result, verified
+
+
+def gpu_placement(
+    plan: ExportPlan, file: Path, entry_points: Sequence[EntryPoint]
+) -> GpuPlacement | None:
+    """Whether the GPU accelerator takes a written file; None if that is not asked for.
+
+    Raises:
+        PlacementError: the plan is strict, and it does not.
+        UserError: there is no GPU, and the software devices cannot be fetched.
+    """
+    if not plan.gpu:
+        return None
+    from export.targets.tflite.gpu.check import check_on_gpu  # needs the extra
+
+    found = check_on_gpu(file, entry_points)
+    if plan.strict and found.problem is not None:
+        raise PlacementError(f"{plan.target.name}: {found.problem}")
+    return found
 
 
 def chip_entries(file: Path) -> list[dict[str, Any]]:

@@ -10,6 +10,23 @@ Fallback = Literal["none", "partial", "total"]
 
 
 @dataclass(frozen=True)
+class GpuPlacement:
+    """Whether a GPU accelerator takes a whole file, found by compiling and running it.
+
+    Attributes:
+        device: on which device.
+        problem: why it does not; None if it does.
+    """
+
+    device: str
+    problem: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest's entry."""
+        return {"checked_on": self.device, "problem": self.problem}
+
+
+@dataclass(frozen=True)
 class Placement:
     """Operators of one file, counted by type.
 

@@ -63,6 +63,7 @@ class ExportRequest:
         form: panoptic only; one graph, or parts with steps on the host between them. None: the
             faster one on the target, unless the suffix of `out` implies a form.
         soc: compiled files only; names of the chips to compile for, or `all`.
+        gpu: check that the GPU accelerator takes the file; strict: fail if not.
     """
 
     target: str
@@ -82,6 +83,7 @@ class ExportRequest:
     detections: int | None = None
     form: Form | None = None
     soc: tuple[str, ...] = ()
+    gpu: bool = False
 
     @property
     def checkpoint_name(self) -> str | None:
@@ -169,6 +171,7 @@ class ExportPlan:
         images: folder of additional pictures for the parity check.
         chips: of a compiled file; what it is compiled for.
         integer_io: a file of integers takes and gives int8.
+        gpu: check that the GPU accelerator takes the file.
     """
 
     model: ResolvedModel
@@ -182,6 +185,7 @@ class ExportPlan:
     images: Path | None = None
     chips: tuple[Chip, ...] = ()
     integer_io: bool = False
+    gpu: bool = False
 
     @property
     def host(self) -> HostConstants | None:
@@ -283,6 +287,9 @@ def plan_export(
     if request.pixels and not target.supports_image_input:
         supported = [info.name for info in TARGETS.values() if info.supports_image_input]
         raise UserError(f"--pixels is for {', '.join(supported)} only")
+    if request.gpu and not target.gpu:
+        supported = [info.name for info in TARGETS.values() if info.gpu]
+        raise UserError(f"--gpu is for {', '.join(supported)} only")
     form: Form | None = None
     if model.spec.panoptic is not None:
         form = target.form(request.form, Path(request.out or "").suffix)
@@ -301,6 +308,7 @@ def plan_export(
         pixels=_pixel_normalisation(model.preprocessing) if request.pixels else None,
         images=None if request.images is None else Path(request.images),
         chips=_chips(request, target),
+        gpu=request.gpu,
     )
 
 

@@ -74,6 +74,13 @@ def export(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail if any operator runs outside the accelerator.")
     ] = False,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu",
+            help="TFLite: check that the GPU accelerator takes the file (--strict: fail if not).",
+        ),
+    ] = False,
     pixels: Annotated[
         bool,
         typer.Option(
@@ -121,6 +128,7 @@ def export(
             detections=detections,
             form=chosen_form(parts),
             soc=tuple(soc or ()),
+            gpu=gpu,
         )
         check_installed(targets)
         results, code = _export_targets(request, targets, terminal)

@@ -30,7 +30,11 @@ def headline(result: ExportResult) -> str:
         shown = [f"{count} {operator}" for operator, count in by_count[:_SHOWN_OPERATORS]]
         more = [f"{len(by_count) - len(shown)} more kinds"] if len(by_count) > len(shown) else []
         lines.append("outside: " + ", ".join(shown + more))
-    return "\n".join([*lines, *placement.remarks])
+    lines += placement.remarks
+    gpu = result.manifest["placement"].get("gpu")
+    if gpu is not None:
+        lines.append(f"GPU: {gpu['problem'] or 'all operators'} (checked on {gpu['checked_on']})")
+    return "\n".join(lines)
 
 
 def parity_table(result: ExportResult) -> Table:
