@@ -1,16 +1,17 @@
 """Checks of .tflite files on LiteRT's GPU accelerator: coverage, and parity in both precisions.
 
 The limits are those of the export's parity check for the less exact of the file's precision and the
-arithmetic's. The CPU computes with the same weights, so the arithmetic alone counts there. An int8
-file is held to the limits that it was accepted with; the GPU does not round between its operators
-as the CPU does, so the difference of the two is only shown.
+arithmetic's, but for the largest error in float16 arithmetic. The CPU computes with the same
+weights, so the arithmetic alone counts there. An int8 file is held to the limits that it was
+accepted with; the GPU computes it in float and rounds where the CPU does, so the difference of the
+two, another draw of int8's error, is only shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,12 @@ from lvt.support.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from export.targets.tflite.gpu.session import GpuFile
+
+_FP16_RELATIVE_ERROR = 6e-2
+"""GPUs round sums to float16 after every addition, so the maps of `core` have 46 dB, where rounding
+the values alone leaves more than 50. A mask's edge shows it: the largest error of 20 scenes of the
+demonstration model is 0.050 of the range, and `masks` has 59 dB with the CPU's features and boxes.
+SQNR and agreement have the usual limits."""
 
 TARGET = "tflite"
 """The only target whose files the accelerator runs."""
@@ -201,7 +208,7 @@ def _cpu_check(
     artifact: Artifact, precision: Precision, expected: _Expected, outputs: Sequence[Outputs]
 ) -> Check:
     """The difference from LiteRT on the CPU, which has the same weights."""
-    tolerance = None if artifact.precision in QUANTIZED else TOLERANCES[precision]
+    tolerance = None if artifact.precision in QUANTIZED else _arithmetic_tolerance(precision)
     report = compare(
         RecordedSession(expected.cpu),
         RecordedSession(outputs),
@@ -218,8 +225,16 @@ def _report_check(name: str, report: ParityReport) -> Check:
     return Check(name, "passed", parity_figures(report))
 
 
+def _arithmetic_tolerance(precision: Precision) -> Tolerance:
+    if precision == "fp16":
+        return replace(TOLERANCES["fp16"], relative_error=_FP16_RELATIVE_ERROR)
+    return TOLERANCES[precision]
+
+
 def _looser(stored: str, arithmetic: Precision) -> Tolerance | None:
     """The tolerance of a file's precision or of the arithmetic's; None for integers."""
     if stored in QUANTIZED:
         return None
-    return TOLERANCES["fp16" if "fp16" in (stored, arithmetic) else "fp32"]
+    if stored == "fp16" and arithmetic == "fp32":
+        return TOLERANCES["fp16"]
+    return _arithmetic_tolerance(arithmetic)

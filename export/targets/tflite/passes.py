@@ -99,6 +99,47 @@ def separate_activations(model: Any) -> None:
     flatbuffer.drop_unused(model)
 
 
+def widen_strided_kernels(model: Any) -> None:
+    """Adds zeros to the 1x1 kernels of int8 convolutions with a stride, in place.
+
+    LiteRT's GPU accelerator ignores the stride of an int8 convolution with a 1x1 kernel, and
+    computes wrong values; it is right with 2x2 kernels. The results are the same integers.
+    """
+    for graph in model.subgraphs:
+        widened: dict[int, int] = {}  # several convolutions may share one weight
+        for operator in graph.operators:
+            if flatbuffer.operator_name(model, operator) != "CONV_2D":
+                continue
+            options, index = operator.builtinOptions, int(operator.inputs[_WEIGHT_INPUT])
+            weight = graph.tensors[index]
+            strided = max(options.strideH, options.strideW) > 1
+            is_point = tuple(weight.shape[1:3]) == (1, 1)
+            if weight.type != schema.TensorType.INT8 or not strided or not is_point:
+                continue
+            if index not in widened:
+                graph.tensors.append(_widened(model, weight))
+                widened[index] = len(graph.tensors) - 1
+            inputs = np.array(operator.inputs, np.int32)
+            inputs[_WEIGHT_INPUT] = widened[index]
+            operator.inputs = inputs
+            # At most one row and column of padding, at the end, where the kernel is zero.
+            options.padding = schema.Padding.SAME
+    flatbuffer.drop_unused(model)
+
+
+def _widened(model: Any, weight: Any) -> Any:
+    """An int8 weight (K, 1, 1, C) as a new tensor (K, 2, 2, C) with zeros."""
+    values = np.asarray(model.buffers[weight.buffer].data, np.uint8).view(np.int8)
+    outputs, _height, _width, inputs = weight.shape
+    wide = np.zeros((outputs, 2, 2, inputs), np.int8)
+    wide[:, :1, :1] = values.reshape(weight.shape)
+    tensor = copy.copy(weight)
+    tensor.name = weight.name + b"_wide"
+    tensor.shape = np.array(wide.shape, np.int32)
+    tensor.buffer = flatbuffer.add_buffer(model, wide.tobytes())
+    return tensor
+
+
 def make_inputs_and_outputs_float(model: Any) -> None:
     """Makes int8 inputs and outputs of a `ModelT` float32, with QUANTIZE and DEQUANTIZE."""
     for index, graph in enumerate(model.subgraphs):

@@ -22,7 +22,11 @@ from export.targets.tflite.convert import convert, convert_int8, convert_integer
 from export.targets.tflite.integers import make_inputs_and_outputs_integer
 from export.targets.tflite.long_sums import split_long_sums
 from export.targets.tflite.module_outputs import module_outputs as read_module_outputs
-from export.targets.tflite.passes import separate_activations, store_weights_in_float16
+from export.targets.tflite.passes import (
+    separate_activations,
+    store_weights_in_float16,
+    widen_strided_kernels,
+)
 from export.targets.tflite.placement import placement as xnnpack_placement
 from export.targets.tflite.session import TfliteEntryPoints, TfliteSession
 
@@ -38,6 +42,8 @@ def write(conversion: ConversionInput, path: Path) -> None:
     else:
         convert_entry_points = convert_int8 if conversion.quantized else convert
         file = convert_entry_points(conversion.entry_points)
+    if conversion.precision == "int8":
+        widen_strided_kernels(file)
     separate_activations(file)
     split_long_sums(file)
     if conversion.precision == "fp16":
