@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 OUT := out
 DEMO := $(OUT)/demo_panoptic_256x320
 ARM := $(OUT)/arm
+GPU := $(OUT)/gpu
 FRAMEWORK := /usr/share/android-framework-res/framework-res.apk
 
-.PHONY: demo test android web arm golden gallery docs docs-check lint format clean
+.PHONY: demo test android web arm gpu golden gallery docs docs-check lint format clean
 
 demo: $(VENV)/.ready
 	mkdir -p $(OUT)
@@ -42,6 +43,14 @@ arm: $(VENV)/.ready
 	  $(BIN)/lvt-export $$target --ckpt demo --size 128x160 --out $(ARM) && \
 	  $(BIN)/lvt-quantize $$target --ckpt demo --calib demo --size 128x160 --out $(ARM) || exit; done
 	$(BIN)/lvt-verify --on arm $(ARM)/*.onnx-parts $(ARM)/*.tflite --ckpt demo
+
+# Optional, on Debian: LiteRT's GPU accelerator on software GPUs (docs/gpu.md). Fetches SwiftShader and
+# Mesa into the user's cache first.
+gpu: $(VENV)/.ready
+	$(BIN)/lvt-verify --on gpu
+	for precision in fp32 fp16; do \
+	  $(BIN)/lvt-export tflite --ckpt demo --precision $$precision --strict --gpu --out $(GPU) || exit; done
+	$(BIN)/lvt-verify --on gpu $(GPU)/*.tflite
 
 # Only where Python is right and Kotlin has to follow.
 golden: $(VENV)/.ready
