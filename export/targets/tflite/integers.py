@@ -157,7 +157,7 @@ def make_inputs_and_outputs_integer(model: Any) -> None:
             if signature.subgraphIndex == index:
                 for entry in (*signature.inputs, *signature.outputs):
                     entry.tensorIndex = twins[entry.tensorIndex]
-    _drop_unused(model)
+    flatbuffer.drop_unused(model)
 
 
 class _IntegerGraph:
