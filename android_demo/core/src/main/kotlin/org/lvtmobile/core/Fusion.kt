@@ -34,13 +34,14 @@ class PanopticMap(val ids: LabelMap, val segments: List<Segment>, val void: Int)
  *    label + 1000 k to its free pixels, also over stuff.
  * 3. Stuff with fewer than `minStuffArea` remaining pixels becomes void.
  *
- * @param masks masks of the instances; they may overlap.
+ * @param mask returns the mask of an instance; masks may overlap. Called once per instance, by falling score. The
+ *   result is not used after the next call, so the caller need not keep the masks of all instances in memory.
  * @param scores scores of the instances, in any order. Instances with equal scores keep their order.
  * @param labels labels of the instances, 0 to things-1.
  * @param semantic channel of the semantic head per pixel: stuff classes, then "some thing".
  */
 fun fuse(
-    masks: List<PastedMask>,
+    mask: (Int) -> PastedMask,
     scores: FloatArray,
     labels: IntArray,
     semantic: LabelMap,
@@ -55,13 +56,14 @@ fun fuse(
     for (index in scores.indices.sortedByDescending { scores[it] }) {
         var maskArea = 0
         var freeArea = 0
-        masks[index].forEachPixel(width, threshold) { pixel ->
+        val pasted = mask(index)
+        pasted.forEachPixel(width, threshold) { pixel ->
             maskArea++
             if (ids[pixel] < INSTANCE_OFFSET) freeArea++
         }
         if (maskArea == 0 || (maskArea - freeArea) / (maskArea + OVERLAP_EPSILON) > config.fusion.maxOverlap) continue
         val id = labels[index] + INSTANCE_OFFSET * (segments.size + 1)
-        masks[index].forEachPixel(width, threshold) { pixel ->
+        pasted.forEachPixel(width, threshold) { pixel ->
             if (ids[pixel] < INSTANCE_OFFSET) ids[pixel] = id
         }
         segments += Segment(id, labels[index], freeArea, detection = index)

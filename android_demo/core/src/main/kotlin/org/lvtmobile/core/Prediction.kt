@@ -39,7 +39,7 @@ fun decodeOutputs(artifact: Artifact, outputs: Map<String, Tensor>, original: Si
 }
 
 /**
- * Pastes the masks of all detections and fuses them with the semantic labels.
+ * Pastes the masks of all detections, one at a time, and fuses them with the semantic labels.
  *
  * @param outputs boxes (K, 4) in pixels of the network input, scores (K,) with 0 for an empty slot,
  *   labels (K,), masks (K, cells, cells) as probabilities, semantic logits (1, stuff+1, H/4, W/4).
@@ -61,19 +61,20 @@ fun decodePanoptic(
     val boxes = outputs.getValue("boxes").values
     val scaleX = (content.width.toDouble() / original.width).toFloat()
     val scaleY = (content.height.toDouble() / original.height).toFloat()
-    val pastedMasks = slots.map { slot ->
+    fun mask(index: Int): PastedMask {
+        val slot = slots[index]
         val box = Box(
             boxes[4 * slot] / scaleX,
             boxes[4 * slot + 1] / scaleY,
             boxes[4 * slot + 2] / scaleX,
             boxes[4 * slot + 3] / scaleY,
         )
-        pasteMask(masks.values, slot * cells * cells, cells, box, original)
+        return pasteMask(masks.values, slot * cells * cells, cells, box, original)
     }
     val detectionScores = slots.map { scores[it] }
     val labels = outputs.getValue("labels").values
     val map = fuse(
-        pastedMasks,
+        ::mask,
         detectionScores.toFloatArray(),
         IntArray(slots.size) { labels[slots[it]].toInt() },
         labelMap(outputs.getValue("semantic"), network, content, original),
