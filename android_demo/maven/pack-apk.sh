@@ -12,32 +12,15 @@ set -euo pipefail
 out=${1:?usage: pack-apk.sh OUT.apk [APP]}
 here=$(cd "$(dirname "$0")" && pwd)
 app=${2:-$here/../app}
-framework=/usr/share/android-framework-res/framework-res.apk
-gradle=$app/build.gradle.kts
 
 for tool in aapt2 zipalign apksigner jar keytool; do
   command -v "$tool" >/dev/null || { echo "pack-apk.sh: $tool is not installed" >&2; exit 2; }
 done
-[ -f "$framework" ] || { echo "pack-apk.sh: $framework is missing; install the package android-framework-res" >&2; exit 2; }
-
-# Reads `name = value` or `name = "value"` from build.gradle.kts, so that both builds use the same values.
-setting() { sed -nE "s/^ *$1 = \"?([^\" ]+)\"?.*/\\1/p" "$gradle" | head -n 1; }
-package=$(setting applicationId)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-
-# Gradle makes the same changes to the manifest before it calls aapt2.
-sed -e "s/<manifest /<manifest package=\"$(setting namespace)\" /" \
-  -e '/tools:node="remove"/d' -e "s/\${applicationId}/$package/" \
-  "$app/src/main/AndroidManifest.xml" >"$work/AndroidManifest.xml"
-aapt2 compile --dir "$app/src/main/res" -o "$work/res.zip"
-# This aapt2 is older than <uses-native-library>. It links the element and prints a warning.
-aapt2 link --warn-manifest-validation -I "$framework" -A "$app/src/main/assets" --manifest "$work/AndroidManifest.xml" \
-  --rename-manifest-package "$package" \
-  --min-sdk-version "$(setting minSdk)" --target-sdk-version "$(setting targetSdk)" \
-  --version-code "$(setting versionCode)" --version-name "$(setting versionName)" \
-  -o "$work/linked.apk" "$work/res.zip" 2> >(grep -v 'unexpected element <uses-native-library>' >&2)
+"$here"/link-resources.sh "$work/linked" "$app"
+mv "$work/linked/linked.apk" "$work/linked.apk"
 
 mkdir "$work/code"
 cp "$here"/dex-check/target/dex/*.dex "$work/code" 2>/dev/null ||

@@ -39,7 +39,7 @@ class MainActivity : Activity() {
         view = MainView(this)
         setContentView(view.root)
         settingsStore = SettingsStore(this)
-        worker = InferenceWorker(runtimes(), WorkerListener())
+        worker = InferenceWorker(demo.runtimes(), WorkerListener())
         camera = Camera(
             this,
             onFrame = {
@@ -206,7 +206,7 @@ class MainActivity : Activity() {
 
     private fun chooseRuntime() = withEntries { entries ->
         val target = settingsStore.settings.selectEntry(entries)?.manifest?.target
-        val supported = runtimes().filter { it.target == target }
+        val supported = demo.runtimes().filter { it.target == target }
         val current = supported.indexOfFirst { it.name == settingsStore.settings.runtime }.coerceAtLeast(0)
         choose("Runtime", supported.map { it.name }, current) {
             settingsStore.settings = settingsStore.settings.copy(runtime = supported[it].name)

@@ -10,7 +10,7 @@ import org.lvtmobile.core.Runtime
 import java.io.File
 
 /** The runtimes of this app. The first runtime for a target is the default. */
-fun Context.runtimes(): List<Runtime> = listOf(
+internal fun Context.allRuntimes(): List<Runtime> = listOf(
     OnnxRuntime,
     OnnxRuntimeXnnpack,
     OnnxRuntimeNnapi,

@@ -20,13 +20,11 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
 import org.robolectric.annotation.Config
-import org.robolectric.annotation.GraphicsMode
 import java.io.File
 
 /** Tests the screen on Robolectric's Android 15, with the real ONNX Runtime and the demo model. */
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [35])
-@GraphicsMode(GraphicsMode.Mode.LEGACY)
 class MainActivityTest {
     private val firstController = Robolectric.buildActivity(MainActivity::class.java)
     private val controllers = mutableListOf<ActivityController<MainActivity>>()

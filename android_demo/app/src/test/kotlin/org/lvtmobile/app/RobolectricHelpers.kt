@@ -11,11 +11,11 @@ import org.robolectric.Shadows.shadowOf
 import java.io.File
 import java.util.concurrent.TimeUnit
 
-private const val TIMEOUT_NANOSECONDS = 60_000_000_000L
+private const val TIMEOUT_NANOSECONDS = 30_000_000_000L
 
 internal val context: Context get() = RuntimeEnvironment.getApplication()
 
-/** Runs the main looper and waits for [condition]. Fails after one minute. */
+/** Runs the main looper and waits for [condition]. Fails after half a minute. */
 internal fun await(description: String, condition: () -> Boolean) {
     val end = System.nanoTime() + TIMEOUT_NANOSECONDS
     while (!condition()) {

@@ -19,7 +19,7 @@ class RuntimesTest {
     /** Manifests and `lvt-bench` select runtimes by target and name. */
     @Test
     fun `runtimes have unique names and the targets of manifests`() {
-        val runtimes = context.runtimes()
+        val runtimes = context.demo.runtimes()
         assertEquals(runtimes.size, runtimes.distinctBy { it.name }.size)
         assertEquals(setOf("onnx", "tflite", "qnn"), runtimes.map { it.target }.toSet())
     }
@@ -31,7 +31,7 @@ class RuntimesTest {
         val before = Build.VERSION.SDK_INT
         ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", Build.VERSION_CODES.R)
         val runtime = try {
-            context.runtimes().single { it.target == "qnn" }
+            context.demo.runtimes().single { it.target == "qnn" }
         } finally {
             ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", before)
         }

@@ -89,6 +89,7 @@ sealed interface BenchReply {
  * @property samplesMs timed inferences, in order of execution.
  * @property latencyMs statistics of the samples.
  * @property stages median time of each stage over the samples; absent if the model is not in parts.
+ * @property conditions what the host program observed during the run; absent on a desktop.
  */
 @OptIn(ExperimentalSerializationApi::class) // EncodeDefault
 @Serializable
@@ -104,8 +105,23 @@ data class BenchResult(
     @SerialName("samples_ms") val samplesMs: List<Double>,
     @SerialName("latency_ms") val latencyMs: LatencySummary,
     @EncodeDefault(EncodeDefault.Mode.NEVER) val stages: StageTimes? = null,
+    @EncodeDefault(EncodeDefault.Mode.NEVER) val conditions: RunConditions? = null,
     val schema: Int = BENCH_SCHEMA,
 ) : BenchReply
+
+/**
+ * The conditions of a run on a phone. `lvt-bench` decides from them whether a result is valid.
+ *
+ * @property foreground whether the benchmark was in front, on a screen that was on, from start to end.
+ * @property thermalBefore Android's thermal status before the run, 0 (none) to 6; null before Android 10.
+ * @property thermalAfter the same after the run.
+ */
+@Serializable
+data class RunConditions(
+    val foreground: Boolean,
+    @SerialName("thermal_before") val thermalBefore: Int?,
+    @SerialName("thermal_after") val thermalAfter: Int?,
+)
 
 /** A failed measurement. [error] is one line for the user. */
 @Serializable
