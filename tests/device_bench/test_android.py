@@ -171,6 +171,33 @@ def test_throttling(
     )
 
 
+@pytest.mark.parametrize(
+    ("conditions", "issue"),
+    [
+        ({"foreground": False, "thermal_before": 0, "thermal_after": 0}, "not in the foreground"),
+        (
+            {"foreground": True, "thermal_before": 0, "thermal_after": 2},
+            "the thermal status in the app rose from none to moderate",
+        ),
+        (None, "does not report whether it stayed in the foreground"),
+    ],
+)
+def test_conditions_in_the_app(
+    conditions: dict[str, object] | None,
+    issue: str,
+    plug: PLUG,
+    tiny_export: ExportResult,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """In the background, Android gives the app slower cores: such a result is not valid."""
+    device = plug()
+    assert bench(tiny_export.path, *SHORT) == 0
+    assert "the app" not in capfd.readouterr().err
+    change(device.root, conditions=conditions)
+    assert bench(tiny_export.path, *SHORT) == 0
+    assert issue in capfd.readouterr().err
+
+
 def test_first_start_makes_folders(
     plug: PLUG, tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -392,6 +419,18 @@ def test_app_crashes(
     message = one_line_error(capfd)
     assert f"the app ended on {device.serial} without a reply: java.lang.Illegal" in message
     assert left_behind(device) == []
+
+
+def test_no_reply_file(
+    plug: PLUG, tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without storage the app can only write to the log."""
+    line = "11-22 22:00:00.000  1  1 E lvt-bench: no reply: the shared storage is not available\n"
+    device = plug(app="crashes", app_log=line)
+    assert bench(tiny_export.path) == 2
+    message = one_line_error(capfd)
+    expected = f"the app ended on {device.serial} without a reply: the shared storage is not"
+    assert expected in message
 
 
 def test_app_hangs(

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from device_bench.devices.adb.device import AdbDevice
+from device_bench.devices.adb.device_state import THERMAL_STATUS
 from device_bench.devices.adb.run_types import StopError, TimedRun
 from device_bench.measure.config import BenchConfig, BenchProgress, no_progress
 from device_bench.measure.statistics import finite_number, read_optional, record_samples
@@ -31,6 +32,8 @@ APP_FOLDER = f"/sdcard/Android/data/{PACKAGE}/files"
 """The app's own folder on shared storage: adb may write it, and the app needs no permission."""
 MODEL_FOLDER = f"{APP_FOLDER}/models"
 REPLY_FOLDER = f"{APP_FOLDER}/bench"
+LOG_TAG = "lvt-bench"
+"""Where the app tells that it cannot write its reply; `TAG` of `BenchmarkActivity`."""
 REPLY_SCHEMA = 1
 """Schema of replies; `BENCH_SCHEMA` in the core."""
 POLL_SECONDS = 0.5
@@ -168,7 +171,22 @@ def _parse_timed_run(reply: Mapping[str, Any]) -> TimedRun:
         version=str(reply["runtime_version"]),
         accelerator=str(reply["accelerator"]),
         stages=read_optional(StageSummary.from_dict, reply.get("stages")),
+        issues=_condition_issues(reply.get("conditions")),
     )
+
+
+def _condition_issues(conditions: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Why the conditions that the app observed make a result not valid."""
+    if conditions is None:
+        return ("the app does not report whether it stayed in the foreground",)
+    issues = []
+    if not conditions["foreground"]:
+        issues.append("the app was not in the foreground")
+    before, after = conditions["thermal_before"], conditions["thermal_after"]
+    if before is not None and after is not None and after > before:
+        names = [THERMAL_STATUS[min(int(status), 6)] for status in (before, after)]
+        issues.append(f"the thermal status in the app rose from {names[0]} to {names[1]}")
+    return tuple(issues)
 
 
 class _AppRun:
@@ -233,12 +251,23 @@ class _AppRun:
                 raise StopError
 
     def _crash_message(self) -> str:
-        log = self._device.run("logcat", "-b", "crash", "-d", "-t", "200").out
-        reason = crash_reason(log) or "Android may have stopped it to free memory"
+        crashes = self._device.run("logcat", "-b", "crash", "-d", "-t", "200").out
+        own = self._device.run("logcat", "-d", "-s", f"{LOG_TAG}:E", "-t", "20").out
+        reason = (
+            _reply_problem(own)
+            or crash_reason(crashes)
+            or "Android may have stopped it to free memory"
+        )
         return (
             f"the app ended on {self._device.serial} without a reply: {reason}; "
             f"adb -s {self._device.serial} logcat -d shows more"
         )
+
+
+def _reply_problem(log: str) -> str | None:
+    """Why the app could not write its last reply; None: it did not say so."""
+    matches = re.findall(rf"{LOG_TAG}\s*: no reply: (.+)", log)
+    return matches[-1].strip() if matches else None
 
 
 def crash_reason(log: str) -> str | None:

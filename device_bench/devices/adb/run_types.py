@@ -21,6 +21,7 @@ class TimedRun:
         version: of the runtime; None: not reported.
         accelerator: the first choice for operators (cpu, xnnpack, nnapi, gpu); None: not reported.
         stages: of a panoptic model in parts; None: a whole model, or not reported.
+        issues: why the result is not valid, as the runner itself observed; empty if it is.
     """
 
     load_ms: float | None
@@ -30,6 +31,7 @@ class TimedRun:
     version: str | None
     accelerator: str | None
     stages: StageSummary | None = None
+    issues: tuple[str, ...] = ()
 
 
 class StopError(Exception):

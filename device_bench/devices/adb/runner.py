@@ -273,7 +273,7 @@ class _DeviceRunner:
         if isinstance(output, ToolOutput):
             return [f"{runner} reports no single inferences, so drift cannot be detected"]
         threads = self._plan.config.threads
-        return validity_issues(
+        issues = validity_issues(
             output.samples_ms,
             self._plan.config.preset,
             warmup=output.warmup,
@@ -281,6 +281,7 @@ class _DeviceRunner:
             busy_threads=threads,
             cores=info.cores or threads,
         )
+        return [*issues, *output.issues]
 
 
 def _mean_ms(output: TimedRun | ToolOutput) -> float | None:

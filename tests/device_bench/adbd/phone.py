@@ -38,6 +38,8 @@ STATE: dict[str, Any] = {
     "latency_ms": 5.0,
     "drift": 1.0,
     "crash_log": "",
+    "app_log": "",
+    "conditions": {"foreground": True, "thermal_before": 0, "thermal_after": 0},
 }
 
 

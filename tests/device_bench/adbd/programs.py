@@ -85,8 +85,7 @@ def pidof(*_words: str) -> int:
 
 
 def logcat(*words: str) -> int:
-    if "crash" in words:
-        print(state()["crash_log"])
+    print(state()["crash_log" if "crash" in words else "app_log"])
     return 0
 
 
@@ -144,6 +143,7 @@ def _reply(extras: dict[str, str], known: dict[str, Any]) -> dict[str, Any]:
         "first_ms": 50.0,
         "warmup": {"runs": 10, "seconds": 1.0, "settled": True},
         "samples_ms": samples,
+        "conditions": known["conditions"],
     }
 
 
