@@ -198,6 +198,19 @@ def test_conditions_in_the_app(
     assert issue in capfd.readouterr().err
 
 
+def test_accelerator_that_runs_nothing(
+    plug: PLUG, tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A fallback of the whole model must not look like a result of the accelerator."""
+    placement = {"accelerated": 3, "total": 263}
+    device = plug(reply={"accelerator": "xnnpack", "placement": placement})
+    assert bench(tiny_export.path, *SHORT) == 0
+    assert "the CPU's times" not in capfd.readouterr().err
+    change(device.root, reply={"accelerator": "xnnpack", "placement": {**placement, "accelerated": 0}})
+    assert bench(tiny_export.path, *SHORT) == 0
+    assert "xnnpack ran none of the 263 operators" in capfd.readouterr().err
+
+
 def test_first_start_makes_folders(
     plug: PLUG, tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
 ) -> None:

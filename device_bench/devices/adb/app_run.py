@@ -171,8 +171,17 @@ def _parse_timed_run(reply: Mapping[str, Any]) -> TimedRun:
         version=str(reply["runtime_version"]),
         accelerator=str(reply["accelerator"]),
         stages=read_optional(StageSummary.from_dict, reply.get("stages")),
-        issues=_condition_issues(reply.get("conditions")),
+        issues=(*_condition_issues(reply.get("conditions")), *_placement_issues(reply)),
     )
+
+
+def _placement_issues(reply: Mapping[str, Any]) -> tuple[str, ...]:
+    """The accelerator that ran nothing, so that the CPU's times do not look like its own."""
+    placement = reply.get("placement")
+    if placement is None or placement["accelerated"] > 0:
+        return ()
+    accelerator, total = reply["accelerator"], placement["total"]
+    return (f"{accelerator} ran none of the {total} operators, so these are the CPU's times",)
 
 
 def _condition_issues(conditions: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ from export.chips import check_device_chip
 from lvt.errors import UserError
 
 APP_RUNTIMES = {
-    "onnx": ("onnxruntime", "onnxruntime-xnnpack", "onnxruntime-nnapi"),
+    "onnx": ("onnxruntime", "onnxruntime-xnnpack", "onnxruntime-webgpu", "onnxruntime-nnapi"),
     "executorch": ("executorch",),
     "tflite": ("tflite", "tflite-gpu", "tflite-nnapi"),
     "qnn": ("onnxruntime-qnn",),

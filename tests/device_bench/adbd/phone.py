@@ -39,6 +39,7 @@ STATE: dict[str, Any] = {
     "drift": 1.0,
     "crash_log": "",
     "app_log": "",
+    "reply": {},
     "conditions": {"foreground": True, "thermal_before": 0, "thermal_after": 0},
 }
 

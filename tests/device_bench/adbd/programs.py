@@ -144,6 +144,7 @@ def _reply(extras: dict[str, str], known: dict[str, Any]) -> dict[str, Any]:
         "warmup": {"runs": 10, "seconds": 1.0, "settled": True},
         "samples_ms": samples,
         "conditions": known["conditions"],
+        **known["reply"],
     }
 
 

@@ -5,6 +5,7 @@ import android.os.Build
 import org.lvtmobile.core.OnnxRuntime
 import org.lvtmobile.core.OnnxRuntimeNnapi
 import org.lvtmobile.core.OnnxRuntimeQnn
+import org.lvtmobile.core.OnnxRuntimeWebGpu
 import org.lvtmobile.core.OnnxRuntimeXnnpack
 import org.lvtmobile.core.Runtime
 import java.io.File
@@ -13,6 +14,7 @@ import java.io.File
 internal fun Context.allRuntimes(): List<Runtime> = listOf(
     OnnxRuntime,
     OnnxRuntimeXnnpack,
+    OnnxRuntimeWebGpu,
     OnnxRuntimeNnapi,
     LiteRt,
     LiteRtGpu,

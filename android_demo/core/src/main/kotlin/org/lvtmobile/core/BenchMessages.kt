@@ -79,8 +79,7 @@ sealed interface BenchReply {
  * A successful measurement. All times are in milliseconds of a monotonic clock.
  *
  * @property sha256 SHA-256 of the model file.
- * @property accelerator the first choice for each operator: `cpu`, `xnnpack`, `nnapi` or `gpu`. The
- *   benchmark does not measure how many operators it runs.
+ * @property accelerator the first choice for each operator: `cpu`, `xnnpack`, `nnapi`, `gpu` or `qnn`.
  * @property runtimeVersion version of the runtime library.
  * @property device properties of the machine, collected by the host program.
  * @property loadMs time to open the session, after the manifest and the hash were verified.
@@ -89,6 +88,7 @@ sealed interface BenchReply {
  * @property samplesMs timed inferences, in order of execution.
  * @property latencyMs statistics of the samples.
  * @property stages median time of each stage over the samples; absent if the model is not in parts.
+ * @property placement how many operators the accelerator runs; absent if the runtime does not tell.
  * @property conditions what the host program observed during the run; absent on a desktop.
  */
 @OptIn(ExperimentalSerializationApi::class) // EncodeDefault
@@ -105,6 +105,7 @@ data class BenchResult(
     @SerialName("samples_ms") val samplesMs: List<Double>,
     @SerialName("latency_ms") val latencyMs: LatencySummary,
     @EncodeDefault(EncodeDefault.Mode.NEVER) val stages: StageTimes? = null,
+    @EncodeDefault(EncodeDefault.Mode.NEVER) val placement: Placement? = null,
     @EncodeDefault(EncodeDefault.Mode.NEVER) val conditions: RunConditions? = null,
     val schema: Int = BENCH_SCHEMA,
 ) : BenchReply

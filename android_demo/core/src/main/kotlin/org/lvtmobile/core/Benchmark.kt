@@ -67,6 +67,7 @@ class Benchmark(
                 samplesMs = samples,
                 latencyMs = summarizeLatency(samples),
                 stages = if (stages.isEmpty()) null else StageTimes.median(stages),
+                placement = session.placement, // after the measurement, because it may load the model again
             )
         }
     }

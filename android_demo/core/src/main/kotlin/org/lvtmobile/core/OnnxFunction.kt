@@ -7,6 +7,7 @@ import ai.onnxruntime.OrtEnvironment
 import ai.onnxruntime.OrtException
 import ai.onnxruntime.OrtSession
 import ai.onnxruntime.TensorInfo
+import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
@@ -46,6 +47,9 @@ internal class OnnxFunction private constructor(
         }
         return outputs.mapValues { it.value.read() }
     }
+
+    /** Ends the profile that the options of the session began, and returns its file. */
+    fun endProfiling(): File = File(session.endProfiling())
 
     override fun close() {
         (inputs + outputs).values.forEach(OnnxBuffer::close)

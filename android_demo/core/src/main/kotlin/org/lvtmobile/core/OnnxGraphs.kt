@@ -33,7 +33,7 @@ private fun openEntryPoints(
     val functions = LinkedHashMap<String, OnnxFunction>()
     try {
         for (entry in parts.entryPoints) {
-            val file = File(folder, "${entry.name}.onnx")
+            val file = entryPointFile(folder, entry.name)
             functions[entry.name] = openGraph(artifact, file, entry.inputs, entry.outputs, options)
         }
         return OnnxEntryPoints(functions)
@@ -42,7 +42,23 @@ private fun openEntryPoints(
     }
 }
 
-private fun openGraph(
+private fun entryPointFile(folder: File, name: String) = File(folder, "$name.onnx")
+
+/** An ONNX file of an artifact, with the declared inputs and outputs. */
+internal class OnnxGraph(
+    val file: File,
+    val inputs: List<Manifest.TensorInfo>,
+    val outputs: List<Manifest.TensorInfo>,
+)
+
+/** The ONNX files of an artifact at [path], as in [openGraphs]. */
+internal fun graphs(artifact: Artifact, path: File): List<OnnxGraph> {
+    val manifest = artifact.manifest
+    val parts = manifest.parts ?: return listOf(OnnxGraph(path, manifest.inputs, manifest.outputs))
+    return parts.entryPoints.map { OnnxGraph(entryPointFile(path, it.name), it.inputs, it.outputs) }
+}
+
+internal fun openGraph(
     artifact: Artifact,
     file: File,
     inputs: List<Manifest.TensorInfo>,

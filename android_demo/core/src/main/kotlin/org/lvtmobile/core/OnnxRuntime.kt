@@ -7,28 +7,39 @@ import ai.onnxruntime.providers.NNAPIFlags
 import java.util.EnumSet
 
 /** ONNX Runtime on the CPU. The desktop and Android libraries have the same classes. */
-object OnnxRuntime : Runtime by OnnxBackend("onnxruntime", "cpu", { threads -> setIntraOpNumThreads(threads) })
+object OnnxRuntime : Runtime by OnnxBackend("onnxruntime", "cpu", null, { threads -> setIntraOpNumThreads(threads) })
 
 /** ONNX Runtime with XNNPACK. Operators that XNNPACK does not support run on the default CPU kernels. */
-object OnnxRuntimeXnnpack : Runtime by OnnxBackend("onnxruntime-xnnpack", "xnnpack", { threads ->
+object OnnxRuntimeXnnpack : Runtime by OnnxBackend("onnxruntime-xnnpack", "xnnpack", "XnnpackExecutionProvider", { threads ->
     // XNNPACK has its own thread pool. Two pools would compete for the same cores.
     addXnnpack(if (threads > 0) mapOf("intra_op_num_threads" to "$threads") else emptyMap())
     setIntraOpNumThreads(1)
+})
+
+/** ONNX Runtime with WebGPU, on Vulkan. Operators that it does not support run on the CPU kernels. */
+object OnnxRuntimeWebGpu : Runtime by OnnxBackend("onnxruntime-webgpu", "gpu", "WebGpuExecutionProvider", { threads ->
+    addWebGPU(emptyMap())
+    setIntraOpNumThreads(threads)
 })
 
 /**
  * ONNX Runtime with Android's NNAPI. Operators that NNAPI does not support run on the CPU kernels. The
  * slow CPU reference implementation of NNAPI is disabled. NNAPI is deprecated since Android 15.
  */
-object OnnxRuntimeNnapi : Runtime by OnnxBackend("onnxruntime-nnapi", "nnapi", { threads ->
+object OnnxRuntimeNnapi : Runtime by OnnxBackend("onnxruntime-nnapi", "nnapi", null, { threads ->
     addNnapi(EnumSet.of(NNAPIFlags.CPU_DISABLED))
     setIntraOpNumThreads(threads)
 })
 
-/** @param configure sets the execution provider and the number of threads in the session options. */
+/**
+ * @param provider whose kernels a profile counts; null for the CPU, and for a provider that makes one kernel of many
+ *   operators.
+ * @param configure sets the execution provider and the number of threads in the session options.
+ */
 private class OnnxBackend(
     override val name: String,
     override val accelerator: String,
+    private val provider: String?,
     private val configure: OrtSession.SessionOptions.(Int) -> Unit,
 ) : Runtime {
     override val version: String get() = ortEnvironment.version
@@ -36,6 +47,16 @@ private class OnnxBackend(
 
     override fun open(artifact: Artifact, threads: Int): Session {
         requireTarget(artifact)
+        val session = withOptions(artifact, threads) { openGraphs(artifact, artifact.file, it) }
+        if (provider == null) return session
+        return object : Session by session {
+            override val placement: Placement by lazy {
+                withOptions(artifact, threads) { profiledPlacement(artifact, artifact.file, it, provider) }
+            }
+        }
+    }
+
+    private inline fun <T> withOptions(artifact: Artifact, threads: Int, action: (OrtSession.SessionOptions) -> T): T {
         try {
             OrtSession.SessionOptions().use { options ->
                 options.configure(threads)
@@ -45,7 +66,7 @@ private class OnnxBackend(
                 options.addConfigEntry("session.force_spinning_stop", "1")
                 // As in Python: a memory pattern increases the memory by half and does not reduce the latency.
                 options.setMemoryPatternOptimization(false)
-                return openGraphs(artifact, artifact.file, options)
+                return action(options)
             }
         } catch (error: OrtException) {
             throw cannotLoad(artifact, error)

@@ -107,7 +107,7 @@ fun EntryPoints.session(parts: PartsInfo): Session {
     }
 }
 
-private fun zeros(tensors: List<Manifest.TensorInfo>): Map<String, Tensor> =
+internal fun zeros(tensors: List<Manifest.TensorInfo>): Map<String, Tensor> =
     tensors.associate { it.name to Tensor(it.shape, FloatArray(it.shape.fold(1, Int::times))) }
 
 /** Calls [action] with the first index and the number of items of each batch. */

@@ -1,5 +1,7 @@
 package org.lvtmobile.core
 
+import kotlinx.serialization.Serializable
+
 /** A loaded model that is ready to run. Not thread-safe. */
 interface Session : AutoCloseable {
     /**
@@ -13,7 +15,22 @@ interface Session : AutoCloseable {
 
     /** Where the time of the last run went; null before the first run, and if the model is not in parts. */
     val stages: StageTimes? get() = null
+
+    /**
+     * How many operators the accelerator runs; null if the runtime does not tell. The first call may load the model a
+     * second time.
+     */
+    val placement: Placement? get() = null
 }
+
+/**
+ * Where the operators of a loaded model run.
+ *
+ * @property accelerated number of operators that the accelerator runs.
+ * @property total number of all operators.
+ */
+@Serializable
+data class Placement(val accelerated: Int, val total: Int)
 
 /** An inference runtime. It opens the model files of one target. */
 interface Runtime {
