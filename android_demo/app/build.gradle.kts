@@ -38,8 +38,11 @@ android {
         targetCompatibility = JavaVersion.VERSION_17
     }
 
+    testOptions.unitTests.isIncludeAndroidResources = true
     testOptions.unitTests.all {
         it.useJUnitPlatform()
+        it.jvmArgs("--add-opens", "java.base/java.io=ALL-UNNAMED") // Robolectric closes files through a private field
+        it.systemProperty("lvt.app", projectDir)
         it.systemProperty("lvt.golden", rootDir.resolve("../tests/golden"))
         it.systemProperty("lvt.artifact", rootDir.resolve("../out/demo_panoptic_256x320_whole.onnx"))
         it.systemProperty("lvt.parts", rootDir.resolve("../out/demo_panoptic_256x320.onnx-parts"))

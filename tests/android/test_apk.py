@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 import zipfile
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def test_identity(apk: Apk) -> None:
     assert lines[0].startswith("package: name='org.lvtmobile.app' versionCode='1' ")
     assert "sdkVersion:'26'" in lines
     assert f"targetSdkVersion:'{target}'" in lines
-    assert "application-label:'LVT demo'" in lines
+    assert "application-label:'LVT Lens'" in lines
 
 
 def test_permissions(apk: Apk) -> None:
@@ -99,6 +100,31 @@ def test_native_libraries(apk: Apk, library: str) -> None:
     """Without this element, Android 12 hides the way to the GPU or to Qualcomm's NPU."""
     tree = run_tool("aapt2", "dump", "xmltree", apk.path, "--file", "AndroidManifest.xml")
     assert re.search(rf"E: uses-native-library.*\n.*{library}\.so.*\n.*required.*=false", tree)
+
+
+def page_alignments(library: bytes) -> set[int]:
+    """Alignments of the segments that a 64-bit ELF file loads into memory."""
+    offset, (size, count) = (
+        struct.unpack_from("<Q", library, 32)[0],
+        struct.unpack_from("<HH", library, 54),
+    )
+    headers = [offset + index * size for index in range(count)]
+    loaded = [start for start in headers if struct.unpack_from("<I", library, start)[0] == 1]
+    return {struct.unpack_from("<Q", library, start + 48)[0] for start in loaded}
+
+
+def test_alignment(apk: Apk) -> None:
+    """Phones with memory pages of 16 KB load aligned libraries only.
+
+    Those of TensorFlow Lite, which this APK contains in place of LiteRT's, are known not to be.
+    """
+    with zipfile.ZipFile(apk.path) as packed:
+        names = [name for name in packed.namelist() if name.endswith(".so")]
+        if not names:
+            pytest.skip("no libraries: run make android first")
+        alignments = {name: page_alignments(packed.read(name)) for name in names}
+    not_ready = {Path(name).name for name, found in alignments.items() if min(found) < 16384}
+    assert not_ready == {"libtensorflowlite_jni.so", "libtensorflowlite_gpu_jni.so"}
 
 
 def test_assets(apk: Apk) -> None:

@@ -100,3 +100,23 @@ def test_accelerators() -> None:
     }
     patterns = (r'Runtime by \w+Backend\("(.*?)"', r'override val name: String = "(.*)"')
     assert {name for pattern in patterns for name in in_kotlin(pattern)} == expected
+
+
+def test_texts_are_resources() -> None:
+    """A text in the code cannot be translated; a resource that nothing uses is a leftover."""
+    sources = "".join(
+        source.read_text("utf-8") for source in (PROJECT / "app/src/main").rglob("*.kt")
+    )
+    assert re.findall(r'(?:text|title|contentDescription|hint) = "[^"$]*[A-Za-z]{2}', sources) == []
+    resources = PROJECT / "app" / "src" / "main" / "res"
+    xml = "".join(file.read_text("utf-8") for file in resources.rglob("*.xml"))
+    manifest = (PROJECT / "app/src/main/AndroidManifest.xml").read_text("utf-8")
+    declared = re.findall(r'<(string|plurals|string-array|color|dimen|item) name="(\w+)"', xml)
+    kinds = {"string-array": "array", "item": "id"}
+    unused = [
+        name
+        for kind, name in declared
+        if f"R.{kinds.get(kind, kind)}.{name}" not in sources
+        and f"@{kind}/{name}" not in xml + manifest
+    ]
+    assert unused == []

@@ -206,7 +206,8 @@ def test_accelerator_that_runs_nothing(
     device = plug(reply={"accelerator": "xnnpack", "placement": placement})
     assert bench(tiny_export.path, *SHORT) == 0
     assert "the CPU's times" not in capfd.readouterr().err
-    change(device.root, reply={"accelerator": "xnnpack", "placement": {**placement, "accelerated": 0}})
+    placement["accelerated"] = 0
+    change(device.root, reply={"accelerator": "xnnpack", "placement": placement})
     assert bench(tiny_export.path, *SHORT) == 0
     assert "xnnpack ran none of the 263 operators" in capfd.readouterr().err
 

@@ -2,6 +2,7 @@ package org.lvtmobile.app
 
 import android.content.Context
 import android.content.res.AssetManager
+import android.os.StrictMode
 import java.io.File
 import java.io.IOException
 
@@ -32,7 +33,10 @@ class AssetFiles(private val assets: AssetManager) : BundledFiles {
 }
 
 /** Folders for artifacts: the folder that `adb push` can write, if the device has it, and the app's private folder. */
-fun Context.modelFolders(): List<File> = listOfNotNull(getExternalFilesDir(MODELS), File(filesDir, MODELS))
+fun Context.modelFolders(): List<File> {
+    StrictMode.noteSlowCall("model folders")
+    return listOfNotNull(getExternalFilesDir(MODELS), File(filesDir, MODELS))
+}
 
 /** All artifacts that the user can choose. */
 fun Context.modelRepository(): ModelRepository =

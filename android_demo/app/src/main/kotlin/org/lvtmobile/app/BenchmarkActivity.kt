@@ -169,7 +169,3 @@ class BenchmarkActivity : Activity() {
         val gate = FrameGate()
     }
 }
-
-/** Android's level of throttling because of heat, 0 (none) to 6; null before Android 10. */
-internal fun PowerManager.thermalStatus(): Int? =
-    if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q) currentThermalStatus else null

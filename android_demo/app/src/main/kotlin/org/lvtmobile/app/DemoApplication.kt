@@ -35,6 +35,12 @@ open class DemoApplication : Application() {
     /** The runtimes of this app. The first runtime for a target is the default. */
     open fun runtimes(): List<Runtime> = allRuntimes()
 
+    /** A monotonic clock. */
+    open fun nanoseconds(): Long = System.nanoTime()
+
+    /** Opens the camera of the main screen. It does not start yet. */
+    open fun openCamera(listener: FrameSource.Listener): FrameSource = CameraSource(this, listener)
+
     /** The folder for benchmark replies, which `adb` reads; null if the shared storage is not available. */
     open fun replyFolder(): File? = getExternalFilesDir("bench")
 }

@@ -1,97 +1,105 @@
 package org.lvtmobile.app
 
-import org.lvtmobile.core.Artifact
-import org.lvtmobile.core.Labels
+import org.lvtmobile.core.Agreement
 import org.lvtmobile.core.Runtime
-import org.lvtmobile.core.Session
-import org.lvtmobile.core.Size
 import org.lvtmobile.core.UserError
-import org.lvtmobile.core.decodeOutputs
+import org.lvtmobile.core.agreement
+import org.lvtmobile.core.firstLine
+import java.io.File
+import java.io.IOException
 import java.util.concurrent.ExecutorService
 import java.util.concurrent.LinkedBlockingQueue
 import java.util.concurrent.ThreadPoolExecutor
 import java.util.concurrent.TimeUnit
 
 /**
- * Loads and runs one model on a dedicated thread. Model loading, inference and overlay rendering happen on
- * this thread only.
+ * What the models computed for a frame; one entry per model. Frame and overlays are valid only until the listener
+ * returns.
  *
+ * @property source the number that was submitted with the frame.
+ * @property agreement null with one model, and if the two predictions cannot be compared.
+ */
+class FrameResult(
+    val source: Int,
+    val frame: Frame,
+    val overlays: List<Overlay>,
+    val latencies: List<LatencyReport>,
+    val agreement: Agreement?,
+)
+
+/**
+ * Loads one model, or two to compare, and runs them on a dedicated thread. Model loading, inference and overlay
+ * rendering happen on this thread only.
+ *
+ * @param journalFile where failed starts are remembered; see [LaunchJournal].
  * @param listener called on the worker thread.
  * @param nanoseconds a monotonic clock.
  */
 class InferenceWorker(
     private val runtimes: List<Runtime>,
+    private val journalFile: File,
     private val listener: Listener,
     private val nanoseconds: () -> Long = System::nanoTime,
 ) : AutoCloseable {
-    /** Receives the results. Frames and overlays are valid only until the method returns. */
+    /** Receives the results. */
     interface Listener {
-        fun onLoading(entry: ModelEntry)
+        fun onLoading(name: String)
 
-        fun onReady(model: LoadedModel)
+        fun onReady(models: List<ModelInfo>)
 
-        fun onPrediction(frame: Frame, overlay: Overlay, latency: String)
+        fun onResult(result: FrameResult)
 
         /**
-         * The model failed and was unloaded.
+         * The models failed and were unloaded.
          *
          * @param message one line for the user.
          */
         fun onError(message: String)
     }
 
-    /** A model that is ready to run. */
-    class LoadedModel internal constructor(
-        val artifact: Artifact,
-        val runtime: Runtime,
-        val threads: Int,
-        internal val session: Session,
-    ) {
-        /** Size of the network input. */
-        val size: Size get() = artifact.size
-
-        /** Title for the screen. */
-        val title: String
-            get() = "${artifact.file.name}\n${runtime.name} ${runtime.version}, $threads threads"
-    }
-
     private val gate = FrameGate()
     private val pendingFrame = Frame() // protected by the gate
+
+    /** How to draw the next overlay. */
+    @Volatile private var style = OverlayStyle()
 
     // The following properties are used on the worker thread only.
     private val worker: ExecutorService = ThreadPoolExecutor(
         1, 1, 0, TimeUnit.SECONDS, LinkedBlockingQueue(), { Thread(it, "inference") },
         ThreadPoolExecutor.DiscardPolicy(), // the camera may deliver another frame after close()
     )
-    private val overlay = Overlay()
-    private val latencyTracker = LatencyTracker()
-    private var rgb = ByteArray(0)
-    private var model: LoadedModel? = null
+    private val journal by lazy { LaunchJournal(journalFile) }
+    private val loader by lazy { ModelLoader(runtimes, journal, nanoseconds) }
+    private var models: List<LoadedModel> = emptyList()
+    private var loaded: List<ModelRequest> = emptyList()
+    private var lastFrame: Frame? = null
+    private var lastSource = 0
 
-    /** Loads the selected model and replaces the loaded one. */
-    fun load(entry: ModelEntry, settings: RunSettings) = worker.execute {
+    /**
+     * Loads models and replaces the loaded ones.
+     *
+     * @param retry whether to try accelerators again that have failed before.
+     */
+    fun load(requests: List<ModelRequest>, retry: Boolean = false) = worker.execute {
         reportErrors {
             unload()
-            listener.onLoading(entry)
-            val file = entry.file()
-            val runtime = settings.selectRuntime(entry, runtimes) ?: throw UserError(
-                "this app has no runtime for ${entry.manifest?.target} files such as ${entry.name}; " +
-                    "it supports ${runtimes.map { it.target }.distinct().joinToString()}",
-            )
-            val artifact = Artifact.open(file)
-            val loaded = LoadedModel(artifact, runtime, settings.threads, runtime.open(artifact, settings.threads))
-            model = loaded
-            listener.onReady(loaded)
+            for (request in requests) {
+                listener.onLoading(request.entry.name)
+                if (retry) request.settings.runtime?.let { journal.forget(request.entry.name, it) }
+                models = models + loader.load(request)
+            }
+            loaded = requests
+            listener.onReady(models.map { it.info })
         }
     }
 
-    /** Submits a camera frame. The frame is copied if the model is idle, else dropped. */
-    fun submitCameraFrame(frame: Frame) {
+    /** Submits a camera frame. The frame is copied if the models are idle, else dropped. */
+    fun submitCameraFrame(frame: Frame, source: Int) {
         if (!gate.tryEnter()) return
         pendingFrame.copyFrom(frame)
         worker.execute {
             try {
-                reportErrors { process(pendingFrame) }
+                reportErrors { process(pendingFrame, source, live = true) }
             } finally {
                 gate.leave()
             }
@@ -99,64 +107,79 @@ class InferenceWorker(
     }
 
     /** Submits a photo. Photos are queued and never dropped. */
-    fun submitPhoto(frame: Frame) = worker.execute { reportErrors { process(frame) } }
-
-    private fun process(frame: Frame) {
-        val (artifact, session, labels) = with(model ?: return) { Triple(artifact, session, labels(artifact)) }
-        val start = nanoseconds()
-        val picture = frame.toPicture(rgb)
-        rgb = picture.rgb
-        val image = artifact.preprocessing.apply(picture)
-        val preprocessed = nanoseconds()
-        val outputs = session.run(image)
-        val inferred = nanoseconds()
-        val prediction = decodeOutputs(artifact, outputs, picture.size)
-        val postprocessed = nanoseconds()
-        overlay.render(prediction, labels)
-        val rendered = nanoseconds()
-        latencyTracker.add(
-            StageLatency(
-                preprocess = (preprocessed - start) / NANOSECONDS_PER_MS,
-                infer = (inferred - preprocessed) / NANOSECONDS_PER_MS,
-                postprocess = (postprocessed - inferred) / NANOSECONDS_PER_MS,
-                render = (rendered - postprocessed) / NANOSECONDS_PER_MS,
-            ),
-            rendered,
-        )
-        listener.onPrediction(frame, overlay, latencyTracker.format(gate.dropped))
+    fun submitPhoto(frame: Frame, source: Int) = worker.execute {
+        reportErrors { process(frame, source, live = false) }
     }
 
-    private fun labels(artifact: Artifact): Labels = artifact.manifest.labels ?: throw UserError(
-        "${artifact.file.name} is a backbone; it has no prediction to show",
-    )
-
-    /** Reports errors to the listener and unloads the model. An error must not crash the app. */
-    private fun reportErrors(action: () -> Unit) {
-        try {
-            action()
-        } catch (error: UserError) {
-            unload()
-            listener.onError(error.message.orEmpty())
-        } catch (_: OutOfMemoryError) {
-            unload()
-            listener.onError("not enough memory for this model and picture; choose a smaller one")
-        } catch (error: LinkageError) {
-            unload()
-            listener.onError("this device cannot load the runtime: ${error.message}")
+    /** Changes how overlays are drawn, and draws the last one again. */
+    fun restyle(newStyle: OverlayStyle) {
+        style = newStyle
+        worker.execute {
+            val frame = lastFrame ?: return@execute
+            models.forEach { it.restyle(style) }
+            publish(frame)
         }
     }
 
-    private fun unload() {
-        model?.session?.close()
-        model = null
-        latencyTracker.clear()
+    private fun process(frame: Frame, source: Int, live: Boolean) {
+        if (models.isEmpty()) return
+        if (source != lastSource) models.forEach { it.overlay.clear() }
+        for (model in models) {
+            val info = model.info
+            try {
+                model.process(frame, style, live)
+            } catch (error: UserError) {
+                if (!journal.fail(info.name, info.runtime, error.firstLine())) throw error
+                return load(loaded) // its first picture: the CPU runs it instead
+            }
+            journal.succeed(info.name, info.runtime)
+        }
+        lastFrame = frame
+        lastSource = source
+        publish(frame)
     }
 
-    /** Unloads the model and ends the thread, after the current task. */
+    private fun publish(frame: Frame) {
+        val predictions = models.mapNotNull { it.prediction }
+        listener.onResult(
+            FrameResult(
+                source = lastSource,
+                frame = frame,
+                overlays = models.map { it.overlay },
+                latencies = models.mapNotNull { it.report(gate.dropped) },
+                agreement = if (predictions.size == 2) agreement(predictions[0], predictions[1]) else null,
+            ),
+        )
+    }
+
+    /** Reports errors to the listener and unloads the models. An error must not crash the app. */
+    private fun reportErrors(action: () -> Unit) {
+        val message = try {
+            return action()
+        } catch (error: UserError) {
+            error.message.orEmpty()
+        } catch (_: OutOfMemoryError) {
+            "not enough memory for this model and picture; choose a smaller one"
+        } catch (error: LinkageError) {
+            "this device cannot load the runtime: ${error.message}"
+        } catch (error: IOException) {
+            "cannot write to the storage of this app: ${error.message}"
+        } catch (error: RuntimeException) {
+            "unexpected error, please report it: $error"
+        }
+        unload()
+        listener.onError(message.lineSequence().first())
+    }
+
+    private fun unload() {
+        models.forEach(AutoCloseable::close)
+        models = emptyList()
+        lastFrame = null
+    }
+
+    /** Unloads the models and ends the thread, after the current task. */
     override fun close() {
         worker.execute(::unload)
         worker.shutdown()
     }
 }
-
-private const val NANOSECONDS_PER_MS = 1e6

@@ -1,5 +1,8 @@
 package org.lvtmobile.app
 
+/** The text of a segment, and a pixel of the picture inside the segment. */
+data class LabelAnchor(val text: String, val x: Int, val y: Int, val colour: Int)
+
 /** A label with its position in the view, in view pixels. */
 data class PlacedLabel(
     val text: String,

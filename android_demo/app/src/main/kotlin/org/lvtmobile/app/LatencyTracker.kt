@@ -1,68 +1,86 @@
 package org.lvtmobile.app
 
-import java.util.Locale
+import org.lvtmobile.core.summarizeLatency
+
+/** What happens to a picture, in order. */
+enum class FrameStage {
+    /** From the frame to the network input. */
+    PREPROCESS,
+
+    /** The runtime. */
+    INFER,
+
+    /** From the outputs to the prediction. */
+    POSTPROCESS,
+
+    /** From the prediction to the overlay pixels. */
+    RENDER,
+}
 
 /**
- * Latency of each stage for one picture, in milliseconds.
+ * Statistics of a time over the last pictures, in milliseconds.
  *
- * @property preprocess from the frame to the network input.
- * @property infer the runtime.
- * @property postprocess from the outputs to the prediction.
- * @property render from the prediction to the overlay pixels.
+ * @property p90 90% of the pictures took at most this time.
  */
-data class StageLatency(val preprocess: Double, val infer: Double, val postprocess: Double, val render: Double)
+data class Milliseconds(val median: Double, val p90: Double)
 
-/** Computes frame rate and median latency over the last [window] frames. Not thread-safe. */
-class LatencyTracker(private val window: Int = 30) {
-    private val latencies = ArrayDeque<StageLatency>()
-    private val endTimes = ArrayDeque<Long>()
+/**
+ * Latency of the last pictures.
+ *
+ * @property fps pictures per second; null before the second picture.
+ * @property history the total of each picture in milliseconds, oldest first.
+ * @property dropped number of camera frames that came during an inference.
+ */
+data class LatencyReport(
+    val stages: Map<FrameStage, Milliseconds>,
+    val total: Milliseconds,
+    val fps: Double?,
+    val history: List<Double>,
+    val dropped: Int,
+)
 
-    /** Adds a frame whose overlay was ready at [endTime], in nanoseconds. */
-    fun add(latency: StageLatency, endTime: Long) {
-        latencies.addLast(latency)
-        endTimes.addLast(endTime)
-        if (latencies.size > window) {
-            latencies.removeFirst()
-            endTimes.removeFirst()
-        }
+/** Computes statistics over the last [window] pictures. Not thread-safe. */
+class LatencyTracker(private val window: Int = 60) {
+    private class Entry(val milliseconds: List<Double>, val endTime: Long)
+
+    private val entries = ArrayDeque<Entry>()
+
+    /**
+     * Adds a picture.
+     *
+     * @param times in nanoseconds: when the first stage began, and when each stage ended.
+     */
+    fun add(times: List<Long>) {
+        require(times.size == FrameStage.entries.size + 1) { "${times.size} times" }
+        entries.addLast(Entry(times.zipWithNext { from, to -> (to - from) / NANOSECONDS_PER_MS }, times.last()))
+        if (entries.size > window) entries.removeFirst()
     }
 
-    /** Removes all frames, for example when another model is loaded. */
-    fun clear() {
-        latencies.clear()
-        endTimes.clear()
-    }
+    /** Removes all pictures, for example when another model is loaded. */
+    fun clear() = entries.clear()
 
-    /** Frames per second; null before the second frame. */
-    val fps: Double?
-        get() = if (endTimes.size < 2) {
-            null
-        } else {
-            (endTimes.size - 1) * 1e9 / (endTimes.last() - endTimes.first()).coerceAtLeast(1)
-        }
-
-    /** The median latency of each stage; null before the first frame. */
-    fun medians(): StageLatency? = if (latencies.isEmpty()) {
-        null
-    } else {
-        StageLatency(
-            median { it.preprocess },
-            median { it.infer },
-            median { it.postprocess },
-            median { it.render },
+    /** The statistics; null before the first picture. */
+    fun report(dropped: Int): LatencyReport? {
+        if (entries.isEmpty()) return null
+        val totals = entries.map { it.milliseconds.sum() }
+        return LatencyReport(
+            stages = FrameStage.entries.associateWith { stage ->
+                statistics(entries.map { it.milliseconds[stage.ordinal] })
+            },
+            total = statistics(totals),
+            fps = fps(),
+            history = totals,
+            dropped = dropped,
         )
     }
 
-    private fun median(of: (StageLatency) -> Double): Double = latencies.map(of).sorted()[latencies.size / 2]
+    private fun statistics(values: List<Double>) = summarizeLatency(values).let { Milliseconds(it.median, it.p90) }
+
+    private fun fps(): Double? = if (entries.size < 2) {
+        null
+    } else {
+        (entries.size - 1) * 1e9 / (entries.last().endTime - entries.first().endTime).coerceAtLeast(1)
+    }
 }
 
-/** Formats the statistics for the screen. */
-fun LatencyTracker.format(dropped: Int): String {
-    val (preprocess, infer, postprocess, render) = medians() ?: return "waiting for the first picture"
-    val total = preprocess + infer + postprocess + render
-    val rate = fps?.let { "%.1f FPS, ".format(Locale.ROOT, it) }.orEmpty()
-    return (
-        "%s%.0f ms per frame (median)\n" +
-            "preprocess %.0f  infer %.0f  postprocess %.0f  render %.0f\n%d frames dropped"
-        ).format(Locale.ROOT, rate, total, preprocess, infer, postprocess, render, dropped)
-}
+private const val NANOSECONDS_PER_MS = 1e6

@@ -2,112 +2,120 @@ package org.lvtmobile.app
 
 import android.Manifest
 import android.app.Activity
-import android.app.AlertDialog
 import android.content.ActivityNotFoundException
 import android.content.Intent
 import android.content.pm.PackageManager
+import android.content.res.Configuration
 import android.net.Uri
+import android.os.Build
 import android.os.Bundle
 import android.provider.Settings
-import org.lvtmobile.core.Size
-import org.lvtmobile.core.UserError
+import android.view.Surface
+import android.window.OnBackInvokedCallback
+import android.window.OnBackInvokedDispatcher
 import java.io.IOException
-import kotlin.concurrent.thread
 
 /**
- * The main screen: the camera or a photo, with the overlay of the selected model.
- *
- * This class connects view, camera and inference worker; camera and worker have their own threads. The
- * activity is not recreated when the device rotates (see the manifest).
+ * The main screen. Connects the view with the state in [DemoHolder], which survives this activity, and asks Android
+ * for permissions, photos and apps to share with.
  */
-class MainActivity : Activity() {
-    private lateinit var view: MainView
-    private lateinit var camera: Camera
-    private lateinit var worker: InferenceWorker
-    private lateinit var settingsStore: SettingsStore
+class MainActivity : Activity(), DemoScreen, DemoActions {
+    private lateinit var view: DemoView
+    private lateinit var holder: DemoHolder
+    private var permissionRequested = false
+    private var bound = DemoState()
+    private var backCallback: Any? = null
 
-    private var network: Size? = null // input size of the loaded model; null if no model is loaded
-    @Volatile private var photo: Frame? = null // shown instead of the camera
-    private var photoUri: Uri? = null
-    @Volatile private var paused = false
-    private var resumed = false
-    private var permissionRequested = false // since the app started
-    private var statistics = ""
+    /** What the screen shows. */
+    internal val state: DemoState get() = holder.state
 
+    @Suppress("DEPRECATION") // its replacement is part of AndroidX
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
-        view = MainView(this)
+        if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.R) window.setDecorFitsSystemWindows(false)
+        permissionRequested = savedInstanceState?.getBoolean(REQUESTED_KEY) ?: false
+        val retained = lastNonConfigurationInstance as? DemoHolder
+        holder = retained ?: DemoHolder(demo)
+        view = DemoView(this, demo.runtimes(), this)
         setContentView(view.root)
-        settingsStore = SettingsStore(this)
-        worker = InferenceWorker(demo.runtimes(), WorkerListener())
-        camera = Camera(
-            this,
-            onFrame = {
-                if (!paused) view.frameView.showFrame(it)
-                worker.submitCameraFrame(it)
-            },
-            onError = { message -> runIfAlive { view.showMessage(message, "Try again", ::update) } },
-        )
-        view.pause.setOnClickListener { togglePause() }
-        view.photo.setOnClickListener { choosePhoto() }
-        view.model.setOnClickListener { chooseModel() }
-        view.runtime.setOnClickListener { chooseRuntime() }
-        view.threads.setOnClickListener { chooseThreads() }
-        view.share.setOnClickListener { share() }
-        loadModel()
-        savedInstanceState?.getString(PHOTO_KEY)?.let { readPhotoAsync(Uri.parse(it)) }
+        holder.attach(this)
+        if (retained == null) savedInstanceState?.getString(PHOTO_KEY)?.let { holder.openPhoto(Uri.parse(it)) }
     }
 
-    /** Saves the photo for when Android recreates the activity, for example after a change of language. */
+    @Suppress("OVERRIDE_DEPRECATION") // its replacement is part of AndroidX
+    override fun onRetainNonConfigurationInstance(): Any = holder
+
+    /** For a new process; if only the activity is recreated, [DemoHolder] keeps the state. */
     override fun onSaveInstanceState(outState: Bundle) {
         super.onSaveInstanceState(outState)
-        outState.putString(PHOTO_KEY, photoUri?.toString())
+        outState.putString(PHOTO_KEY, holder.photoUri?.toString())
+        outState.putBoolean(REQUESTED_KEY, permissionRequested)
     }
 
     override fun onResume() {
         super.onResume()
-        resumed = true
-        update()
+        updateRotation()
+        holder.setVisible(true)
     }
 
     override fun onPause() {
-        resumed = false
-        camera.stop()
+        holder.setVisible(false)
         super.onPause()
     }
 
     override fun onDestroy() {
-        camera.close()
-        worker.close()
+        if (isChangingConfigurations) holder.attach(null) else holder.close()
         super.onDestroy()
     }
 
-    /** Starts or stops the camera according to the current state. Asks for the camera permission if required. */
-    private fun update() {
-        updatePauseButton()
-        val size = network
-        val live = resumed && size != null && photo == null && !paused
-        view.root.keepScreenOn = live
-        if (!live) return camera.stop()
+    override fun onConfigurationChanged(newConfig: Configuration) {
+        super.onConfigurationChanged(newConfig)
+        updateRotation()
+        view.arrange(newConfig)
+    }
+
+    /** The rotation of the display that shows this activity; a phone can have several. */
+    @Suppress("DEPRECATION") // its replacement needs Android 11; of an activity, both are the same
+    private fun updateRotation() {
+        holder.setDisplayRotation(
+            when (windowManager.defaultDisplay.rotation) {
+                Surface.ROTATION_90 -> 90
+                Surface.ROTATION_180 -> 180
+                Surface.ROTATION_270 -> 270
+                else -> 0
+            },
+        )
+    }
+
+    // DemoScreen.
+
+    override fun bind(state: DemoState) {
+        val before = bound
+        bound = state
+        view.bind(state)
+        updateBackCallback(state.panel != null)
+        if (state.live && !before.live) startCamera()
+    }
+
+    override fun showFrame(frame: Frame) = view.frameView.showFrame(frame)
+
+    override fun showResult(result: FrameResult, withFrame: Boolean) = view.frameView.showResult(result, withFrame)
+
+    override fun clearPicture() = view.frameView.clear()
+
+    // The camera permission.
+
+    private fun startCamera() {
         when {
             checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED -> {
-                view.hideMessage()
-                camera.start(size)
+                updateRotation()
+                holder.startCamera()
             }
             !permissionRequested -> requestCameraPermission()
             shouldShowRequestPermissionRationale(Manifest.permission.CAMERA) ->
-                view.showMessage(NO_PERMISSION, "Allow the camera", ::requestCameraPermission)
-            else -> view.showMessage(NO_PERMISSION, "Open settings", ::openSettings)
+                holder.showNotice(Phrase(R.string.camera_forbidden), NoticeAction.ALLOW_CAMERA)
+            else -> holder.showNotice(Phrase(R.string.camera_forbidden), NoticeAction.OPEN_SETTINGS)
         }
-    }
-
-    private fun dismissMessage() {
-        view.hideMessage()
-        update()
-    }
-
-    private fun updatePauseButton() {
-        view.pause.text = if (photo != null) "Camera" else if (paused) "Resume" else "Pause"
     }
 
     private fun requestCameraPermission() {
@@ -115,198 +123,109 @@ class MainActivity : Activity() {
         requestPermissions(arrayOf(Manifest.permission.CAMERA), CAMERA_REQUEST)
     }
 
-    /** When the user returns, [onResume] checks the permission again. */
-    private fun openSettings() =
-        startActivity(Intent(Settings.ACTION_APPLICATION_DETAILS_SETTINGS, Uri.fromParts("package", packageName, null)))
-
-    override fun onRequestPermissionsResult(requestCode: Int, permissions: Array<String>, grantResults: IntArray) =
-        update()
-
-    private fun loadModel() {
-        network = null
-        paused = false
-        camera.stop()
-        view.frameView.clear()
-        view.setStatistics("")
-        withEntries(::loadModel)
+    override fun onRequestPermissionsResult(requestCode: Int, permissions: Array<String>, grantResults: IntArray) {
+        if (holder.state.live) startCamera()
     }
 
-    private fun loadModel(entries: List<ModelEntry>) {
-        val entry = settingsStore.settings.selectEntry(entries)
-        if (entry == null) {
-            view.setTitle("no model")
-            view.showMessage(
-                "There is no model on this device. Push a model file and its manifest:\n" +
-                    "adb push model.onnx model.onnx.json ${modelFolders().first()}",
-                "Search again",
-                ::loadModel,
-            )
-        } else {
-            worker.load(entry, settingsStore.settings)
-        }
-    }
+    // DemoActions.
 
-    /** Called on the worker thread. Updates views on the main thread. */
-    private inner class WorkerListener : InferenceWorker.Listener {
-        override fun onLoading(entry: ModelEntry) = runIfAlive {
-            view.setTitle(entry.name)
-            view.showMessage("Loading and verifying ${entry.name} …")
-        }
+    override fun select(settings: RunSettings) = holder.select(settings)
 
-        override fun onReady(model: InferenceWorker.LoadedModel) = runIfAlive {
-            network = model.size
-            view.setTitle(model.title)
-            view.hideMessage()
-            photo?.let(worker::submitPhoto)
-            update()
-        }
+    override fun compare(settings: RunSettings?) = holder.compare(settings)
 
-        override fun onPrediction(frame: Frame, overlay: Overlay, latency: String) {
-            val currentPhoto = photo
-            if (currentPhoto != null && frame !== currentPhoto) return // the last camera frame before the photo
-            if (currentPhoto != null || paused) view.frameView.showFrame(frame) // the frame of this overlay
-            view.frameView.showOverlay(overlay)
-            val lines = (overlay.classLines + latency).joinToString("\n")
-            val description = (overlay.classLines + overlay.anchors.map { it.text }).joinToString()
-            runIfAlive {
-                view.setDescription(description)
-                if (paused) camera.stop()
-                statistics = lines
-                view.setStatistics(lines)
-            }
-        }
+    override fun setDisplay(options: DisplayOptions) = holder.setDisplay(options)
 
-        override fun onError(message: String) = runIfAlive {
-            network = null
-            camera.stop()
-            view.frameView.clear()
-            view.showMessage(message, "Choose a model", ::chooseModel)
+    override fun togglePause() = holder.togglePause()
+
+    override fun toggleComparison() = holder.toggleComparison()
+
+    override fun show(panel: Panel?) = holder.show(panel)
+
+    override fun selectSegment(key: Int?) = holder.selectSegment(key)
+
+    override fun toggleIsolation() = holder.toggleIsolation()
+
+    override fun onPreviewSurface(surface: Surface?) = holder.setPreviewSurface(surface)
+
+    override fun photoOrCamera() = if (holder.state.photo) holder.closePhoto() else choosePhoto()
+
+    override fun onNotice(action: NoticeAction) {
+        holder.dismissNotice()
+        when (action) {
+            NoticeAction.RETRY_CAMERA -> if (holder.state.live) startCamera()
+            NoticeAction.ALLOW_CAMERA -> requestCameraPermission()
+            NoticeAction.OPEN_SETTINGS -> startExternal(appSettings(), ::startActivity) // onResume checks again
+            NoticeAction.CHOOSE_MODEL -> holder.show(Panel.SETTINGS)
+            NoticeAction.SEARCH_MODELS -> holder.reload()
+            NoticeAction.CHOOSE_PHOTO -> choosePhoto()
+            NoticeAction.DISMISS -> Unit
         }
     }
 
-    /** After a pause, the camera runs until the next prediction, so that frame and overlay match. */
-    private fun togglePause() {
-        if (photo != null) {
-            photo = null
-            photoUri = null
-            paused = false
-            view.frameView.clear()
-        } else {
-            paused = !paused
-        }
-        if (paused) updatePauseButton() else update()
-    }
+    private fun appSettings() =
+        Intent(Settings.ACTION_APPLICATION_DETAILS_SETTINGS, Uri.fromParts("package", packageName, null))
 
-    private fun chooseModel() = withEntries { entries ->
-        val current = entries.indexOf(settingsStore.settings.selectEntry(entries))
-        choose("Model", entries.map { it.title }, current) {
-            settingsStore.settings = settingsStore.settings.copy(model = entries[it].name)
-        }
-    }
-
-    private fun chooseRuntime() = withEntries { entries ->
-        val target = settingsStore.settings.selectEntry(entries)?.manifest?.target
-        val supported = demo.runtimes().filter { it.target == target }
-        val current = supported.indexOfFirst { it.name == settingsStore.settings.runtime }.coerceAtLeast(0)
-        choose("Runtime", supported.map { it.name }, current) {
-            settingsStore.settings = settingsStore.settings.copy(runtime = supported[it].name)
-        }
-    }
-
-    private fun chooseThreads() {
-        val counts = threadCounts(Runtime.getRuntime().availableProcessors())
-        choose("Threads", counts.map { "$it" }, counts.indexOf(settingsStore.settings.threads)) {
-            settingsStore.settings = settingsStore.settings.copy(threads = counts[it])
-        }
-    }
-
-    private fun choose(title: String, items: List<String>, current: Int, onChoice: (Int) -> Unit) {
-        if (items.isEmpty()) return loadModel()
-        AlertDialog.Builder(this)
-            .setTitle(title)
-            .setSingleChoiceItems(items.toTypedArray(), current) { dialog, which ->
-                dialog.dismiss()
-                onChoice(which)
-                loadModel()
-            }
-            .show()
-    }
-
+    @Suppress("DEPRECATION") // its replacement is part of AndroidX
     private fun choosePhoto() {
         val intent = Intent(Intent.ACTION_GET_CONTENT).setType("image/*").addCategory(Intent.CATEGORY_OPENABLE)
         startExternal(intent) { startActivityForResult(it, PHOTO_REQUEST) }
     }
 
+    @Suppress("OVERRIDE_DEPRECATION") // its replacement is part of AndroidX
     override fun onActivityResult(requestCode: Int, resultCode: Int, data: Intent?) {
         val uri = data?.data
-        if (requestCode == PHOTO_REQUEST && resultCode == RESULT_OK && uri != null) readPhotoAsync(uri)
+        if (requestCode == PHOTO_REQUEST && resultCode == RESULT_OK && uri != null) holder.openPhoto(uri)
     }
 
-    private fun readPhotoAsync(uri: Uri) {
-        thread(name = "photo") {
-            try {
-                val frame = readPhoto(contentResolver, uri)
-                runIfAlive { showPhoto(frame, uri) }
-            } catch (error: UserError) {
-                showPhotoError(error.message.orEmpty())
-            } catch (_: OutOfMemoryError) {
-                showPhotoError("this picture is too large for the memory of this device")
-            }
-        }
-    }
+    override fun shareReport() = startExternal(shareText(holder.state.report(this)), ::startActivity)
 
-    private fun showPhotoError(message: String) =
-        runIfAlive { view.showMessage(message, "Choose another photo", ::choosePhoto) }
-
-    private fun showPhoto(frame: Frame, uri: Uri) {
-        photo = frame
-        photoUri = uri
-        camera.stop()
-        view.frameView.clear()
-        view.frameView.showFrame(frame)
-        if (network != null) view.hideMessage()
-        worker.submitPhoto(frame)
-        update()
-    }
-
-    private fun share() {
+    override fun sharePicture() {
         val picture = view.frameView.snapshot() ?: return
-        val text = statistics
-        thread(name = "share") {
+        val text = holder.state.report(this)
+        holder.inFiles {
             try {
-                val intent = shareIntent(this, picture, text)
-                runIfAlive { startExternal(intent, ::startActivity) }
+                val intent = sharePicture(demo, picture, text)
+                return@inFiles { startExternal(intent, ::startActivity) }
             } catch (error: IOException) {
-                runIfAlive {
-                    view.showMessage("the picture cannot be shared: ${error.message}", "Continue", ::dismissMessage)
+                return@inFiles {
+                    holder.showNotice(Phrase(R.string.cannot_share, error.message.orEmpty()), NoticeAction.DISMISS)
                 }
             }
         }
     }
 
     private fun startExternal(intent: Intent, starter: (Intent) -> Unit) {
+        if (isDestroyed) return
         try {
             starter(intent)
         } catch (_: ActivityNotFoundException) {
-            view.showMessage("there is no app for this action on this device", "Continue", ::dismissMessage)
+            holder.showNotice(Phrase(R.string.no_app_for_action), NoticeAction.DISMISS)
         }
     }
 
-    /** Lists the models on a background thread, because it reads files. Calls [action] on the main thread. */
-    private fun withEntries(action: (List<ModelEntry>) -> Unit) {
-        val repository = modelRepository()
-        thread(name = "model-repository") {
-            val entries = repository.entries()
-            runIfAlive { action(entries) }
+    // Back closes a panel. Android 13 and newer ask in advance who wants to know.
+
+    private fun updateBackCallback(wanted: Boolean) {
+        if (Build.VERSION.SDK_INT < Build.VERSION_CODES.TIRAMISU || wanted == (backCallback != null)) return
+        if (wanted) {
+            val callback = OnBackInvokedCallback { holder.show(null) }
+            onBackInvokedDispatcher.registerOnBackInvokedCallback(OnBackInvokedDispatcher.PRIORITY_DEFAULT, callback)
+            backCallback = callback
+        } else {
+            onBackInvokedDispatcher.unregisterOnBackInvokedCallback(backCallback as OnBackInvokedCallback)
+            backCallback = null
         }
     }
 
-    private fun runIfAlive(action: () -> Unit) = runOnUiThread { if (!isDestroyed) action() }
+    @Suppress("OVERRIDE_DEPRECATION", "DEPRECATION") // for Android 12 and older
+    override fun onBackPressed() {
+        if (holder.state.panel != null) holder.show(null) else super.onBackPressed()
+    }
 
     private companion object {
         const val CAMERA_REQUEST = 1
         const val PHOTO_REQUEST = 2
         const val PHOTO_KEY = "photo"
-        const val NO_PERMISSION = "The live view needs the camera permission. Pictures never leave this device."
+        const val REQUESTED_KEY = "camera permission requested"
     }
 }

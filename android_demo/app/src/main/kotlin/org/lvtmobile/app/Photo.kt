@@ -4,6 +4,7 @@ import android.content.ContentResolver
 import android.graphics.BitmapFactory
 import android.media.ExifInterface
 import android.net.Uri
+import android.os.StrictMode
 import org.lvtmobile.core.Size
 import org.lvtmobile.core.UserError
 import java.io.IOException
@@ -25,6 +26,7 @@ internal fun sampleSize(size: Size): Int {
  * @throws UserError the file cannot be read as a picture.
  */
 fun readPhoto(resolver: ContentResolver, uri: Uri): Frame {
+    StrictMode.noteSlowCall("photo")
     try {
         val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
         open(resolver, uri).use { BitmapFactory.decodeStream(it, null, bounds) }

@@ -21,6 +21,19 @@ data class RunSettings(val model: String? = null, val runtime: String? = null, v
         return supported.find { it.name == runtime } ?: supported.firstOrNull()
     }
 
+    /**
+     * Returns the most telling other choice for a comparison: another artifact of the same task, else the same artifact
+     * with another runtime; null if there is neither.
+     */
+    fun alternative(entries: List<ModelEntry>, runtimes: List<Runtime>): RunSettings? {
+        val entry = selectEntry(entries) ?: return null
+        val other = entries.find { it.name != entry.name && it.manifest != null && it.manifest.task == entry.manifest?.task }
+        if (other != null) return copy(model = other.name, runtime = null)
+        val current = selectRuntime(entry, runtimes)
+        return runtimes.find { it.target == current?.target && it.name != current.name }
+            ?.let { copy(model = entry.name, runtime = it.name) }
+    }
+
     companion object {
         /** Most phones have at least four fast cores. */
         const val DEFAULT_THREADS: Int = 4

@@ -2,6 +2,7 @@ package org.lvtmobile.app
 
 import org.lvtmobile.core.Size
 import java.nio.ByteBuffer
+import kotlin.math.abs
 
 /**
  * A copy of a camera image in YUV_420_888. The camera's own buffers can be released at once.
@@ -89,15 +90,53 @@ private fun clamp(value: Int): Int = if (value < 0) 0 else if (value > 255) 255 
 fun uprightRotation(sensor: Int, display: Int, facingFront: Boolean): Int =
     (if (facingFront) sensor + display else sensor - display + 360) % 360
 
+/** Longer previews cost power, and cameras guarantee no more beside another stream. */
+private const val MAX_PREVIEW_SIDE = 1920
+
+/** A preview with a shorter side looks blurred on the screen. */
+private const val SHARP_SIDE = 720
+
+/** How much larger frames may be than necessary, in pixels, for the sake of a sharp preview. */
+private const val MAX_EXTRA = 3.2
+
+/** Maximum difference of two side ratios of the same shape. */
+private const val SAME_SHAPE = 0.01
+
 /**
- * Chooses the smallest camera size that is at least as large as the network input, else the largest size.
+ * Sizes of the two streams of a camera.
  *
- * Postprocessing runs at the size of the picture, so a larger size costs time without a benefit. The
- * sensor can be mounted sideways, so long sides are compared with long sides.
+ * @property frame of the frames for the network.
+ * @property preview of the same shape, so that both show the same part of the scene; null if there is none.
  */
-fun chooseStreamSize(sizes: List<Size>, network: Size): Size {
-    fun longSide(size: Size) = maxOf(size.height, size.width)
-    fun shortSide(size: Size) = minOf(size.height, size.width)
-    val sufficient = sizes.filter { longSide(it) >= longSide(network) && shortSide(it) >= shortSide(network) }
-    return sufficient.minByOrNull { it.area } ?: sizes.maxBy { it.area }
+data class StreamSizes(val frame: Size, val preview: Size?)
+
+/**
+ * Chooses the smallest frames that are at least as large as the network input, else the largest; somewhat larger ones
+ * if only they have a sharp preview of the same shape.
+ *
+ * Postprocessing runs at the size of the picture, so a larger size costs time. The sensor can be mounted sideways, so
+ * long sides are compared with long sides.
+ *
+ * @param frames sizes for frames; at least one.
+ * @param previews sizes for previews.
+ */
+fun chooseStreams(frames: List<Size>, previews: List<Size>, network: Size): StreamSizes {
+    val sufficient = frames.filter { it.longSide >= network.longSide && it.shortSide >= network.shortSide }
+    val smallest = sufficient.minByOrNull { it.area } ?: frames.maxBy { it.area }
+    val choices = sufficient.filter { it.area <= MAX_EXTRA * smallest.area }.sortedBy { it.area }
+        .map { StreamSizes(it, choosePreview(previews, it)) }
+    return choices.find { it.preview != null && it.preview.shortSide >= SHARP_SIDE }
+        ?: StreamSizes(smallest, choosePreview(previews, smallest))
 }
+
+/** The largest preview of the same shape; null if there is none. */
+private fun choosePreview(sizes: List<Size>, frame: Size): Size? {
+    fun ratio(size: Size) = size.width.toDouble() / size.height
+    return sizes
+        .filter { it.longSide <= MAX_PREVIEW_SIDE && abs(ratio(it) / ratio(frame) - 1) <= SAME_SHAPE }
+        .maxByOrNull { it.area }
+}
+
+private val Size.longSide: Int get() = maxOf(height, width)
+
+private val Size.shortSide: Int get() = minOf(height, width)

@@ -25,7 +25,6 @@ import java.time.Duration
 
 /** Tests extras of `am start`, and the reply file that `lvt-bench` pulls. */
 @RunWith(RobolectricTestRunner::class)
-@Config(sdk = [35])
 
 class BenchmarkActivityTest {
     private fun runAndReadReply(name: String, extras: Intent.() -> Unit): String {
@@ -165,7 +164,7 @@ class BenchmarkActivityTest {
     @Test
     fun `replies with an error if the accelerator is missing`() {
         push(goldenFile("stub.onnx"))
-        for (runtime in listOf("onnxruntime-nnapi", "tflite-gpu", "tflite-nnapi")) {
+        for (runtime in listOf("onnxruntime-nnapi", "onnxruntime-webgpu", "tflite-gpu", "tflite-nnapi")) {
             val reply = runAndReadReply("$runtime.json") {
                 putExtra("artifact", "stub.onnx")
                 putExtra("runtime", runtime)
@@ -217,7 +216,7 @@ class BenchmarkActivityTest {
 }
 
 /** An app whose only runtime has a bug. */
-class FailingRuntime : DemoApplication() {
+class FailingRuntime : FakeApplication() {
     override fun runtimes(): List<Runtime> = listOf(
         object : Runtime by OnnxRuntime {
             override val name = "failing"
@@ -228,6 +227,6 @@ class FailingRuntime : DemoApplication() {
 }
 
 /** A device whose shared storage is not there, for example while a computer uses it. */
-class NoStorage : DemoApplication() {
+class NoStorage : FakeApplication() {
     override fun replyFolder(): File? = null
 }

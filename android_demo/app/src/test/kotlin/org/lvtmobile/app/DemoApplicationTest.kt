@@ -25,7 +25,7 @@ class RecordedEnvironment {
 }
 
 @RunWith(RobolectricTestRunner::class)
-@Config(sdk = [35], application = DemoApplication::class, shadows = [RecordedEnvironment::class])
+@Config(application = DemoApplication::class, shadows = [RecordedEnvironment::class])
 class DemoApplicationTest {
     /** The variables must be set before an activity starts or a runtime library loads. */
     @Test

@@ -14,7 +14,7 @@ class LabelPlacementTest {
     private fun place(vararg anchors: LabelAnchor, rect: PictureRect = this.rect) =
         placeLabels(anchors.toList(), rect, labelHeight = 20f) { 10f * it.length }
 
-    private fun anchor(text: String, x: Int, y: Int) = LabelAnchor(text, x, y, colour = 0, area = 1)
+    private fun anchor(text: String, x: Int, y: Int) = LabelAnchor(text, x, y, colour = 0)
 
     @Test
     fun `centres a label on its anchor`() {

@@ -9,20 +9,38 @@ import org.junit.Assume.assumeTrue
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import java.io.File
+import java.util.concurrent.FutureTask
 import java.util.concurrent.TimeUnit
 
-private const val TIMEOUT_NANOSECONDS = 30_000_000_000L
+private const val POLL_MILLISECONDS = 5L
+
+/** One minute, if nothing else keeps the machine busy. Counted in polls, because a paused process must not fail. */
+private const val MAX_POLLS = 12_000
 
 internal val context: Context get() = RuntimeEnvironment.getApplication()
 
-/** Runs the main looper and waits for [condition]. Fails after half a minute. */
+internal val fakeApplication: FakeApplication get() = context as FakeApplication
+
+/** Runs the main looper and waits for [condition]. Fails after about one minute. */
 internal fun await(description: String, condition: () -> Boolean) {
-    val end = System.nanoTime() + TIMEOUT_NANOSECONDS
-    while (!condition()) {
-        check(System.nanoTime() < end) { "timeout: $description" }
-        TimeUnit.MILLISECONDS.sleep(5)
+    repeat(MAX_POLLS) {
+        if (condition()) return
+        TimeUnit.MILLISECONDS.sleep(POLL_MILLISECONDS)
         shadowOf(android.os.Looper.getMainLooper()).idle()
     }
+    error("timeout: $description")
+}
+
+/** Waits until no model runs: a camera frame that comes earlier is dropped. */
+internal fun awaitIdleInference() = await("idle inference") {
+    Thread.getAllStackTraces().keys.filter { it.name == "inference" }.all { it.state == Thread.State.WAITING }
+}
+
+/** Runs what must not run on the main thread, and waits for it. */
+internal fun <T> besideMain(action: () -> T): T {
+    val task = FutureTask { runCatching(action) }
+    Thread(task).start()
+    return task.get(60, TimeUnit.SECONDS).getOrThrow()
 }
 
 /** All visible texts, including buttons. */
@@ -30,14 +48,17 @@ internal fun Activity.texts(): List<String> = visibleViews().filterIsInstance<Te
 
 internal fun Activity.shows(part: String): Boolean = texts().any { part in it }
 
+/** Presses the visible button with this text or description. */
 internal fun Activity.press(label: String) {
-    val button = visibleViews().filterIsInstance<TextView>().single { "${it.text}" == label }
-    check(button.performClick()) { "$label has no click listener" }
+    val button = visibleViews().single {
+        it.hasOnClickListeners() && ("${it.contentDescription}" == label || (it as? TextView)?.text?.toString()?.substringBefore('\n') == label)
+    }
+    check(button.isEnabled && button.performClick()) { "$label cannot be pressed" }
 }
 
 internal inline fun <reified T : View> Activity.findView(): T = visibleViews().filterIsInstance<T>().single()
 
-private fun Activity.visibleViews(): List<View> = visibleViews(window.decorView)
+internal fun Activity.visibleViews(): List<View> = visibleViews(window.decorView)
 
 private fun visibleViews(view: View): List<View> = when {
     view.visibility != View.VISIBLE -> emptyList()
@@ -45,17 +66,19 @@ private fun visibleViews(view: View): List<View> = when {
     else -> listOf(view)
 }
 
+/** The folder that `adb push` uses. */
+internal fun pushFolder(): File = besideMain { context.modelFolders().first() }
+
 /** Copies an artifact to the folder that `adb push` uses. */
-internal fun push(model: File) {
+internal fun push(model: File, name: String = model.name) {
     assumeTrue("$model is missing; `make android` exports it", model.exists())
-    for (file in listOf(model, File("$model.json"))) {
-        file.copyRecursively(File(context.modelFolders().first(), file.name))
-    }
+    model.copyRecursively(File(pushFolder(), name))
+    File("$model.json").copyTo(File(pushFolder(), "$name.json"))
 }
 
 /** Copies an artifact that claims to be compiled for the Snapdragon 8 Gen 3; its contents are no model. */
 internal fun pushCompiled(name: String) {
-    val model = File(context.modelFolders().first(), name)
+    val model = File(pushFolder(), name)
     goldenFile("stub.onnx").copyTo(model)
     val chips = "\"chips\": [{\"soc\": \"sm8650\", \"name\": \"Snapdragon 8 Gen 3\"}]"
     val manifest = goldenFile("stub.onnx.json").readText()

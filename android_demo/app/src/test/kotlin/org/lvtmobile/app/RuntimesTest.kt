@@ -9,12 +9,10 @@ import org.junit.runner.RunWith
 import org.lvtmobile.core.Artifact
 import org.lvtmobile.core.UserError
 import org.robolectric.RobolectricTestRunner
-import org.robolectric.annotation.Config
 import org.robolectric.util.ReflectionHelpers
 import java.io.File
 
 @RunWith(RobolectricTestRunner::class)
-@Config(sdk = [35])
 class RuntimesTest {
     /** Manifests and `lvt-bench` select runtimes by target and name. */
     @Test
@@ -27,7 +25,7 @@ class RuntimesTest {
     @Test
     fun `Android 11 does not tell the chip`() {
         pushCompiled("stub.qnn")
-        val artifact = Artifact.open(File(context.modelFolders().first(), "stub.qnn"))
+        val artifact = Artifact.open(File(pushFolder(), "stub.qnn"))
         val before = Build.VERSION.SDK_INT
         ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", Build.VERSION_CODES.R)
         val runtime = try {

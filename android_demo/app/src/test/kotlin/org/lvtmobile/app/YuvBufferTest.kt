@@ -76,10 +76,36 @@ class YuvBufferTest {
     }
 
     @Test
-    fun `chooses the smallest stream that is sufficient for the network`() {
+    fun `chooses the smallest frames that are sufficient for the network`() {
         val sizes = listOf(Size(144, 176), Size(240, 320), Size(480, 640), Size(1080, 1920))
-        assertEquals(Size(480, 640), chooseStreamSize(sizes, Size(height = 256, width = 320)))
-        assertEquals(Size(240, 320), chooseStreamSize(sizes, Size(height = 320, width = 240)))
-        assertEquals(Size(1080, 1920), chooseStreamSize(sizes, Size(height = 2048, width = 2048)))
+        fun frame(network: Size) = chooseStreams(sizes, emptyList(), network).frame
+        assertEquals(Size(480, 640), frame(Size(height = 256, width = 320)))
+        assertEquals(Size(240, 320), frame(Size(height = 320, width = 240)))
+        assertEquals(Size(1080, 1920), frame(Size(height = 2048, width = 2048)))
+    }
+
+    /** An overlay fits only a preview that shows the same part of the scene. */
+    @Test
+    fun `chooses the largest preview of the same shape`() {
+        val previews = listOf(Size(2160, 3840), Size(1080, 1920), Size(1080, 1440), Size(480, 640), Size(288, 352))
+        fun preview(frame: Size) = chooseStreams(listOf(frame), previews, frame).preview
+        assertEquals(Size(1080, 1440), preview(Size(240, 320)))
+        assertEquals(Size(1080, 1920), preview(Size(360, 640)))
+        assertEquals(null, preview(Size(100, 100)))
+    }
+
+    /** Many cameras have a small size of a shape that no large size has. */
+    @Test
+    fun `prefers somewhat larger frames for a sharp preview`() {
+        val previews = listOf(Size(1080, 1440), Size(1080, 1920), Size(288, 352))
+        val network = Size(256, 320)
+        assertEquals(
+            StreamSizes(Size(480, 640), Size(1080, 1440)),
+            chooseStreams(listOf(Size(288, 352), Size(480, 640), Size(1080, 1920)), previews, network),
+        )
+        assertEquals(
+            StreamSizes(Size(288, 352), Size(288, 352)),
+            chooseStreams(listOf(Size(288, 352), Size(1080, 1920)), previews, network),
+        )
     }
 }

@@ -54,4 +54,17 @@ class ZoomTest {
         assertEquals(50f, rect.top)
         assertEquals(0f, rect.left)
     }
+
+    /** The live view has no black bars; the whole picture can still be seen. */
+    @Test
+    fun `fills the view, and zooms out until the whole picture is visible`() {
+        val (picture, view) = Size(height = 100, width = 100) to Size(height = 400, width = 200)
+        val fill = Zoom(base = Zoom.Base.FILL)
+        assertEquals(400f, fill.pictureRect(picture, view).width)
+        assertEquals(-100f, fill.pictureRect(picture, view).left)
+        val out = fill.scaledBy(0.1f, 100f, 200f, picture, view)
+        assertEquals(200f, out.pictureRect(picture, view).width)
+        assertEquals(0f, out.pictureRect(picture, view).left)
+        assertEquals(fill, out.reset())
+    }
 }

@@ -50,8 +50,13 @@ private class OnnxBackend(
         val session = withOptions(artifact, threads) { openGraphs(artifact, artifact.file, it) }
         if (provider == null) return session
         return object : Session by session {
-            override val placement: Placement by lazy {
-                withOptions(artifact, threads) { profiledPlacement(artifact, artifact.file, it, provider) }
+            /** A profile that cannot be made must not cost a model that runs. */
+            override val placement: Placement? by lazy {
+                try {
+                    withOptions(artifact, threads) { profiledPlacement(artifact, artifact.file, it, provider) }
+                } catch (_: UserError) {
+                    null
+                }
             }
         }
     }
