@@ -32,6 +32,7 @@ from lvt.postprocessing import label_map
 from tests.docs.pages import PAGES, ROOT, blocks, inline_code
 
 PACKAGES = ("lvt", "export", "quantization", "device_bench")
+STRINGS = ROOT / "android_demo" / "app" / "src" / "main" / "res" / "values" / "strings.xml"
 KOTLIN = sorted((ROOT / "android_demo").rglob("*.kt"))
 VALUE = "\0"
 """Placeholder for an interpolated value of a message."""
@@ -77,6 +78,8 @@ def _kotlin_messages() -> tuple[str, ...]:
         joined = re.sub(r'"\s*\+\s*"', "", file.read_text("utf-8"))
         for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', joined):
             messages.append(re.sub(r"\$\{[^}]*\}|\$\w+", VALUE, literal))
+    for text in re.findall(r"<string [^>]*>([^<]*)</string>", STRINGS.read_text("utf-8")):
+        messages.append(re.sub(r"%(?:\d+\$)?[sd]", VALUE, text))
     return tuple(messages)
 
 

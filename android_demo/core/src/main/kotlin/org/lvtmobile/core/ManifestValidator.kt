@@ -17,7 +17,11 @@ internal object ManifestValidator {
     private fun inputIssue(manifest: Manifest): String? {
         val image = manifest.inputs.singleOrNull()
         val supported = image != null && listOf('H', 'W').all { (image.axisLength(it) ?: 0) > 0 }
-        return if (supported) null else "the input must be one image of known height and width"
+        return when {
+            !supported -> "the input must be one image of known height and width"
+            image?.dtype != "float32" -> "the file takes ${image?.dtype}: quantize it without --integer-io"
+            else -> null
+        }
     }
 
     private fun preprocessingIssue(info: Manifest.PreprocessingInfo): String? {

@@ -71,6 +71,7 @@ class ArtifactTest {
         Damage("\"stuff\": 9", "\"stuff\": 8", "12 things and 8 stuff for 21 classes"),
         Damage("\"mask_threshold\": 0.5", "\"mask_threshold\": 0", "mask_threshold"),
         Damage("\"NCHW\"", "\"NC\"", "one image of known height and width"),
+        Damage("\"float32\"", "\"int8\"", "the file takes int8: quantize it without --integer-io"),
     ).map { damage ->
         dynamicTest("replace ${damage.original} by ${damage.replacement}") {
             val text = GoldenData.file(manifest.name).readText()
