@@ -1,7 +1,7 @@
 """TFLite: written by litert-torch, run by LiteRT with XNNPACK on the CPU. Built-in operators only.
 
 The file takes NHWC, so that a phone's camera frame needs no transpose. Outputs keep the layout of
-the model. TensorFlow Lite 2.14 supports all operators.
+the model. TensorFlow Lite 2.14 supports all operators, except those of 16 bits in w8a8.
 """
 
 from __future__ import annotations
