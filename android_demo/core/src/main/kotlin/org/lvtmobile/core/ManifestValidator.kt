@@ -19,7 +19,7 @@ internal object ManifestValidator {
         val supported = image != null && listOf('H', 'W').all { (image.axisLength(it) ?: 0) > 0 }
         return when {
             !supported -> "the input must be one image of known height and width"
-            image?.dtype != "float32" -> "the file takes ${image?.dtype}: quantize it without --integer-io"
+            image.dtype != "float32" -> "the file takes ${image.dtype}: quantize it without --integer-io"
             else -> null
         }
     }
