@@ -35,6 +35,7 @@ class Upsample(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        torch.manual_seed(0)
         self.conv = nn.ConvTranspose2d(3, 4, 2, stride=2)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -46,6 +47,7 @@ class LongSum(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        torch.manual_seed(0)
         self.long = nn.Linear(3 * SIZE[0] * SIZE[1], 6)
         self.short = nn.Linear(6, 4)
 
@@ -58,6 +60,7 @@ class Strided(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        torch.manual_seed(0)
         self.conv = nn.Conv2d(3, 4, 1, stride=2)
 
     def forward(self, image: Tensor) -> Tensor:
