@@ -56,11 +56,7 @@ class TfliteSession:
         names = {detail["index"]: name for name, detail in runner.get_output_details().items()}
         # A signature lists its outputs alphabetically, the graph in the order of the model.
         self._outputs = {
-            names[detail["index"]]: detail["index"]
-            for detail in self._interpreter.get_output_details()
-        }
-        self._details = {
-            detail["index"]: detail for detail in self._interpreter.get_output_details()
+            names[detail["index"]]: detail for detail in self._interpreter.get_output_details()
         }
         (self._input,) = self._interpreter.get_input_details()
 
@@ -69,8 +65,8 @@ class TfliteSession:
         self._interpreter.set_tensor(self._input["index"], _quantized(nhwc(image), self._input))
         self._interpreter.invoke()
         return {
-            name: _dequantized(self._interpreter.get_tensor(index), self._details[index])
-            for name, index in self._outputs.items()
+            name: _dequantized(self._interpreter.get_tensor(detail["index"]), detail)
+            for name, detail in self._outputs.items()
         }
 
 
