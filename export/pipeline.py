@@ -21,6 +21,7 @@ from torch import nn
 from export.artifact.files import manifest_path, publish_artifact, write_manifest
 from export.artifact.manifest import make_manifest
 from export.capabilities import Recipe
+from export.converter_speed import faster_conversion
 from export.entry_point import EntryPoint
 from export.errors import ConversionError, PlacementError, error_reason
 from export.model_io import whole_model
@@ -173,7 +174,8 @@ def convert(
         plan.chips,
         plan.integer_io,
     )
-    with conversion_errors(f"{plan.target.name}: conversion failed"):
+    failed = f"{plan.target.name}: conversion failed"
+    with conversion_errors(failed), faster_conversion():
         target.write(conversion, file)
 
 
