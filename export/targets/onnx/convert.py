@@ -11,6 +11,7 @@ import torch
 
 from export.entry_point import EntryPoint
 from export.targets import ConversionInput
+from export.targets.onnx.rewrite_rules import linear_rewrite_rules
 from export.targets.onnx.roi_align import TRANSLATIONS
 from lvt.support.files import new_folder
 
@@ -73,17 +74,18 @@ def convert(
     entry: EntryPoint, metadata: dict[str, str], path: Path, versions: Format = FORMAT
 ) -> None:
     """Writes one entry point as an ONNX file that passes `onnx.checker`."""
-    program = torch.onnx.export(
-        entry.module,
-        entry.example_inputs(),
-        input_names=[info.name for info in entry.inputs],
-        output_names=entry.output_names,
-        opset_version=versions.opset,
-        dynamo=True,
-        custom_translation_table=TRANSLATIONS,
-        optimize=True,
-        verbose=False,
-    )
+    with linear_rewrite_rules():
+        program = torch.onnx.export(
+            entry.module,
+            entry.example_inputs(),
+            input_names=[info.name for info in entry.inputs],
+            output_names=entry.output_names,
+            opset_version=versions.opset,
+            dynamo=True,
+            custom_translation_table=TRANSLATIONS,
+            optimize=True,
+            verbose=False,
+        )
     assert program is not None
     proto = program.model_proto
     proto.ir_version = versions.ir_version
