@@ -203,11 +203,8 @@ def _collect_stats(
 
     def on_image() -> None:
         nonlocal done
-        finished_passes, index = divmod(done, len(images))
         done += 1
-        progress(
-            f"calibrating: pass {finished_passes + 1} of 2, picture {index + 1} of {len(images)}"
-        )
+        progress(f"calibrating: picture {done} of {len(images)}")
 
     plan = plan_quantization(module.graph, backend_config)
     unit_softmax = backend_config.unit_softmax

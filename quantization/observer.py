@@ -13,7 +13,7 @@ from quantization.graph import CONVOLUTIONS, SAME_SCALE_OPS, WEIGHTED_OPS, aten,
 from quantization.inputs import Inputs, as_tensors
 from quantization.methods import Method
 from quantization.plan import QuantizationPlan
-from quantization.ranges import UNIT_RANGE, Histogram, MinMax, Range, choose_range
+from quantization.ranges import UNIT_RANGE, Histogram, Range, choose_range
 
 _HISTOGRAM_VALUES = 1 << 16
 """Values of one tensor and image that go into its histogram, evenly spaced. Extremes use all."""
@@ -90,51 +90,49 @@ def collect_stats(
     *,
     unit_softmax: bool = False,
 ) -> CalibrationStats:
-    """Runs the inputs twice: for the extremes, and for the histograms between them.
+    """Runs the inputs once.
 
     Args:
         module: traced, in float.
         plan: the one with the most int8 values; the statistics also serve plans with fewer.
         inputs: of each calibration image.
-        on_image: called after each image of either pass.
+        on_image: called after each image.
         unit_softmax: see `BackendConfig`.
     """
-    extremes = ExtremesObserver(module, plan)
+    observer = ActivationObserver(module, plan)
     for values in inputs:
-        extremes.run(*as_tensors(values))
+        observer.run(*as_tensors(values))
         on_image()
-    histograms = HistogramObserver(module, plan, extremes.extremes)
-    for values in inputs:
-        histograms.run(*as_tensors(values))
-        on_image()
-    means = {node: total / len(inputs) for node, total in extremes.mean_sums.items()}
+    means = {node: total / len(inputs) for node, total in observer.mean_sums.items()}
     unit_operators = {aten.sigmoid.default} | ({aten.softmax.int} if unit_softmax else set())
     return CalibrationStats(
-        histograms.histograms,
+        observer.histograms,
         plan.scale_groups,
         means,
-        extremes.softmax_spreads,
+        observer.softmax_spreads,
         frozenset(unit_operators),
     )
 
 
 class ActivationObserver(fx.Interpreter):
-    """Computes a graph and passes its int8 values, and the operands of some nodes, to `observe_*`.
+    """Computes a graph and records its int8 values, and the operands of some nodes.
 
     Args:
         module: traced, in float.
         plan: made for its graph.
+
+    Attributes:
+        histograms: of int8 values, by representative of a scale group.
+        mean_sums: sum of the images' means of each input channel, by weighted node.
+        softmax_spreads: as in `CalibrationStats`.
     """
 
     def __init__(self, module: fx.GraphModule, plan: QuantizationPlan):
         super().__init__(module)
         self._plan = plan
-
-    def observe_value(self, node: fx.Node, value: Tensor) -> None:
-        """Takes one int8 value, as float."""
-
-    def observe_operand(self, node: fx.Node, operand: Tensor) -> None:
-        """Takes the first operand of a weighted int8 node or of a softmax."""
+        self.histograms = {group: Histogram() for group in plan.scale_groups.values()}
+        self.mean_sums: dict[fx.Node, Tensor] = {}
+        self.softmax_spreads: dict[fx.Node, float] = {}
 
     def run(self, *inputs: Tensor) -> Any:  # type: ignore[override]
         with torch.inference_mode():
@@ -142,39 +140,23 @@ class ActivationObserver(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         int8 = n in self._plan.integer_nodes
-        if (int8 and n.target in WEIGHTED_OPS) or n.target is aten.softmax.int:
-            self.observe_operand(n, self.env[float_inputs(n)[0]])
+        if n.target is aten.softmax.int:
+            self._add_spread(n, self.env[float_inputs(n)[0]])
+        elif int8 and n.target in WEIGHTED_OPS:
+            self._add_mean(n, self.env[float_inputs(n)[0]])
         result = super().run_node(n)
         groups = self._plan.scale_groups
         if n in groups and not (int8 and _passes_on(n, groups)):
-            self.observe_value(n, result)
+            self._add_values(n, result)
         return result
 
-
-class ExtremesObserver(ActivationObserver):
-    """First pass: extremes of values, means of input channels, spreads of softmax rows.
-
-    Attributes:
-        extremes: by representative of a scale group.
-        mean_sums: sum of the images' means of each input channel, by weighted node.
-        softmax_spreads: as in `CalibrationStats`.
-    """
-
-    def __init__(self, module: fx.GraphModule, plan: QuantizationPlan):
-        super().__init__(module, plan)
-        self.extremes = {group: MinMax() for group in plan.scale_groups.values()}
-        self.mean_sums: dict[fx.Node, Tensor] = {}
-        self.softmax_spreads: dict[fx.Node, float] = {}
-
-    def observe_value(self, node: fx.Node, value: Tensor) -> None:
+    def _add_values(self, node: fx.Node, value: Tensor) -> None:
         low, high = value.aminmax()
-        self.extremes[self._plan.scale_groups[node]].add(float(low), float(high))
-
-    def observe_operand(self, node: fx.Node, operand: Tensor) -> None:
-        if node.target is aten.softmax.int:
-            self._add_spread(node, operand)
-        else:
-            self._add_mean(node, operand)
+        flat = _in_memory_order(value).flatten()
+        # The stride is odd: an even one would sample only a few columns of the map.
+        stride = max(1, len(flat) // _HISTOGRAM_VALUES) | 1
+        histogram = self.histograms[self._plan.scale_groups[node]]
+        histogram.add(float(low), float(high), flat[::stride].numpy())
 
     def _add_spread(self, softmax: fx.Node, operand: Tensor) -> None:
         axis = softmax.args[1]
@@ -188,21 +170,6 @@ class ExtremesObserver(ActivationObserver):
         self.mean_sums[node] = self.mean_sums[node] + mean if node in self.mean_sums else mean
 
 
-class HistogramObserver(ActivationObserver):
-    """Second pass: histograms between the extremes of the first.
-
-    Attributes:
-        histograms: by representative of a scale group.
-    """
-
-    def __init__(
-        self, module: fx.GraphModule, plan: QuantizationPlan, extremes: Mapping[fx.Node, MinMax]
-    ):
-        super().__init__(module, plan)
-        self.histograms = {group: Histogram(e.low, e.high) for group, e in extremes.items()}
-
-    def observe_value(self, node: fx.Node, value: Tensor) -> None:
-        flat = value.flatten()
-        # The stride is odd: an even one would sample only a few columns of the map.
-        stride = max(1, len(flat) // _HISTOGRAM_VALUES) | 1
-        self.histograms[self._plan.scale_groups[node]].add(flat[::stride].numpy())
+def _in_memory_order(value: Tensor) -> Tensor:
+    """A view whose dimensions are in the order in which they lie in memory: flat without a copy."""
+    return value.permute(sorted(range(value.dim()), key=value.stride, reverse=True))

@@ -6,8 +6,9 @@ Values outside a range are clipped to it. A narrow range clips outliers; a wide 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,11 @@ from numpy.typing import NDArray
 from quantization.methods import Method
 
 LEVELS = 256
-BINS = 2048
+MAX_BINS = 2048
+_HALF = 4096
+"""Bins on either side of zero while values are counted. Values of one sign cover at least half of a
+side."""
+
 PERCENTILE = 99.99
 """Percentage of the values inside a `percentile` range; both tails share the rest."""
 
@@ -30,92 +35,134 @@ UNIT_RANGE: Range = (0.0, 1.0)
 """Of sigmoids. Runtimes require a scale of 1/256, or 1/65536, which leaves out 1 itself."""
 
 
-@dataclass
-class MinMax:
-    """Least and greatest value of a tensor over the calibration images.
+class Histogram:
+    """Counts of a tensor's values in equal bins, and its extremes; one pass over the images.
 
-    Zero is always included: padding needs an int8 value that stands for exactly zero.
+    The bins lie between plus and minus a power of two. When values lie beyond it, the limit doubles
+    and pairs of bins become one, so no count is ever split.
+
+    Zero always lies between the extremes: padding needs an int8 value that stands for exactly zero.
+
+    Attributes:
+        low: least value.
+        high: greatest value.
     """
 
-    low: float = 0.0
-    high: float = 0.0
+    def __init__(self) -> None:
+        self.low, self.high = 0.0, 0.0
+        self._limit = 0.0
+        self._counts: NDArray[np.float64] = np.zeros(2 * _HALF)
 
-    def add(self, low: float, high: float) -> None:
-        """Adds the extremes of one image."""
+    def add(self, low: float, high: float, values: NDArray[np.float32]) -> None:
+        """Adds one image.
+
+        Args:
+            low: least value of the tensor.
+            high: greatest value of the tensor.
+            values: all of its values, or an even share of them.
+        """
         self.low, self.high = min(self.low, low), max(self.high, high)
+        magnitude = max(-self.low, self.high)
+        if magnitude == 0:
+            return
+        self._grow(2.0 ** math.ceil(math.log2(magnitude)))
+        bins = ((values + self._limit) * (_HALF / self._limit)).astype(np.int32)
+        self._counts += np.bincount(np.minimum(bins, 2 * _HALF - 1), minlength=2 * _HALF)
+
+    def _grow(self, limit: float) -> None:
+        """Doubles the limit until it is at least `limit`."""
+        if self._limit == 0:
+            self._limit = limit
+        while self._limit < limit:
+            pairs = self._counts.reshape(-1, 2).sum(1)
+            empty = np.zeros(_HALF // 2)
+            self._counts = np.concatenate([empty, pairs, empty])
+            self._limit *= 2
+
+    def distribution(self) -> Distribution:
+        """What has been counted so far, in at most `MAX_BINS` bins and more than half as many."""
+        width, counts = self._limit / _HALF, self._counts
+        while self.high - self.low >= MAX_BINS * width > 0:
+            counts = counts.reshape(-1, 2).sum(1)
+            width *= 2
+        half = len(counts) // 2
+        first = half - math.ceil(-self.low / width) if width else half
+        last = half + math.floor(self.high / width) + 1 if width else half
+        last = min(last, len(counts))  # the limit itself is counted below it
+        centres = (np.arange(first, last) - half + 0.5) * width
+        inside = np.clip(centres, self.low, self.high)
+        return Distribution(self.low, self.high, counts[first:last], inside, width)
 
 
-@dataclass
-class Histogram:
-    """Counts of a tensor's values between two extremes, in `BINS` equal bins."""
+@dataclass(frozen=True)
+class Distribution:
+    """How often a tensor has which values.
+
+    Attributes:
+        low: least value.
+        high: greatest value.
+        counts: of values, by bin.
+        centres: the middle of each bin.
+        width: of a bin.
+    """
 
     low: float
     high: float
-    counts: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
-
-    def add(self, values: NDArray[np.float32]) -> None:
-        """Adds the values of one image."""
-        if self.high > self.low:
-            counts, _ = np.histogram(values, BINS, (self.low, self.high))
-            self.counts += counts
-
-    @property
-    def centres(self) -> NDArray[np.float64]:
-        """The middle of each bin."""
-        bin_width = (self.high - self.low) / BINS
-        return self.low + bin_width * np.arange(0.5, BINS, dtype=np.float64)
+    counts: NDArray[np.float64]
+    centres: NDArray[np.float64]
+    width: float
 
 
 def choose_range(histogram: Histogram, method: Method) -> Range:
     """The range, containing zero, that a method chooses for a tensor."""
-    if histogram.high <= histogram.low or not histogram.counts.any():
-        return histogram.low, histogram.high
-    return _METHODS[method](histogram)
+    values = histogram.distribution()
+    if values.high <= values.low or not values.counts.any():
+        return values.low, values.high
+    return _METHODS[method](values)
 
 
-def _minmax(histogram: Histogram) -> Range:
+def _minmax(values: Distribution) -> Range:
     """The full range."""
-    return histogram.low, histogram.high
+    return values.low, values.high
 
 
-def _percentile(histogram: Histogram) -> Range:
+def _percentile(values: Distribution) -> Range:
     """The range that leaves out the same share of the values at either end."""
-    cumulative = np.cumsum(histogram.counts) / histogram.counts.sum()
+    cumulative = np.cumsum(values.counts) / values.counts.sum()
     tail = (1 - PERCENTILE / 100) / 2
-    bin_width = (histogram.high - histogram.low) / BINS
-    low = histogram.low + bin_width * int(np.searchsorted(cumulative, tail))
-    high = histogram.low + bin_width * (int(np.searchsorted(cumulative, 1 - tail)) + 1)
-    return min(low, 0.0), max(min(high, histogram.high), 0.0)
+    low = values.centres[np.searchsorted(cumulative, tail)] - values.width / 2
+    high = values.centres[np.searchsorted(cumulative, 1 - tail)] + values.width / 2
+    return float(np.clip(low, values.low, 0)), float(np.clip(high, 0, values.high))
 
 
-def _mse(histogram: Histogram) -> Range:
+def _mse(values: Distribution) -> Range:
     """The candidate with the least mean squared error of rounding and clipping together."""
-    return min(_candidates(histogram), key=lambda candidate: _squared_error(histogram, candidate))
+    return min(_candidates(values), key=lambda candidate: _squared_error(values, candidate))
 
 
-def _squared_error(histogram: Histogram, candidate: Range) -> float:
+def _squared_error(values: Distribution, candidate: Range) -> float:
     """Summed squared error of int8 with a range."""
     low, high = candidate
-    values = histogram.centres
+    centres = values.centres
     scale = (high - low) / (LEVELS - 1)
     # A bin is about as wide as a level. So the mean rounding error is used, not that of the
     # bins' centres.
     rounding = scale * scale / 12
-    clipping = values - np.clip(values, low, high)
+    clipping = centres - np.clip(centres, low, high)
     errors = np.where(clipping == 0, rounding, clipping * clipping)
-    return float((errors * histogram.counts).sum())
+    return float((errors * values.counts).sum())
 
 
-def _entropy(histogram: Histogram) -> Range:
+def _entropy(values: Distribution) -> Range:
     """The candidate with the least Kullback-Leibler divergence of int8 from the float values."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return min(_candidates(histogram), key=lambda candidate: _divergence(histogram, candidate))
+        return min(_candidates(values), key=lambda candidate: _divergence(values, candidate))
 
 
-def _divergence(histogram: Histogram, candidate: Range) -> float:
+def _divergence(values: Distribution, candidate: Range) -> float:
     """Kullback-Leibler divergence of the int8 distribution with a range from the float one."""
     low, high = candidate
-    counts, centres = histogram.counts, histogram.centres
+    counts, centres = values.counts, values.centres
     inside = (centres >= low) & (centres <= high)
     kept = counts[inside]
     if not kept.any():
@@ -135,19 +182,19 @@ def _divergence(histogram: Histogram, candidate: Range) -> float:
     return float((p[positive] * np.log(p[positive] / q[positive])).sum())
 
 
-def _candidates(histogram: Histogram) -> list[Range]:
+def _candidates(values: Distribution) -> list[Range]:
     """Ranges from the full one down, with the same limit to the magnitude at both ends.
 
     An end that is already near zero, as GELU's, is kept.
     """
-    low, high = histogram.low, histogram.high
+    low, high = values.low, values.high
     factors = np.linspace(1.0, _NARROWEST, _CANDIDATES).tolist()
     magnitude = max(-low, high)
     ranges = [(max(low, -magnitude * f), min(high, magnitude * f)) for f in factors]
     return list(dict.fromkeys(ranges))
 
 
-_METHODS: dict[Method, Callable[[Histogram], Range]] = {
+_METHODS: dict[Method, Callable[[Distribution], Range]] = {
     "minmax": _minmax,
     "percentile": _percentile,
     "entropy": _entropy,

@@ -8,13 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantization.methods import METHODS, Method
-from quantization.ranges import LEVELS, Histogram, choose_range
+from quantization.ranges import LEVELS, MAX_BINS, Histogram, choose_range
 
 
 def histogram(values: np.ndarray) -> Histogram:
-    result = Histogram(min(0.0, float(values.min())), max(0.0, float(values.max())))
-    result.add(values.astype(np.float32))
+    result = Histogram()
+    add(result, values)
     return result
+
+
+def add(histogram: Histogram, values: np.ndarray) -> None:
+    histogram.add(float(values.min()), float(values.max()), values.astype(np.float32))
 
 
 def squared_error(values: np.ndarray, low: float, high: float) -> float:
@@ -75,4 +79,38 @@ def test_entropy_clips_outliers() -> None:
 
 def test_a_value_that_is_always_zero() -> None:
     for method in METHODS:
-        assert choose_range(Histogram(0.0, 0.0), method) == (0.0, 0.0)
+        assert choose_range(histogram(np.zeros(9)), method) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("values", [(0.0, 1000.0), (0.0, 1.0), (-4.0, 4.0), (-0.2, 7.9), (-3e-5, 2e-5), (-1000.0, 0.0)])
+def test_the_bins_are_as_many_for_every_magnitude(values: tuple[float, float]) -> None:
+    found = histogram(np.linspace(*values, 100_000)).distribution()
+    assert MAX_BINS / 2 <= len(found.counts) <= MAX_BINS + 1
+    assert found.counts.sum() == 100_000
+    assert np.all(np.diff(found.centres) > 0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-1000, 1000, width=32), min_size=1), st.integers(0, 2**32 - 1))
+def test_the_order_of_the_images_is_of_no_consequence(means: list[float], seed: int) -> None:
+    """Images whose values are far larger than those of the images before."""
+    generator = np.random.default_rng(seed)
+    images = [generator.normal(mean, 1 + abs(mean), 500).astype(np.float32) for mean in means]
+    forward, backward = Histogram(), Histogram()
+    for image in images:
+        add(forward, image)
+    for image in reversed(images):
+        add(backward, image)
+    first, second = forward.distribution(), backward.distribution()
+    assert (first.low, first.high, first.width) == (second.low, second.high, second.width)
+    # Sums in float32 may put a value that lies on a border into either bin.
+    assert np.abs(np.cumsum(first.counts) - np.cumsum(second.counts)).max() <= 5
+    assert first.counts.sum() == second.counts.sum() == 500 * len(images)
+
+
+def test_counts_lie_where_the_values_are() -> None:
+    values = np.concatenate([np.full(300, 0.3), np.full(100, -2.0), np.full(50, 90.0)])
+    found = histogram(values).distribution()
+    (occupied,) = np.nonzero(found.counts)
+    assert found.counts[occupied].tolist() == [100, 300, 50]
+    assert found.centres[occupied] == pytest.approx([-2.0, 0.3, 90.0], abs=found.width)
