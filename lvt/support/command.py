@@ -19,6 +19,7 @@ from lvt.errors import UserError
 from lvt.support import signals
 from lvt.support.encoding import ESCAPE_UNENCODABLE, escape_unencodable_output, printable_line
 from lvt.support.terminal import Terminal
+from lvt.support.threads import limit_spinning
 
 FAILED = 1
 """Exit code: the command ran, and its check failed (parity, a regression gate)."""
@@ -36,6 +37,7 @@ def command(verbose: bool) -> Iterator[Terminal]:
     `verbose`, the output of other libraries on stderr is hidden; it is shown after a crash.
     """
     escape_unencodable_output()
+    limit_spinning()
     if verbose:
         with _exit_codes(sys.stderr):
             yield Terminal(sys.stderr, verbose=True)
