@@ -104,7 +104,8 @@ def export_artifact(
     name = plan.target.name
     pictures = parity_pictures(plan)
     progress(f"{name}: converting")
-    target = load_target(name)
+    with faster_conversion():  # converters take seconds to import
+        target = load_target(name)
     entry_points = make_entry_points(plan, target)
 
     def convert_and_verify(file: Path) -> VerifiedFile:

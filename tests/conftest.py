@@ -11,7 +11,11 @@ import torch
 
 from lvt.config import LVT, AttentionKind, LVTConfig, StageConfig
 
-pytest_plugins = ["tests.helpers.artifact_fixtures", "tests.device_bench.adbd.fixtures"]
+pytest_plugins = [
+    "tests.helpers.shared_artifacts",
+    "tests.helpers.artifact_fixtures",
+    "tests.device_bench.adbd.fixtures",
+]
 
 SHARED = Path(__file__).parents[2] / "shared"
 

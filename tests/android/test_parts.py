@@ -11,8 +11,7 @@ from PIL import Image
 
 from export.artifact.reader import open_artifact
 from export.panoptic.parts.session import STAGES
-from export.pipeline import export_artifact
-from export.plan import ExportRequest
+from export.pipeline import ExportResult
 from export.predict.prediction import PanopticPrediction
 from lvt.data.images import packaged_photos
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
@@ -23,11 +22,10 @@ from tests.android.core import Core, pixel_agreement
 SCENES = 20
 
 
-@pytest.fixture(scope="module")
-def demo_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def demo_parts(demo_export: ExportResult) -> Path:
     """The demonstration model in parts."""
-    folder = tmp_path_factory.mktemp("parts")
-    return export_artifact(ExportRequest("onnx", folder, "demo", form="parts")).path
+    return demo_export.path
 
 
 def test_parts_equal_python_in_every_pixel(core: Core, demo_parts: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from lvt.models import ModelSpec, build_random
 from tests.conftest import TINY
 from tests.device_bench.browsers import SHORT, chromium, runtime, serving
 from tests.helpers.artifact_fixtures import TINY_SEMANTIC
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -46,11 +47,11 @@ def page() -> Iterator[Page]:
         context.close()
 
 
-def exported(task: Task, folder: Path) -> Path:
+def exported(task: Task, folder: Path, shared_artifacts: SharedArtifacts) -> Path:
     """A tiny model; of panoptic ones, `demo` at a small size has detections."""
     if task == "panoptic":
-        request = ExportRequest("onnx", out=folder, checkpoint="demo", size=(128, 160))
-        return export_artifact(request).path
+        request = ExportRequest("onnx", checkpoint="demo", size=(128, 160), form="parts")
+        return shared_artifacts.export(request).path
     spec = TINY_SEMANTIC if task == "semantic" else ModelSpec(task, TINY, 3)
     path = folder / f"{task}.safetensors"
     write_checkpoint(path, build_random(spec, seed=5), spec, CheckpointMeta())
@@ -59,9 +60,11 @@ def exported(task: Task, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("task", ["classification", "semantic", "panoptic"])
-def test_outputs_of_whole_models(task: Task, tmp_path: Path, page: Page) -> None:
+def test_outputs_of_whole_models(
+    task: Task, tmp_path: Path, page: Page, shared_artifacts: SharedArtifacts
+) -> None:
     """A kernel that computes something else would make figures of a wrong answer."""
-    artifact, results = exported(task, tmp_path), tmp_path / "results.json"
+    artifact, results = exported(task, tmp_path, shared_artifacts), tmp_path / "results.json"
     sample = SCENE if task == "panoptic" else PHOTO
     with serving([artifact], [sample], runtime(), json_file=results, config=ONE_RUN) as url:
         page.goto(url)

@@ -24,7 +24,7 @@ from device_bench.profile.tables import profile_notes
 from device_bench.profile.trace import INFERENCES, Operator, Trace
 from device_bench.results.operator_profile import OperatorProfile
 from export.capabilities import TARGETS, installed
-from export.pipeline import ExportResult, export_artifact
+from export.pipeline import ExportResult
 from export.placement import Placement
 from export.plan import ExportRequest
 from export.targets import load_target
@@ -33,16 +33,16 @@ from tests.conftest import TINY
 from tests.export.test_cli import one_line_error, run
 from tests.helpers.int8_model import SMALL_SPEC, in_int8, small
 from tests.helpers.models import conversion
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 PROFILED = ("onnx", "tflite", "executorch")
 
 
 @pytest.fixture(scope="module")
-def artifacts(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def artifacts(tiny_checkpoint: Path, shared_artifacts: SharedArtifacts) -> dict[str, Path]:
     """The tiny model for every target that is installed and can be profiled."""
-    folder = tmp_path_factory.mktemp("profiled")
     return {
-        name: export_artifact(ExportRequest(name, out=folder, checkpoint=tiny_checkpoint)).path
+        name: shared_artifacts.export(ExportRequest(name, checkpoint=tiny_checkpoint)).path
         for name in PROFILED
         if installed(TARGETS[name])
     }

@@ -22,7 +22,6 @@ from PIL import Image
 
 from export.artifact.files import manifest_path
 from export.capabilities import TARGETS, installed
-from export.pipeline import ExportResult, export_artifact
 from export.plan import ExportRequest
 from lvt.data.images import packaged_photos
 from lvt.data.preprocessing_steps import STEP_TYPES
@@ -30,6 +29,7 @@ from lvt.demo import DEMO_SIZE
 from lvt.demo.scenes import make_scene
 from lvt.postprocessing import label_map
 from tests.docs.pages import PAGES, ROOT, blocks, inline_code
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 PACKAGES = ("lvt", "export", "quantization", "device_bench")
 STRINGS = ROOT / "android_demo" / "app" / "src" / "main" / "res" / "values" / "strings.xml"
@@ -168,19 +168,20 @@ def test_the_names_of_the_kotlin_example_exist() -> None:
 
 @pytest.fixture(scope="module")
 def artifacts(
-    tiny_checkpoint: Path, tiny_export: ExportResult, tmp_path_factory: pytest.TempPathFactory
+    tiny_checkpoint: Path,
+    shared_artifacts: SharedArtifacts,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """Return a folder with model.onnx, model.tflite, model.pte and photo.jpg."""
     for target in ("tflite", "executorch"):
         if not installed(TARGETS[target]):
             pytest.skip(f"needs lvt-mobile[{target}]")
     folder = tmp_path_factory.mktemp("examples")
-    model = folder / "model.onnx"
-    shutil.copy(tiny_export.path, model)
-    shutil.copy(manifest_path(tiny_export.path), manifest_path(model))
-    for target in ("tflite", "executorch"):
-        out = folder / f"model{TARGETS[target].suffix}"
-        export_artifact(ExportRequest(target, out=out, checkpoint=tiny_checkpoint))
+    for target in ("onnx", "tflite", "executorch"):
+        exported = shared_artifacts.export(ExportRequest(target, checkpoint=tiny_checkpoint)).path
+        copy = folder / f"model{TARGETS[target].suffix}"
+        shutil.copy(exported, copy)
+        shutil.copy(manifest_path(exported), manifest_path(copy))
     shutil.copy(packaged_photos()[0], folder / "photo.jpg")
     return folder
 

@@ -14,6 +14,7 @@ from export.pipeline import export_artifact
 from export.plan import ExportRequest
 from export.predict.predictor import reference_predictor
 from lvt.data.images import packaged_photos
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 pytestmark = pytest.mark.slow
 
@@ -64,19 +65,23 @@ def test_camvid(
     assert result.placement.remarks == ()
 
 
-@pytest.fixture(scope="module")
-def reference_pq() -> float:
-    predictor = reference_predictor(Path("demo"))
-    return evaluate(predictor, HeldOutScenes(100, predictor.labels.names)).figures["PQ"]
+@pytest.fixture
+def reference_pq(shared_artifacts: SharedArtifacts) -> float:
+    def quality(_folder: Path) -> float:
+        predictor = reference_predictor(Path("demo"))
+        return evaluate(predictor, HeldOutScenes(100, predictor.labels.names)).figures["PQ"]
+
+    return shared_artifacts.once("quality of the reference", quality)
 
 
 @pytest.mark.parametrize(("target", "precision"), CELLS)
 def test_demonstration_model(
-    target: str, precision: Precision, reference_pq: float, tmp_path: Path
+    target: str, precision: Precision, reference_pq: float, shared_artifacts: SharedArtifacts
 ) -> None:
     """Top-k, NMS and RoIAlign included: the panoptic quality of 100 scenes is the reference's."""
     need(target)
-    result = export_artifact(ExportRequest(target, tmp_path, Path("demo"), precision=precision))
+    request = ExportRequest(target, checkpoint="demo", precision=precision)
+    result = shared_artifacts.export(request)
     least = min(output.sqnr_db for output in result.parity.outputs)
     assert least >= LEAST_SQNR[precision]
     assert result.parity.detections > 50

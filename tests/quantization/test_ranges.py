@@ -82,7 +82,9 @@ def test_a_value_that_is_always_zero() -> None:
         assert choose_range(histogram(np.zeros(9)), method) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("values", [(0.0, 1000.0), (0.0, 1.0), (-4.0, 4.0), (-0.2, 7.9), (-3e-5, 2e-5), (-1000.0, 0.0)])
+@pytest.mark.parametrize(
+    "values", [(0.0, 1000.0), (0.0, 1.0), (-4.0, 4.0), (-0.2, 7.9), (-3e-5, 2e-5), (-1000.0, 0.0)]
+)
 def test_the_bins_are_as_many_for_every_magnitude(values: tuple[float, float]) -> None:
     found = histogram(np.linspace(*values, 100_000)).distribution()
     assert MAX_BINS / 2 <= len(found.counts) <= MAX_BINS + 1

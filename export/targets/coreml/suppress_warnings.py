@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -31,14 +32,27 @@ def suppress_warnings() -> Iterator[None]:
             logger.removeFilter(is_error)
 
 
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Lets a module look as if it were not installed, unless it is imported already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
 def import_coremltools() -> ModuleType:
-    """Imports coremltools without its warnings.
+    """Imports coremltools without its warnings, and without scikit-learn, whose models it converts.
 
     Raises:
         UserError: it is not installed.
     """
     try:
-        with suppress_warnings():
+        with suppress_warnings(), _without("sklearn"):
             import coremltools
     except ImportError as error:
         raise UserError("Core ML needs coremltools: pip install 'lvt-mobile[coreml]'") from error

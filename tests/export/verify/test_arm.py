@@ -19,7 +19,7 @@ from export.artifact.reader import Artifact, open_artifact
 from export.capabilities import TARGETS, installed
 from export.cli.verify import app
 from export.parity.compare import TOLERANCES, compare
-from export.pipeline import ExportResult, export_artifact
+from export.pipeline import ExportResult
 from export.plan import ExportRequest
 from export.session import Outputs
 from export.verify.arm.check import find_failures, run_emulated
@@ -30,6 +30,7 @@ from lvt.data.preprocessing import fixed_size
 from tests.export.test_cli import one_line_error, run
 from tests.helpers.int8_model import SMALL_SPEC, in_int8, small
 from tests.helpers.models import conversion
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +41,10 @@ def machine() -> ArmMachine:
 
 
 @pytest.fixture(scope="module")
-def tiny_tflite(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
+def tiny_tflite(tiny_checkpoint: Path, shared_artifacts: SharedArtifacts) -> ExportResult:
     if not installed(TARGETS["tflite"]):
         pytest.skip("needs lvt-mobile[tflite]")
-    folder = tmp_path_factory.mktemp("tflite")
-    return export_artifact(ExportRequest("tflite", out=folder, checkpoint=tiny_checkpoint))
+    return shared_artifacts.export(ExportRequest("tflite", checkpoint=tiny_checkpoint))
 
 
 @pytest.mark.usefixtures("machine")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from lvt.models import ModelSpec, build_random
 from tests.conftest import SHARED, TINY
 from tests.export.test_cli import one_line_error, run
 from tests.helpers.artifact_fixtures import TINY_SEMANTIC
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 if not installed(TARGETS["tflite"]):
     pytest.skip("needs lvt-mobile[tflite]", allow_module_level=True)
@@ -79,27 +81,26 @@ FILES: tuple[tuple[Task, Precision], ...] = (
 class Files:
     """Artifacts, exported when they are first asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._paths: dict[tuple[Task, Precision], Path] = {}
+    def __init__(self, shared_artifacts: SharedArtifacts):
+        self._shared = shared_artifacts
+
+    def checkpoint(self, task: Task) -> Path:
+        return self._shared.once(f"GPU {task}", partial(checkpoint, task))
 
     def __getitem__(self, kind: tuple[Task, Precision]) -> Path:
-        if kind not in self._paths:
-            task, precision = kind
-            request = ExportRequest(
-                "tflite",
-                out=self.folder,
-                checkpoint=checkpoint(task, self.folder),
-                size=None if task == "panoptic" else (64, 96),
-                precision=precision,
-            )
-            self._paths[kind] = export_artifact(request).path
-        return self._paths[kind]
+        task, precision = kind
+        request = ExportRequest(
+            "tflite",
+            checkpoint=self.checkpoint(task),
+            size=None if task == "panoptic" else (64, 96),
+            precision=precision,
+        )
+        return self._shared.export(request).path
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    return Files(tmp_path_factory.mktemp("gpu"))
+@pytest.fixture
+def files(shared_artifacts: SharedArtifacts) -> Files:
+    return Files(shared_artifacts)
 
 
 def checks(path: Path, **options: Any) -> dict[str, tuple[str, str]]:
@@ -115,7 +116,7 @@ def test_every_file_is_taken_whole_and_right(
 ) -> None:
     """Every operator on the GPU, in float32 and in float16, within the limits of the export."""
     path = files[task, precision]
-    found = checks(path, checkpoint=checkpoint(task, files.folder), count=2)
+    found = checks(path, checkpoint=files.checkpoint(task), count=2)
     assert {status for status, _detail in found.values()} == {"passed"}, found
     parts = ("core", "boxes", "masks") if task == "panoptic" else ()
     names = ("coverage", *parts, "CPU to GPU", "parity")
@@ -202,7 +203,7 @@ def test_the_manifest_says_where_the_gpu_was_checked(
     """Not checked is null, never a silent pass; --strict fails where the GPU refuses."""
     kept = open_artifact(files["semantic", "fp32"])
     assert kept.manifest["placement"]["gpu"] is None
-    options = ("--ckpt", checkpoint("semantic", tmp_path), "--size", "64x96", "--strict", "--gpu")
+    options = ("--ckpt", files.checkpoint("semantic"), "--size", "64x96", "--strict", "--gpu")
     assert run(export_app, "tflite", *options, "--out", tmp_path, "--json") == 0
     placement = json.loads(capfd.readouterr().out)["placement"]
     assert placement["gpu"] == {"checked_on": "SwiftShader Device (Subzero)", "problem": None}

@@ -14,30 +14,29 @@ from export.artifact.reader import open_artifact
 from export.capabilities import installed, target_info
 from export.panoptic.parts.layout import PARTS
 from export.panoptic.parts.session import PartsSession
-from export.pipeline import ExportResult, export_artifact
+from export.pipeline import ExportResult
 from export.plan import ExportRequest, plan_export, resolve_model
 from export.predict.prediction import PanopticPrediction
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 SIZE = (128, 160)
-_exports: dict[str, ExportResult] = {}
 
 
 @pytest.fixture(params=["onnx", "tflite", "executorch", "coreml"])
-def exported(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> ExportResult:
-    """The demonstration model in parts, once for each target."""
-    name = request.param
-    if not installed(target_info(name)):
-        pytest.skip(f"the extra {name} is not installed")
-    if name not in _exports:
-        out = tmp_path_factory.mktemp(name)
-        export = ExportRequest(name, out=out, checkpoint="demo", size=SIZE, form="parts")
-        _exports[name] = export_artifact(export)
-    return _exports[name]
+def exported(request: pytest.FixtureRequest, shared_artifacts: SharedArtifacts) -> ExportResult:
+    """The demonstration model in parts, for each target."""
+    return export_parts(request.param, shared_artifacts)
+
+
+def export_parts(target: str, shared_artifacts: SharedArtifacts) -> ExportResult:
+    if not installed(target_info(target)):
+        pytest.skip(f"the extra {target} is not installed")
+    return shared_artifacts.export(
+        ExportRequest(target, checkpoint="demo", size=SIZE, form="parts")
+    )
 
 
 def test_nothing_is_outside_the_fast_path(exported: ExportResult) -> None:
@@ -100,11 +99,10 @@ def damaged_copy(artifact: Path, folder: Path, change: Any) -> Path:
     ],
 )
 def test_damaged_manifests_are_refused_in_one_line(
-    change: Any, message: str, tmp_path: Path
+    change: Any, message: str, tmp_path: Path, shared_artifacts: SharedArtifacts
 ) -> None:
-    if "tflite" not in _exports:
-        pytest.skip("the extra tflite is not installed")
-    copy = damaged_copy(_exports["tflite"].path, tmp_path, change)
+    path = export_parts("tflite", shared_artifacts).path
+    copy = damaged_copy(path, tmp_path, change)
     with pytest.raises(UserError, match=message) as caught:
         open_artifact(copy)
     assert "\n" not in str(caught.value)
