@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from lvt.config import TASKS, Task
 from lvt.errors import UserError
+from lvt.support.extras import missing_extra
 
 Precision = Literal["fp32", "fp16"]
 """Precision of the weights, and of the arithmetic if the runtime supports it."""
@@ -288,13 +289,6 @@ def installed(info: TargetInfo) -> bool:
     return all(importlib.util.find_spec(module) is not None for module in info.required_modules)
 
 
-def missing_extra(infos: Sequence[TargetInfo]) -> UserError:
-    """The error for targets whose extras are not installed."""
-    names = ", ".join(info.name for info in infos)
-    extras = ",".join(dict.fromkeys(extra for info in infos for extra in info.extras))
-    return UserError(f"{names}: an extra is not installed: pip install 'lvt-mobile[{extras}]'")
-
-
 def check_installed(infos: Sequence[TargetInfo]) -> None:
     """Checks that the extras of all targets are installed.
 
@@ -303,7 +297,8 @@ def check_installed(infos: Sequence[TargetInfo]) -> None:
     """
     missing = [info for info in infos if not installed(info)]
     if missing:
-        raise missing_extra(missing)
+        names = ", ".join(info.name for info in missing)
+        raise missing_extra(names, [extra for info in missing for extra in info.extras])
 
 
 def markdown_table() -> str:

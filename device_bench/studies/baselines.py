@@ -23,6 +23,7 @@ from lvt.errors import UserError
 from lvt.models import build_random, default_spec
 from lvt.panoptic.fpn import FPN
 from lvt.panoptic.model import LVTPanoptic
+from lvt.support.extras import missing_extra
 
 BaselineTask = Literal["backbone", "semantic", "panoptic"]
 
@@ -77,7 +78,7 @@ def check_transformers() -> None:
         UserError: it does not.
     """
     if importlib.util.find_spec("transformers") is None:
-        raise UserError("an extra is not installed: pip install 'lvt-mobile[baselines]'")
+        raise missing_extra("baselines", ["baselines"])
     try:
         _transformers().SegformerModel  # noqa: B018 (the attribute imports the model)
     except (ImportError, RuntimeError) as error:

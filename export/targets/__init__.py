@@ -10,7 +10,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from export.capabilities import QUANTIZED, StoredPrecision, installed, missing_extra, target_info
+from export.capabilities import QUANTIZED, StoredPrecision, check_installed, target_info
 from export.chips import Chip
 from export.entry_point import EntryPoint
 from export.panoptic.graph import RoIAlign
@@ -106,6 +106,5 @@ def load_target(name: str) -> Target:
         UserError: there is no such target, or its extra is not installed.
     """
     info = target_info(name)
-    if not installed(info):
-        raise missing_extra([info])
+    check_installed([info])
     return cast(Target, importlib.import_module(f"export.targets.{info.module}.target"))

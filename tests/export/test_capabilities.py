@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import export.targets as targets
 from export import capabilities
 from export.capabilities import (
     DEFAULT_TARGETS,
@@ -115,7 +114,7 @@ def test_missing_extra(
     assert run(cli.app, "all", "--task", "backbone", "--size", "64", "--out", tmp_path) == 2
     assert "pip install 'lvt-mobile[coreml,executorch,tflite]'" in one_line_error(capfd)
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(targets, "installed", lambda _info: False)
+    monkeypatch.setattr(capabilities, "installed", lambda _info: False)
     with pytest.raises(UserError, match=r"lvt-mobile\[executorch,coreml\]"):
         load_target("executorch-coreml")
 

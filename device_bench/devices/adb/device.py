@@ -14,6 +14,7 @@ from subprocess import SubprocessError
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lvt.errors import UserError
+from lvt.support.extras import missing_extra
 from lvt.support.files import file_sha256
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def connect_server() -> AdbClient:
     try:
         import adbutils
     except ImportError as error:
-        raise UserError(
-            "Android devices need the extra [android]: pip install 'lvt-mobile[android]'"
-        ) from error
+        raise missing_extra("Android devices", ["android"]) from error
     server = adbutils.AdbClient()
     with _as_user_error("cannot start adb"):
         server.server_version()

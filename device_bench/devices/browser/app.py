@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import segno
 import typer
 
 from device_bench.devices.browser.api import BenchApi
@@ -25,8 +24,11 @@ from device_bench.devices.browser.server import Server
 from device_bench.measure.config import BenchConfig
 from device_bench.report.tables import print_report
 from device_bench.results.bench_report import BenchReport
+from lvt.support.extras import missing_extra
 
 if TYPE_CHECKING:
+    import segno
+
     from lvt.support.terminal import Terminal
 
 
@@ -55,8 +57,8 @@ def run_server(
     """Serve artifacts until Ctrl-C, and print the tables whenever a browser has finished.
 
     Raises:
-        UserError: onnxruntime-web is not installed; an artifact, the result file, the port or the
-            certificate cannot be used.
+        UserError: onnxruntime-web or an extra is not installed; an artifact, the result file, the
+            port or the certificate cannot be used.
     """
     runtime = check_runtime()
     store = ResultStore(json_file, config)
@@ -72,8 +74,8 @@ def run_server(
     with Server(
         lan=address.lan, port=address.port, tls=address.tls, on_unexpected=on_unexpected
     ) as server:
-        samples, served = _prepare(terminal, artifacts)
         code = qr_code(server.url) if address.lan else None
+        samples, served = _prepare(terminal, artifacts)
         server.api = BenchApi(
             served,
             samples,
@@ -121,7 +123,15 @@ def _print_hints(terminal: Terminal, address: ServerAddress) -> None:
 
 
 def qr_code(url: str) -> segno.QRCode:
-    """The QR code of an address."""
+    """The QR code of an address.
+
+    Raises:
+        UserError: the extra is not installed.
+    """
+    try:
+        import segno
+    except ImportError as error:
+        raise missing_extra("--lan", ["serve"]) from error
     return segno.make_qr(url, error="m")
 
 
