@@ -8,15 +8,24 @@ ARM := $(OUT)/arm
 GPU := $(OUT)/gpu
 FRAMEWORK := /usr/share/android-framework-res/framework-res.apk
 
-.PHONY: demo test android web arm gpu golden gallery docs docs-check lint format clean
+.PHONY: demo demo-all test android web arm gpu golden gallery docs docs-check lint format lock wheel clean
 
-demo: $(VENV)/.ready
-	mkdir -p $(OUT)
+# The base packages are enough for ONNX.
+demo: $(VENV)/.base
+	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
+	$(call show,$(DEMO).onnx-parts)
+
+demo-all: $(VENV)/.ready
 	$(BIN)/lvt-export all --ckpt demo --out $(OUT)
-	$(BIN)/python -m lvt.demo 7 -o $(OUT)/scene.png
-	$(BIN)/lvt-run $(DEMO).onnx-parts $(OUT)/scene.png -o $(OUT)/panoptic.png
-	$(BIN)/lvt-bench $(DEMO).onnx-parts $(DEMO).tflite $(DEMO).pte
-	@echo "The picture: $(OUT)/panoptic.png"
+	$(call show,$(DEMO).onnx-parts $(DEMO).tflite $(DEMO).pte)
+
+# A picture by the first of some artifacts, and the latency of all.
+define show
+$(BIN)/python -m lvt.demo 7 -o $(OUT)/scene.png
+$(BIN)/lvt-run $(firstword $(1)) $(OUT)/scene.png -o $(OUT)/panoptic.png
+$(BIN)/lvt-bench $(1) --html $(OUT)/report.html
+@echo "The picture: $(OUT)/panoptic.png, the report: $(OUT)/report.html"
+endef
 
 test: $(VENV)/.ready
 	$(BIN)/pytest -n 2
@@ -82,13 +91,29 @@ format: $(VENV)/.ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(VENV)/.ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
-	  { echo "Python 3.11 or 3.12 is needed: make PYTHON=python3.11 ..." >&2; exit 2; }
+# Two stamps: the base packages, and those of all extras and of development. Packages come from the lock files.
+$(VENV)/.base: pyproject.toml requirements/base.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+	  { echo "Python 3.11 to 3.14 is needed: make PYTHON=python3.11 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[all,coreai,qnn,test,docs]'
+	.ci/install $(VENV) base
+	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
+
+$(VENV)/.ready: $(VENV)/.base requirements/dev.txt
+	.ci/install $(VENV) dev
+	touch $@
+
+# New versions for the lock files; needs the package index. base.txt has the versions of dev.txt.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-build-options --upgrade pyproject.toml
+lock: $(VENV)/.ready
+	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt
+	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/base.txt
+
+# In out/dist: built, installed beside its base packages only, and tried outside of the repository.
+wheel: $(VENV)/.ready
+	$(BIN)/python -m tests.docs.wheel --link $(OUT)/dist
 
 clean:
 	rm -rf $(VENV) $(OUT)

@@ -24,7 +24,7 @@ from quantization.cli.quantize import parse_budget
 from quantization.methods import METHODS
 from tests.docs.pages import ROOT
 
-FOREIGN = frozenset({".", "adb", "echo", "java"})
+FOREIGN = frozenset({".", "adb", "echo", "java", "uvx"})
 """External programs, whose options are not checked."""
 
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -7,29 +7,23 @@ parsers, including options and values, without running them.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from export.artifact.reader import open_artifact
-from lvt.checkpoint import CheckpointMeta, write_checkpoint
-from lvt.data.images import packaged_photos, read_image
-from lvt.models import build_random
-from tests.docs import command_lines
 from tests.docs.command_lines import NotRunnableError, application, check, options, scripts
 from tests.docs.pages import PAGES, ROOT, commands, inline_code
-from tests.helpers.artifact_fixtures import TINY_SEMANTIC
+from tests.docs.tutorial import EXPECTED, check_outputs, runnable_commands, write_inputs
 
 FOREIGN_OPTIONS = frozenset(
-    {"--editable", "--es", "--omit-lockfile-registry-resolved", "--package-lock-only"}
+    {
+        *("--editable", "--group", "--python", "--seed", "--torch-backend"),
+        *("--omit-lockfile-registry-resolved", "--package-lock-only"),
+        "--es",
+    }
 )
-"""Options of pip, npm and Android's `am` that pages mention in prose."""
-
-SIZE, SMALL = "352x480", "64x96"
-"""Input size in the tutorial, and in the test: 352x480 would take minutes."""
+"""Options of pip and uv, of npm, and of Android's `am` that pages mention in prose."""
 
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -98,10 +92,6 @@ def test_continued_and_piped_lines(tmp_path: Path) -> None:
     ]
 
 
-def _needs_a_phone(words: tuple[str, ...]) -> bool:
-    return "serve" in words or "--backend" in words or "--android" in words
-
-
 def test_the_tutorial_runs(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -109,37 +99,13 @@ def test_the_tutorial_runs(
 ) -> None:
     """The commands run in order in one folder; each uses the files of the ones before."""
     monkeypatch.chdir(tmp_path)
-    # A safetensors file named .pth: the format is detected by content. It stores no input size,
-    # like the official containers.
-    meta = CheckpointMeta(("red", "green", "blue"))
-    model = build_random(TINY_SEMANTIC, seed=5)
-    write_checkpoint(Path("my_segformer.pth"), model, TINY_SEMANTIC, meta)
-    photos = packaged_photos()
-    shutil.copy(photos[0], "photo.jpg")
-    for folder in ("photos", "val/images", "val/masks"):
-        Path(folder).mkdir(parents=True)
-    for photo in photos:
-        shutil.copy(photo, "photos")
-    height, width = read_image(photos[1]).shape[:2]
-    shutil.copy(photos[1], "val/images/a.jpg")
-    mask = (np.arange(height * width).reshape(height, width) % 3).astype(np.uint8)
-    Image.fromarray(mask).save("val/masks/a.png")
-
+    write_inputs(tmp_path)
     ran = []
-    for command in commands(ROOT / "docs" / "tutorial.md"):
-        script, *arguments = [word.replace(SIZE, SMALL) for word in command.words]
-        if script not in command_lines.scripts() or _needs_a_phone(command.words):
-            continue
-        if script == "lvt-bench":
-            arguments += ["--runs", "4", "--min-seconds", "0"]
-        if script == "lvt-quantize":
-            arguments += ["--method", "mse"]  # one method instead of all four
+    for script, *arguments in runnable_commands():
         with pytest.raises(SystemExit) as caught:
             application(script)(arguments)
-        assert not caught.value.code, f"{command}\n{capfd.readouterr().err}"
+        assert not caught.value.code, f"{script} {arguments}\n{capfd.readouterr().err}"
         ran.append(script)
-    expected = ["lvt-export", "lvt-run", *["lvt-eval"] * 2, "lvt-quantize", "lvt-eval", "lvt-bench"]
-    assert ran == expected
+    assert ran == EXPECTED
+    check_outputs(tmp_path)
     assert open_artifact(Path("out/my_segformer_semantic_64x96_int8.onnx")).size == (64, 96)
-    for file in ("overlay.png", "results.json", "report.html"):
-        assert Path(file).stat().st_size > 1000
