@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from tests.docs.locks import entries, lock_file
 from tests.docs.pages import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -42,9 +43,7 @@ def applies(requirement: Requirement, minor: int) -> bool:
 @cache
 def locked(lock: str, minor: int) -> dict[str, str]:
     """Return the versions that a lock file has for a Python on Linux, by package."""
-    text = (ROOT / "requirements" / f"{lock}.txt").read_text("utf-8")
-    entries = map(Requirement, re.findall(r"^([a-z].*[^ \\]) *\\$", text, re.MULTILINE))
-    used = [entry for entry in entries if applies(entry, minor)]
+    used = [entry for entry in entries(lock) if applies(entry, minor)]
     versions = {entry.name: str(entry.specifier).removeprefix("==") for entry in used}
     assert len(versions) == len(used), "a package has two versions"
     return versions
@@ -70,7 +69,7 @@ def test_the_locks_agree(minor: int) -> None:
 
 @pytest.mark.parametrize("lock", ["base", "dev"])
 def test_a_lock_has_hashes_and_no_host(lock: str) -> None:
-    text = (ROOT / "requirements" / f"{lock}.txt").read_text("utf-8")
+    text = lock_file(lock).read_text("utf-8")
     assert "://" not in text
     assert not re.search(r"^[a-z][^\n]*[^\\]$", text, re.MULTILINE), "an entry without a hash"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,12 +18,9 @@ import venv
 from importlib.metadata import distribution
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
+from tests.docs.locks import entries, lock_file
 from tests.docs.pages import ROOT
 from tests.docs.tutorial import EXPECTED, check_outputs, runnable_commands, write_inputs
-
-BASE = ROOT / "requirements" / "base.txt"
 
 
 def build(folder: Path) -> Path:
@@ -45,16 +41,27 @@ def install(wheel: Path, environment: Path, *, link: bool) -> Path:
             Path(_output(python, "import sysconfig; print(sysconfig.get_path('purelib'))"))
         )
     else:
-        _call(python, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", BASE)
+        _call(
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--requirement",
+            lock_file("base"),
+        )
     _call(python, "-m", "pip", "install", "--quiet", "--no-deps", wheel)
     return programs
 
 
 def _link_base_packages(site: Path) -> None:
-    for line in re.findall(r"^[a-z].*[^ \\]", BASE.read_text("utf-8"), re.MULTILINE):
-        requirement = Requirement(line)
+    for requirement in entries("base"):
         if requirement.marker is None or requirement.marker.evaluate():
             package = distribution(requirement.name)
+            assert requirement.specifier.contains(package.version), (
+                f"{requirement}: make .venv again"
+            )
             for name in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
                 if not (site / name).exists():
                     (site / name).symlink_to(package.locate_file(name))
