@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from device_bench.measure.preset import PRESETS, BenchmarkPreset
 from export.artifact.files import manifest_path
 from export.capabilities import TARGETS, installed
 from export.plan import ExportRequest
@@ -202,7 +203,8 @@ def test_python_examples_run(name: str, artifacts: Path, monkeypatch: pytest.Mon
 
 
 def test_the_python_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the checkpoint to overlay, latency and int8, as the page writes it."""
+    """From the checkpoint to overlay, latency and int8, as the page writes it; measured briefly."""
+    monkeypatch.setitem(PRESETS, "quick", BenchmarkPreset("quick", min_runs=8, min_seconds=0.1))
     monkeypatch.chdir(tmp_path)
     Image.fromarray(make_scene(7, DEMO_SIZE).image).save("street.jpg")
     page = ROOT / "docs" / "python.md"
