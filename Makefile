@@ -31,13 +31,13 @@ test: $(VENV)/.ready
 	$(BIN)/pytest -n 2
 
 # JDK 17 or newer and Maven 3.8 or newer; the libraries come from Maven Central. The app also needs Debian's aapt and
-# android-framework-res, which link its resources.
-CAN_LINK := $(and $(shell command -v aapt2),$(wildcard $(FRAMEWORK)))
+# android-framework-res, which link its resources, and npm, which has ExecuTorch's classes.
+CAN_BUILD_APP := $(and $(shell command -v aapt2),$(shell command -v npm),$(wildcard $(FRAMEWORK)))
 android: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --parts --out $(OUT)
 	$(BIN)/lvt-export onnx --ckpt demo --whole --out $(OUT)
-	mvn -q -B -f android_demo/pom.xml $(if $(CAN_LINK),,--projects core --projects cli) clean verify
-	@$(if $(CAN_LINK),true,echo "The app is left out: Debian's aapt or android-framework-res is missing")
+	mvn -q -B -f android_demo/pom.xml $(if $(CAN_BUILD_APP),,--projects core --projects cli) clean verify
+	@$(if $(CAN_BUILD_APP),true,echo "The app is left out: npm, or Debian's aapt or android-framework-res, is missing")
 	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"
 	@if { command -v aapt2 && command -v zipalign && command -v apksigner && ls $(FRAMEWORK); } >/dev/null 2>&1; \
 	  then android_demo/maven/pack-apk.sh $(OUT)/lvt-demo.apk && echo "An APK to look at, not to ship: $(OUT)/lvt-demo.apk"; \

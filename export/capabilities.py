@@ -186,6 +186,7 @@ TARGETS: dict[str, TargetInfo] = {
             required_modules=("executorch",),
             recipe="xnnpack",
             precisions=_all_tasks("fp32"),
+            android=True,
             integers=("int8",),
             notes=("No fp16, because XNNPACK's GELU has none.",),
         ),

@@ -26,7 +26,8 @@ mkdir "$work/code"
 cp "$here"/dex-check/target/dex/*.dex "$work/code" 2>/dev/null ||
   echo "pack-apk.sh: the APK contains no code; run make android first" >&2
 for abi in arm64-v8a x86_64; do
-  for library in "$here"/litert-classes/target/tensorflow-lite*/jni/"$abi"/*.so; do
+  for library in "$here"/litert-classes/target/tensorflow-lite*/jni/"$abi"/*.so \
+    "$here"/executorch-classes/target/{executorch,fbjni}/jni/"$abi"/*.so; do
     if [ -f "$library" ]; then mkdir -p "$work/code/lib/$abi" && cp "$library" "$work/code/lib/$abi"; fi
   done
 done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import struct
@@ -154,18 +155,50 @@ def test_code(apk: Apk) -> None:
     assert b"Lai/onnxruntime/OrtSession;" in code
     assert b"Lorg/tensorflow/lite/Interpreter;" in code
     assert b"Lorg/tensorflow/lite/gpu/GpuDelegate;" in code
+    assert b"Lorg/pytorch/executorch/Module;" in code
     assert b"LambdaMetafactory" not in code
 
 
-def test_reports_a_missing_tool(tmp_path: Path) -> None:
-    command = [shutil.which("bash") or "bash", str(PACK_APK), str(tmp_path / "a.apk")]
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("pack-apk.sh", (), "pack-apk.sh: aapt2 is not installed"),
+        (
+            "fetch-executorch.sh",
+            ("0.8.5", "0" * 64),
+            "fetch-executorch.sh: npm is not installed; install Node.js",
+        ),
+    ],
+)
+def test_reports_a_missing_tool(
+    script: str, arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    """A build that lacks a tool must say which one in one line."""
+    bash, made = shutil.which("bash") or "bash", tmp_path / "made"
+    command = [bash, PROJECT / "maven" / script, made, *arguments]
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("dirname", "sed"):
         (tools / name).symlink_to(shutil.which(name) or name)
+    environment = {"PATH": str(tools), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 2
+    assert result.stderr == f"{message}\n"
+    assert not made.exists()
+
+
+def test_refuses_a_damaged_package(tmp_path: Path) -> None:
+    """What npm fetched is compiled into the app, so its hash must be the known one."""
+    package = tmp_path / "lvt-mobile" / "react-native-executorch-0.8.5.tgz"
+    package.parent.mkdir()
+    package.write_bytes(b"something else")
     result = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={"PATH": str(tools)}
+        [PROJECT / "maven" / "fetch-executorch.sh", tmp_path / "made", "0.8.5", "0" * 64],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
     )
     assert result.returncode == 2
-    assert result.stderr == "pack-apk.sh: aapt2 is not installed\n"
-    assert not (tmp_path / "a.apk").exists()
+    assert result.stderr == f"fetch-executorch.sh: {package} is damaged; delete it\n"
+    assert not (tmp_path / "made").exists()

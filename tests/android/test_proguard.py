@@ -25,6 +25,7 @@ LIBRARIES = PROGUARD_CHECK / "lib"
 RUNTIMES = {
     "onnxruntime.jar": "ai/onnxruntime/",
     "litert-classes.jar": "org/tensorflow/lite/",
+    "executorch-classes.jar": "org/pytorch/executorch/",
 }
 COMMAND = "org.lvtmobile.cli.MainKt"
 

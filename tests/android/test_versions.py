@@ -29,6 +29,13 @@ def test_same_versions(name: str) -> None:
     assert catalogue["versions"][name] == properties.findtext(f"{_MAVEN}{name}.version")
 
 
+def test_executorch_version() -> None:
+    """An older runtime may not load what a newer version writes."""
+    catalogue = tomllib.loads((PROJECT / "gradle" / "libs.versions.toml").read_text())
+    hook = Path("export", "targets", "executorch", "serializer_hook.py").read_text("utf-8")
+    assert f'EXECUTORCH_VERSION = "{catalogue["versions"]["executorch"]}"' in hook
+
+
 def test_same_min_sdk() -> None:
     """Bytecode for a higher API level would fail on the oldest supported phones."""
     dex = (PROJECT / "maven" / "dex-check" / "pom.xml").read_text("utf-8")

@@ -19,6 +19,7 @@ internal fun Context.allRuntimes(): List<Runtime> = listOf(
     LiteRt,
     LiteRtGpu,
     LiteRtNnapi,
+    ExecuTorch,
     OnnxRuntimeQnn(socModel(), nativeLibraries),
 )
 

@@ -173,6 +173,20 @@ class BenchmarkActivityTest {
         }
     }
 
+    /** Like a phone whose processor the library was not built for. */
+    @Test
+    fun `replies with an error if ExecuTorch's library is missing`() {
+        val model = File(pushFolder(), "stub.pte")
+        goldenFile("stub.onnx").copyTo(model)
+        val manifest = goldenFile("stub.onnx.json").readText()
+        File("$model.json").writeText(manifest.replace("\"target\": \"onnx\"", "\"target\": \"executorch\""))
+        val reply = runAndReadReply("executorch.json") {
+            putExtra("artifact", "stub.pte")
+            putExtra("runtime", "executorch")
+        }
+        assertTrue(reply, "this device cannot load the runtime: " in reply)
+    }
+
     /** Only a phone with the chip that a file is compiled for can run it. */
     @Test
     fun `replies with the chip of a compiled model and of the phone`() {

@@ -19,7 +19,7 @@ class RuntimesTest {
     fun `runtimes have unique names and the targets of manifests`() {
         val runtimes = context.demo.runtimes()
         assertEquals(runtimes.size, runtimes.distinctBy { it.name }.size)
-        assertEquals(setOf("onnx", "tflite", "qnn"), runtimes.map { it.target }.toSet())
+        assertEquals(setOf("onnx", "tflite", "executorch", "qnn"), runtimes.map { it.target }.toSet())
     }
 
     @Test

@@ -31,6 +31,7 @@ enum class Task {
  *
  * @property parts entry points and constants of a model in parts; null for a file with the whole model.
  * @property chips what the file is compiled for; empty for a file that is not compiled.
+ * @property placement null in the manifests of other writers.
  */
 @Serializable
 data class Manifest(
@@ -45,6 +46,7 @@ data class Manifest(
     val labels: Labels?,
     val parts: PartsInfo? = null,
     val chips: List<Chip> = emptyList(),
+    val placement: OperatorCounts? = null,
 ) {
     /** Name of the model file, and its SHA-256 in hexadecimal. */
     @Serializable
@@ -68,6 +70,10 @@ data class Manifest(
     /** A Snapdragon chip: its model number in lower case, which is also its folder, and its name in shops. */
     @Serializable
     data class Chip(val soc: String, val name: String)
+
+    /** Operators of each type that the export gave to its accelerator's delegates, and those outside. */
+    @Serializable
+    data class OperatorCounts(val delegated: Map<String, Int>, val outside: Map<String, Int>)
 
     /** See [Preprocessing]. */
     @Serializable
