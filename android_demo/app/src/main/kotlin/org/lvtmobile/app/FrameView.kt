@@ -96,9 +96,13 @@ class FrameView(context: Context) : View(context) {
         postInvalidate()
     }
 
-    /** Shows the overlays of a result: one, or two at the divider. */
+    /**
+     * Shows the overlays of a result: one, or two at the divider. Without its frame, a result of another size is left
+     * out: the device rotated during the inference.
+     */
     fun showResult(result: FrameResult, withFrame: Boolean) {
         synchronized(lock) {
+            if (!withFrame && pictureSize != result.frame.size) return
             if (withFrame || isPictureBehind) pictureBuffer.write(result.frame.size, result.frame.argb)
             pictureSize = result.frame.size
             layers.forEachIndexed { index, layer -> layer.show(result.overlays.getOrNull(index)) }
