@@ -25,7 +25,7 @@ android {
         }
     }
 
-    // Qualcomm's libraries for the NPU, if they were added; see "The NPU of Snapdragon phones" in README.md.
+    // Qualcomm's libraries for the NPU, if they were added; see "The NPU of Snapdragon phones" in docs/android.md.
     // The NPU opens its library as a file, so Android must unpack the libraries, and its code is not for the
     // tool that strips symbols.
     packaging.jniLibs {

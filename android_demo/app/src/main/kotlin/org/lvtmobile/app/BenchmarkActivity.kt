@@ -27,7 +27,7 @@ import kotlin.concurrent.thread
  *
  * This is an activity, not a service, because Android schedules foreground activities on the fast cores,
  * as for any app in use. Only callers with the permission `DUMP` can start it: `adb shell` has this
- * permission, apps cannot get it. See android_demo/README.md for the command.
+ * permission, apps cannot get it. See docs/android.md for the command.
  */
 class BenchmarkActivity : Activity() {
     private val power by lazy { getSystemService(PowerManager::class.java) }

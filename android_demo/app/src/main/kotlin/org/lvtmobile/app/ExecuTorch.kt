@@ -21,6 +21,7 @@ object ExecuTorch : Runtime {
     override val name: String = "executorch"
     override val accelerator: String = "xnnpack"
     override val target: String = "executorch"
+    override val placementNote: String = "not told: the manifest has no counts for the delegates of the file"
     private val pool = SharedThreads()
 
     /** Loads the library, which has no function that tells its version. */

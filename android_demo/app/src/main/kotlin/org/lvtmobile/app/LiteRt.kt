@@ -54,6 +54,7 @@ private class LiteRtBackend(
 ) : Runtime {
     override val version: String get() = TensorFlowLite.runtimeVersion()
     override val target: String = "tflite"
+    override val placementNote: String = "not told: LiteRT has no function for it"
 
     override fun open(artifact: Artifact, threads: Int): Session {
         requireTarget(artifact)

@@ -23,7 +23,7 @@ internal fun Context.milliseconds(value: Double): String =
 internal fun ModelInfo.accelerationText(context: Context): String = when {
     placement != null ->
         context.getString(R.string.placement, accelerator.uppercase(), placement.accelerated, placement.total)
-    accelerator == "cpu" -> context.getString(R.string.placement_cpu)
+    accelerator == "cpu" || accelerator == "qnn" -> context.getString(R.string.placement_all, accelerator.uppercase())
     else -> context.getString(R.string.placement_unknown, accelerator.uppercase())
 }
 

@@ -197,7 +197,7 @@ class BenchmarkActivityTest {
             "MT6989" to "$compiled, and this phone's chip is mt6989\"",
             Build.UNKNOWN to "$compiled, but Android does not tell this phone's chip",
             "SM8650-AC" to "Qualcomm's libraries are not in this app: libonnxruntime_providers_qnn.so is missing; " +
-                "android_demo/README.md tells how to add them",
+                "docs/android.md tells how to add them",
         )
         for ((soc, message) in expected) {
             val reply = withChip(soc) { qnnReply("$soc.json") }

@@ -10,6 +10,7 @@ import java.util.concurrent.CountDownLatch
 class FakeRuntime(override val name: String = "fake", override val accelerator: String = "cpu") : Runtime {
     override val version = "0"
     override val target = "onnx"
+    override val placementNote = "not told: this is a fake"
     val started = CountDownLatch(1)
     @Volatile var proceed = CountDownLatch(0)
     @Volatile var openFailure: Throwable? = null

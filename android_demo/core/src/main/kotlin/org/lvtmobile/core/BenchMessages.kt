@@ -88,7 +88,8 @@ sealed interface BenchReply {
  * @property samplesMs timed inferences, in order of execution.
  * @property latencyMs statistics of the samples.
  * @property stages median time of each stage over the samples; absent if the model is not in parts.
- * @property placement how many operators the accelerator runs; absent if the runtime does not tell.
+ * @property placement how many operators the accelerator runs; null if they were not counted.
+ * @property placementNote why there are no counts; null if there are.
  * @property conditions what the host program observed during the run; absent on a desktop.
  */
 @OptIn(ExperimentalSerializationApi::class) // EncodeDefault
@@ -105,7 +106,8 @@ data class BenchResult(
     @SerialName("samples_ms") val samplesMs: List<Double>,
     @SerialName("latency_ms") val latencyMs: LatencySummary,
     @EncodeDefault(EncodeDefault.Mode.NEVER) val stages: StageTimes? = null,
-    @EncodeDefault(EncodeDefault.Mode.NEVER) val placement: Placement? = null,
+    val placement: Placement? = null,
+    @SerialName("placement_note") val placementNote: String? = null,
     @EncodeDefault(EncodeDefault.Mode.NEVER) val conditions: RunConditions? = null,
     val schema: Int = BENCH_SCHEMA,
 ) : BenchReply

@@ -55,6 +55,7 @@ class Benchmark(
                 val timeShare = if (request.seconds > 0) total / (request.seconds * MS_PER_SECOND) else 1.0
                 progress(samples.size, minOf(samples.size / request.runs.toDouble(), timeShare, 1.0))
             }
+            val placement = session.placement // after the measurement, because it may load the model again
             return BenchResult(
                 request = request,
                 sha256 = artifact.manifest.file.sha256,
@@ -67,7 +68,8 @@ class Benchmark(
                 samplesMs = samples,
                 latencyMs = summarizeLatency(samples),
                 stages = if (stages.isEmpty()) null else StageTimes.median(stages),
-                placement = session.placement, // after the measurement, because it may load the model again
+                placement = placement,
+                placementNote = if (placement == null) runtime.placementNote else null,
             )
         }
     }

@@ -9,31 +9,59 @@ import java.io.File
 import java.io.IOException
 
 private const val KERNEL_SUFFIX = "_kernel_time"
+private const val CPU = "CPUExecutionProvider"
+
+/** How the profile of a run tells which operators an execution provider runs. */
+internal interface ProfiledProvider {
+    /**
+     * Counts operators.
+     *
+     * @param options of a session with the provider.
+     * @param withCpu calls its argument with the options of a session without it.
+     * @throws UserError a graph cannot run, or the profile cannot be written.
+     */
+    fun placement(
+        artifact: Artifact,
+        options: OrtSession.SessionOptions,
+        withCpu: ((OrtSession.SessionOptions) -> Placement) -> Placement,
+    ): Placement
+}
+
+/** A provider with a kernel for each operator. */
+internal class KernelProvider(private val provider: String) : ProfiledProvider {
+    override fun placement(
+        artifact: Artifact,
+        options: OrtSession.SessionOptions,
+        withCpu: ((OrtSession.SessionOptions) -> Placement) -> Placement,
+    ): Placement = profiles(artifact, options).map { placementOf(it, provider) }.reduce(Placement::plus)
+}
 
 /**
- * Runs each graph of an artifact once under ONNX Runtime's profiler, which names the provider of each kernel.
- *
- * @param options of the sessions; profiling is switched on here.
- * @param provider name of the execution provider whose kernels count.
- * @throws UserError a graph cannot run, or the profile cannot be written.
+ * NNAPI, which makes one kernel of many operators: its operators are those that the CPU runs in a session without it,
+ * and not in one with it. Without the optimizations that fuse operators for the CPU, both sessions have the same ones.
  */
-internal fun profiledPlacement(
-    artifact: Artifact,
-    path: File,
-    options: OrtSession.SessionOptions,
-    provider: String,
-): Placement {
-    var placement = Placement(0, 0)
-    for (graph in graphs(artifact, path)) {
+internal object NnapiProvider : ProfiledProvider {
+    override fun placement(
+        artifact: Artifact,
+        options: OrtSession.SessionOptions,
+        withCpu: ((OrtSession.SessionOptions) -> Placement) -> Placement,
+    ): Placement = withCpu { cpuOptions ->
+        for (each in listOf(options, cpuOptions)) each.setOptimizationLevel(OrtSession.SessionOptions.OptLevel.BASIC_OPT)
+        val before = profiles(artifact, cpuOptions)
+        val after = profiles(artifact, options)
+        before.zip(after, ::fusedPlacement).reduce(Placement::plus)
+    }
+}
+
+/** The profile of each graph of an artifact. */
+internal fun profiles(artifact: Artifact, options: OrtSession.SessionOptions): List<List<ProfiledKernel>> =
+    graphs(artifact, artifact.file).map { graph ->
         try {
-            val counted = placementOf(profile(artifact, graph, options), provider)
-            placement = Placement(placement.accelerated + counted.accelerated, placement.total + counted.total)
+            kernels(profile(artifact, graph, options))
         } catch (error: IOException) {
             throw UserError("cannot profile ${artifact.file.name}: ${error.firstLine()}", error)
         }
     }
-    return placement
-}
 
 /** The profile of one run on zeros. */
 private fun profile(artifact: Artifact, graph: OnnxGraph, options: OrtSession.SessionOptions): String {
@@ -49,11 +77,25 @@ private fun profile(artifact: Artifact, graph: OnnxGraph, options: OrtSession.Se
     }
 }
 
-/** Counts the kernels of a profile: all, and those of a provider. */
-internal fun placementOf(profile: String, provider: String): Placement {
-    val kernels = Json.parseToJsonElement(profile).jsonArray.map { it.jsonObject }
-        .filter { it["cat"]?.jsonPrimitive?.content == "Node" }
-        .filter { it["name"]?.jsonPrimitive?.content?.endsWith(KERNEL_SUFFIX) == true }
-    val accelerated = kernels.count { it["args"]?.jsonObject?.get("provider")?.jsonPrimitive?.content == provider }
-    return Placement(accelerated, kernels.size)
+/** A kernel that ran: the name of its operator, and its execution provider. */
+internal data class ProfiledKernel(val operator: String, val provider: String?)
+
+/** The kernels in the text of a profile, in order. */
+internal fun kernels(profile: String): List<ProfiledKernel> = Json.parseToJsonElement(profile).jsonArray.map { it.jsonObject }
+    .filter { it["cat"]?.jsonPrimitive?.content == "Node" }
+    .mapNotNull { event ->
+        val name = event["name"]?.jsonPrimitive?.content.orEmpty()
+        val provider = event["args"]?.jsonObject?.get("provider")?.jsonPrimitive?.content
+        if (name.endsWith(KERNEL_SUFFIX)) ProfiledKernel(name.removeSuffix(KERNEL_SUFFIX), provider) else null
+    }
+
+/** Counts kernels: all, and those of a provider. */
+internal fun placementOf(kernels: List<ProfiledKernel>, provider: String) =
+    Placement(kernels.count { it.provider == provider }, kernels.size)
+
+/** Counts the operators of [before] that the CPU does not run in [after]. */
+internal fun fusedPlacement(before: List<ProfiledKernel>, after: List<ProfiledKernel>): Placement {
+    val onCpu = after.filter { it.provider == CPU }.mapTo(mutableSetOf()) { it.operator }
+    val somethingElse = after.any { it.provider != CPU } // else an operator that is gone was optimized away
+    return Placement(if (somethingElse) before.count { it.operator !in onCpu } else 0, before.size)
 }

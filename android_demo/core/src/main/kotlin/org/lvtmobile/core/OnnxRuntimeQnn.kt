@@ -6,7 +6,7 @@ import ai.onnxruntime.OrtLoggingLevel
 import ai.onnxruntime.OrtSession
 import java.io.File
 
-private const val HELP = "android_demo/README.md tells how to add them"
+private const val HELP = "docs/android.md tells how to add them"
 
 /** The whole model's file in the folder of a chip. */
 private const val MAIN_GRAPH = "main.onnx"
@@ -23,6 +23,7 @@ class OnnxRuntimeQnn(private val soc: String, private val libraries: File) : Run
     override val accelerator: String = "qnn"
     override val version: String get() = ortEnvironment.version
     override val target: String = "qnn"
+    override val placementNote: String = "all operators run on the NPU"
 
     /** See [Runtime.open]; the NPU has its own threads, so [threads] has no effect. */
     override fun open(artifact: Artifact, threads: Int): Session {

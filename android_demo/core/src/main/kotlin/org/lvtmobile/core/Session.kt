@@ -30,7 +30,10 @@ interface Session : AutoCloseable {
  * @property total number of all operators.
  */
 @Serializable
-data class Placement(val accelerated: Int, val total: Int)
+data class Placement(val accelerated: Int, val total: Int) {
+    /** The counts of two parts of a model together. */
+    operator fun plus(other: Placement): Placement = Placement(accelerated + other.accelerated, total + other.total)
+}
 
 /** An inference runtime. It opens the model files of one target. */
 interface Runtime {
@@ -45,6 +48,9 @@ interface Runtime {
 
     /** Version of the runtime library. */
     val version: String
+
+    /** What is known about the placement of a session without counts, in one line. */
+    val placementNote: String
 
     /** The target in manifests that this runtime supports, for example `onnx`. */
     val target: String

@@ -1,6 +1,7 @@
 package org.lvtmobile.core
 
 import kotlinx.serialization.Serializable
+import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
@@ -51,6 +52,8 @@ class BenchmarkTest {
         assertEquals("4", result.getValue("request").jsonObject.getValue("runs").jsonPrimitive.content)
         assertEquals("1", result.getValue("schema").jsonPrimitive.content)
         assertFalse("stages" in result, "only models in parts have stages")
+        assertEquals(JsonNull, result.getValue("placement"))
+        assertEquals("not told: this is a fake", result.getValue("placement_note").jsonPrimitive.content)
         assertEquals(3, runtime.threads)
         assertTrue(runtime.closed)
     }
@@ -126,6 +129,7 @@ class BenchmarkTest {
         override val version = "0"
         override val accelerator = "none"
         override val target = "onnx"
+        override val placementNote: String = "not told: this is a fake"
         var now = 0L
         var threads = 0
         var closed = false

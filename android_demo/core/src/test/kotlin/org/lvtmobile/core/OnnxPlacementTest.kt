@@ -17,7 +17,7 @@ class OnnxPlacementTest {
         return Artifact.open(file)
     }
 
-    private fun profiles() = File(System.getProperty("java.io.tmpdir")).list().orEmpty().filter { "lvt-profile" in it }
+    private fun profileFiles() = File(System.getProperty("java.io.tmpdir")).list().orEmpty().filter { "lvt-profile" in it }
 
     /** On a desktop all kernels are the CPU's. With another name, the same profile must count none. */
     @ParameterizedTest
@@ -25,14 +25,14 @@ class OnnxPlacementTest {
     fun `counts the kernels of a provider`(property: String) {
         val artifact = artifact(property)
         fun placement(provider: String) = OrtSession.SessionOptions().use {
-            profiledPlacement(artifact, artifact.file, it, provider)
+            KernelProvider(provider).placement(artifact, it) { error("not needed") }
         }
-        val before = profiles()
+        val before = profileFiles()
         val all = placement("CPUExecutionProvider")
         assertTrue(all.total > 50, "$all")
         assertEquals(all.total, all.accelerated)
         assertEquals(Placement(0, all.total), placement("XnnpackExecutionProvider"))
-        assertEquals(before, profiles(), "no profile stays")
+        assertEquals(before, profileFiles(), "no profile stays")
     }
 
     @Test
@@ -46,7 +46,36 @@ class OnnxPlacementTest {
             event("model_run", "", category = "Session"),
             """{"cat":"Node","name":"c_kernel_time"}""",
         ).joinToString(",", "[", "]")
-        assertEquals(Placement(1, 3), placementOf(profile, "XnnpackExecutionProvider"))
+        val kernels = kernels(profile)
+        assertEquals(listOf("a", "b", "c"), kernels.map { it.operator })
+        assertEquals(Placement(1, 3), placementOf(kernels, "XnnpackExecutionProvider"))
+    }
+
+    /** NNAPI's one kernel for many operators must not look like one operator. */
+    @Test
+    fun `counts the operators inside a fused kernel`() {
+        val cpu = "CPUExecutionProvider"
+        val before = listOf("a", "b", "c", "d").map { ProfiledKernel(it, cpu) }
+        val fused = listOf(ProfiledKernel("NNAPI_1", "NnapiExecutionProvider"), ProfiledKernel("new", cpu), ProfiledKernel("c", cpu))
+        assertEquals(Placement(3, 4), fusedPlacement(before, fused))
+        assertEquals(Placement(0, 4), fusedPlacement(before, before.drop(1)))
+    }
+
+    /** Two operators of one name would be counted as one. NNAPI does not exist on a desktop, so it runs nothing. */
+    @ParameterizedTest
+    @ValueSource(strings = ["lvt.artifact", "lvt.parts"])
+    fun `operators have names of their own`(property: String) {
+        val artifact = artifact(property)
+        val placement = OrtSession.SessionOptions().use { options ->
+            NnapiProvider.placement(artifact, options) { OrtSession.SessionOptions().use(it) }
+        }
+        assertEquals(0, placement.accelerated)
+        OrtSession.SessionOptions().use { options ->
+            options.setOptimizationLevel(OrtSession.SessionOptions.OptLevel.BASIC_OPT)
+            val kernels = profiles(artifact, options)
+            assertEquals(placement.total, kernels.sumOf { it.size })
+            for (graph in kernels) assertEquals(graph.size, graph.distinctBy { it.operator }.size)
+        }
     }
 
     @Test

@@ -62,7 +62,7 @@ class OnnxRuntimeQnnTest {
 
     @Test
     fun `tells which of Qualcomm's libraries is missing and how to add it`() {
-        val help = "is missing; android_demo/README.md tells how to add them"
+        val help = "is missing; docs/android.md tells how to add them"
         assertUserError("Qualcomm's libraries are not in this app: libonnxruntime_providers_qnn.so $help") { open() }
         assertTrue(libraries.mkdir() && File(libraries, "libonnxruntime_providers_qnn.so").createNewFile())
         assertUserError("Qualcomm's libraries are not in this app: libQnnHtp.so $help") { open() }
