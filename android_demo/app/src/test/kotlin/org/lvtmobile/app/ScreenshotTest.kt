@@ -27,11 +27,12 @@ import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
+import java.io.File
 import java.util.concurrent.atomic.AtomicInteger
 import java.util.concurrent.atomic.AtomicLong
 
 /** An app with a clock of its own, so that figures on the screen are always the same. */
-class ScreenshotApplication : FakeApplication() {
+open class ScreenshotApplication : FakeApplication() {
     private val calls = AtomicInteger()
     private val time = AtomicLong()
 
@@ -52,6 +53,15 @@ class ScreenshotApplication : FakeApplication() {
 
     private companion object {
         val STAGES = listOf(9_300L, 3_100L, 21_400L, 5_200L, 1_400L)
+    }
+}
+
+/** A phone with an NPU that is not there: ONNX Runtime's CPU computes in its place. */
+class FakeNpuApplication : ScreenshotApplication() {
+    override fun runtimes(): List<Runtime> = super.runtimes() + object : Runtime by OnnxRuntime {
+        override val name = "fake-npu"
+        override val accelerator = "npu"
+        override val placementNote = "not told: this is a fake"
     }
 }
 
@@ -189,6 +199,32 @@ class ScreenshotTest {
         shows("comparison")
     }
 
+    /** The int8 file is that of `make gallery`. */
+    @Test
+    @Config(qualifiers = WIDE)
+    fun comparisonOfPrecisions() {
+        push(File(demoParts.parentFile, "${demoParts.nameWithoutExtension}_int8.onnx-parts"), "street_int8.onnx-parts")
+        launch(parts = true)
+        activity.select(RunSettings(model = "street.onnx-parts"))
+        compare(RunSettings(model = "street_int8.onnx-parts"))
+        shows("comparison-int8")
+    }
+
+    @Test
+    @Config(application = FakeNpuApplication::class, qualifiers = WIDE)
+    fun comparisonOfRuntimes() {
+        launch()
+        compare(RunSettings(model = "street.onnx", runtime = "fake-npu"))
+        shows("comparison-npu")
+    }
+
+    private fun compare(second: RunSettings) {
+        activity.compare(second)
+        await("two models") { activity.state.models.size == 2 && camera.running != null }
+        for (index in 0 until 4) deliver(index)
+        await("agreement") { activity.shows("agree") }
+    }
+
     @Test
     fun permission() {
         push(demoModel, "street.onnx")
@@ -271,7 +307,7 @@ class ScreenshotTest {
         press("Legend")
         if (System.getProperty("lvt.screenshots") == "write") return
         assertThrows(AssertionError::class.java) { shows("live") }
-        assertEquals("the picture is stored for a look", true, java.io.File(System.getProperty("lvt.app"), "target/screenshots/live.jpg").isFile)
+        assertEquals("the picture is stored for a look", true, File(System.getProperty("lvt.app"), "target/screenshots/live.jpg").isFile)
     }
 }
 
