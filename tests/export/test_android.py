@@ -61,7 +61,7 @@ def test_only_what_the_app_runs(app: Path, tiny_export: ExportResult) -> None:
     [
         ("onnx", ".", "this is not an Android app"),
         ("onnx", "absent", "this is not an Android app"),
-        ("coreml", "project", "--android supports onnx, tflite"),
+        ("coreml", "project", "--android supports onnx, executorch, tflite, qnn"),
     ],
 )
 def test_refused_before_the_work(
