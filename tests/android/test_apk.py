@@ -175,7 +175,7 @@ def test_reports_a_missing_tool(
 ) -> None:
     """A build that lacks a tool must say which one in one line."""
     bash, made = shutil.which("bash") or "bash", tmp_path / "made"
-    command = [bash, PROJECT / "maven" / script, made, *arguments]
+    command = [bash, str(PROJECT / "maven" / script), str(made), *arguments]
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("dirname", "sed"):
