@@ -32,7 +32,7 @@ class FrameInFlightTest {
     private val runtime get() = (context as HeldInferenceApplication).runtime
     private val camera get() = fakeApplication.camera
 
-    /** Begins an inference that does not end before [release]. */
+    /** Begins an inference that does not end before [FakeRuntime.proceed]. */
     private fun hold() {
         shadowOf(fakeApplication).grantPermissions(Manifest.permission.CAMERA)
         for (name in listOf("first.onnx", "second.onnx")) push(goldenFile("stub.onnx"), name)
@@ -41,12 +41,6 @@ class FrameInFlightTest {
         runtime.proceed = CountDownLatch(1)
         camera.deliver(scene("portrait").crop(40, 40, PORTRAIT))
         await("inference") { runtime.started.count == 0L }
-    }
-
-    private fun release() {
-        runtime.proceed.countDown()
-        awaitIdleInference()
-        shadowOf(android.os.Looper.getMainLooper()).idle()
     }
 
     /** An inference that is still held would keep its thread. */
@@ -61,8 +55,7 @@ class FrameInFlightTest {
         hold()
         activity.select(RunSettings(model = "second.onnx"))
         runtime.proceed.countDown()
-        await("second model") { activity.state.models.singleOrNull()?.name == "second.onnx" }
-        release()
+        await("second model") { activity.state.models.singleOrNull()?.name == "second.onnx" } // after the inference
         assertEquals(emptyList<ModelResult>(), activity.state.results)
         assertNull(activity.findView<FrameView>().snapshot())
         camera.deliver(scene("portrait").crop(40, 40, PORTRAIT))
@@ -77,7 +70,8 @@ class FrameInFlightTest {
         shadowOf(activity.windowManager.defaultDisplay).setRotation(Surface.ROTATION_90)
         activity.onConfigurationChanged(activity.resources.configuration)
         camera.deliver(scene("landscape").crop(40, 40, LANDSCAPE))
-        release()
+        runtime.proceed.countDown()
+        await("result") { activity.state.results.isNotEmpty() } // after the view has it
         val rect = checkNotNull(activity.findView<FrameView>().pictureRect())
         assertTrue("$rect", rect.width > rect.height)
     }
@@ -87,7 +81,7 @@ class FrameInFlightTest {
     fun `the result reaches a recreated activity`() {
         hold()
         controller.recreate()
-        release()
+        runtime.proceed.countDown()
         await("result") { activity.state.results.isNotEmpty() }
         assertEquals("loaded once", 1, runtime.attempts)
     }
