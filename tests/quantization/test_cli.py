@@ -18,8 +18,8 @@ from export.artifact.files import manifest_path
 from export.artifact.reader import open_artifact
 from export.capabilities import DEFAULT_TARGETS, TARGETS, installed
 from export.cli import eval as eval_cli
-from export.cli import export as export_cli
 from export.cli import run as run_cli
+from export.plan import ExportRequest
 from export.targets import load_target
 from lvt.checkpoint import CheckpointMeta, write_checkpoint
 from lvt.data.images import packaged_photos, read_image
@@ -28,6 +28,7 @@ from quantization.candidate import MIN_SIMULATION_SQNR_DB
 from quantization.cli.quantize import app, parse_budget
 from tests.conftest import TINY_ABLATION
 from tests.export.test_cli import one_line_error, run
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 PHOTOS = packaged_photos()
 TARGETS_HERE = [
@@ -69,6 +70,7 @@ def test_an_int8_artifact_is_an_ordinary_one(
     labelled: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
+    shared_artifacts: SharedArtifacts,
 ) -> None:
     suffix = TARGETS[target].suffix
     options = ("--ckpt", tiny_checkpoint, "--out", tmp_path, "--json")
@@ -96,11 +98,9 @@ def test_an_int8_artifact_is_an_ordinary_one(
     assert Image.open(tmp_path / "blocks.png").size[0] > 300
 
     # Close to the float model on a photo, and not the float model.
-    exported = tmp_path / "float"
-    assert run(export_cli.app, target, "--ckpt", tiny_checkpoint, "--out", exported) == 0
+    float_file = shared_artifacts.export(ExportRequest(target, checkpoint=tiny_checkpoint)).path
     image = artifact.preprocessing(read_image(PHOTOS[0]))
     session = load_target(target).open_session(path)
-    float_file = exported / f"tiny_semantic_64x96{suffix}"
     expected = load_target(target).open_session(float_file).run(image)["logits"]
     error = np.abs(session.run(image)["logits"] - expected).max() / np.ptp(expected)
     assert 1e-4 < error < 0.2
