@@ -8,7 +8,7 @@ ARM := $(OUT)/arm
 GPU := $(OUT)/gpu
 FRAMEWORK := /usr/share/android-framework-res/framework-res.apk
 
-.PHONY: demo demo-all test android web arm gpu golden gallery docs docs-check lint format lock wheel clean
+.PHONY: demo demo-all test test-fast android web arm gpu golden gallery docs docs-check lint format lock wheel clean
 
 # The base packages are enough for ONNX.
 demo: $(VENV)/.base
@@ -27,8 +27,15 @@ $(BIN)/lvt-bench $(1) --html $(OUT)/report.html
 @echo "The picture: $(OUT)/panoptic.png, the report: $(OUT)/report.html"
 endef
 
+# Tests of one group share files that take long to make.
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --durations 20
+
 test: $(VENV)/.ready
-	$(BIN)/pytest -n 2
+	$(PYTEST)
+
+# Without the tests that take more than two seconds: they convert models, start programs, or train.
+test-fast: $(VENV)/.ready
+	$(PYTEST) -m "not slow"
 
 # JDK 17 or newer and Maven 3.8 or newer; the libraries come from Maven Central. The app also needs Debian's aapt and
 # android-framework-res, which link its resources, and npm, which has ExecuTorch's classes.

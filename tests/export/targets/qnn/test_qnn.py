@@ -38,6 +38,8 @@ from quantization.joint_model import JointModel
 from tests.conftest import tiny
 from tests.export.test_cli import one_line_error, run
 
+pytestmark = pytest.mark.xdist_group("qnn")
+
 needs_htp = pytest.mark.skipif(
     not installed(TARGETS["qnn"]), reason="needs lvt-mobile[qnn], which has wheels for Linux x86-64"
 )
