@@ -43,6 +43,7 @@ CAN_BUILD_APP := $(and $(shell command -v aapt2),$(shell command -v npm),$(wildc
 android: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --parts --out $(OUT)
 	$(BIN)/lvt-export onnx --ckpt demo --whole --out $(OUT)
+	$(BIN)/lvt-quantize onnx --ckpt demo --calib demo --out $(OUT)
 	mvn -q -B -f android_demo/pom.xml $(if $(CAN_BUILD_APP),,--projects core --projects cli) clean verify
 	@$(if $(CAN_BUILD_APP),true,echo "The app is left out: npm, or Debian's aapt or android-framework-res, is missing")
 	@echo "The core and its command line: android_demo/cli/target/lvt-core.jar"

@@ -199,7 +199,7 @@ class ScreenshotTest {
         shows("comparison")
     }
 
-    /** The int8 file is that of `make gallery`. */
+    /** `make android` writes the int8 file. */
     @Test
     @Config(qualifiers = WIDE)
     fun comparisonOfPrecisions() {
