@@ -95,7 +95,9 @@ Result = TypeVar("Result")
 
 def named_targets(name: str | None) -> tuple[TargetInfo, ...]:
     """The targets of a subcommand: one, or every default target for `all`."""
-    return DEFAULT_TARGETS if name in (ALL_TARGETS, None) else (TARGETS[name],)
+    if name is None or name == ALL_TARGETS:
+        return DEFAULT_TARGETS
+    return (TARGETS[name],)
 
 
 def chosen_form(parts: bool | None) -> Form | None:
