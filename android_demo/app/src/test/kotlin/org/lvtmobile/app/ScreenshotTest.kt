@@ -72,10 +72,11 @@ class ScreenshotTest {
     private val controller by lazy { Robolectric.buildActivity(MainActivity::class.java) }
     private val activity get() = controller.get()
     private val camera get() = fakeApplication.camera
+    private var launched = false
 
     @After
     fun destroy() {
-        controller.pause().stop().destroy()
+        if (launched) controller.pause().stop().destroy() // not if a model is missing
     }
 
     private fun launch(parts: Boolean = false) {
@@ -83,6 +84,7 @@ class ScreenshotTest {
         push(demoModel, "street.onnx")
         if (parts) push(demoParts, "street.onnx-parts")
         controller.setup()
+        launched = true
         await("camera") { camera.running != null }
         val insets = WindowInsets.Builder()
             .setInsets(WindowInsets.Type.statusBars(), Insets.of(0, 48, 0, 0))
