@@ -27,8 +27,7 @@ $(BIN)/lvt-bench $(1) --html $(OUT)/report.html
 @echo "The picture: $(OUT)/panoptic.png, the report: $(OUT)/report.html"
 endef
 
-# Tests of one group share files that take long to make.
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --durations 20
+PYTEST := $(BIN)/pytest -n 2 --durations 20
 
 test: $(VENV)/.ready
 	$(PYTEST)

@@ -23,25 +23,26 @@ from export.targets import load_target
 from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 from tests.export.test_cli import one_line_error, run
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 PHOTO = packaged_photos()[0]
 SUFFIXES = [info.suffix for info in DEFAULT_TARGETS]
 STEM = "tiny_semantic_64x96"
 
-pytestmark = [
-    pytest.mark.xdist_group("all targets"),
-    pytest.mark.skipif(
-        not all(installed(info) for info in DEFAULT_TARGETS), reason="needs lvt-mobile[all]"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not all(installed(info) for info in DEFAULT_TARGETS), reason="needs lvt-mobile[all]"
+)
 
 
-@pytest.fixture(scope="module")
-def folder(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def folder(tiny_checkpoint: Path, shared_artifacts: SharedArtifacts) -> Path:
     """What `lvt-export all` wrote."""
-    folder = tmp_path_factory.mktemp("all")
-    assert run(cli.app, "all", "--ckpt", tiny_checkpoint, "--out", folder) == 0
-    return folder
+
+    def export(folder: Path) -> Path:
+        assert run(cli.app, "all", "--ckpt", tiny_checkpoint, "--out", folder) == 0
+        return folder
+
+    return shared_artifacts.once("all targets", export)
 
 
 def test_every_target_is_written_with_its_manifest(folder: Path) -> None:

@@ -24,8 +24,6 @@ from lvt.data.metrics import decibels, power
 from lvt.errors import UserError
 from tests.export.targets.coreml.packages import ct, save_linear_program, save_program
 
-pytestmark = pytest.mark.xdist_group("evaluator")
-
 SIZE = 32
 
 

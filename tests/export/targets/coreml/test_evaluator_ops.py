@@ -27,8 +27,6 @@ from tests.export.targets.coreml.op_cases import (  # noqa: F401  (they add thei
 from tests.export.targets.coreml.op_cases.case import CASES, Array, Case
 from tests.export.targets.coreml.packages import save_program
 
-pytestmark = pytest.mark.xdist_group("evaluator operators")
-
 DTYPES = ("float32", "float16")
 
 

@@ -37,8 +37,7 @@ from quantization.cli import quantize as quantize_cli
 from quantization.joint_model import JointModel
 from tests.conftest import tiny
 from tests.export.test_cli import one_line_error, run
-
-pytestmark = pytest.mark.xdist_group("qnn")
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 needs_htp = pytest.mark.skipif(
     not installed(TARGETS["qnn"]), reason="needs lvt-mobile[qnn], which has wheels for Linux x86-64"
@@ -75,12 +74,14 @@ def test_only_fp16_on_the_npu_has_the_wider_tolerance() -> None:
     assert tolerance_of("w8a8", "qnn") is None
 
 
-@pytest.fixture(scope="module")
-def artifact(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("qnn")
-    chips = ("--soc", "sm8650", "--soc", "sm8550")
-    assert run(export_cli.app, "qnn", "--ckpt", tiny_checkpoint, *chips, "--out", folder) == 0
-    return next(folder.glob("*.qnn"))
+@pytest.fixture
+def artifact(tiny_checkpoint: Path, shared_artifacts: SharedArtifacts) -> Path:
+    def export(folder: Path) -> Path:
+        chips = ("--soc", "sm8650", "--soc", "sm8550")
+        assert run(export_cli.app, "qnn", "--ckpt", tiny_checkpoint, *chips, "--out", folder) == 0
+        return next(folder.glob("*.qnn"))
+
+    return shared_artifacts.once("qnn", export)
 
 
 @needs_htp

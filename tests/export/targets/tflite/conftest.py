@@ -21,6 +21,7 @@ from lvt.models import ModelSpec, build_random
 from tests.conftest import TINY, tiny
 from tests.helpers.models import conversion
 from tests.helpers.old_environments import call, old_python
+from tests.helpers.shared_artifacts import SharedArtifacts
 
 SIZE = (64, 96)
 METADATA = {"lvt.task": "backbone", "lvt.labels": '["Straße", "空"]'}
@@ -64,12 +65,14 @@ def write_both(
 
 
 @pytest.fixture(scope="session")
-def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
+def tiny_files(shared_artifacts: SharedArtifacts) -> TinyFiles:
     spec = ModelSpec("backbone", tiny(recursion=1))
     reference = build_random(spec, seed=5)
     rewritten = rewrite(reference, "xnnpack")
     image = fixed_size("semantic", SIZE)(read_image(packaged_photos()[1]))
-    fp32, fp16 = write_both(rewritten, spec, SIZE, tmp_path_factory.mktemp("tflite"))
+    fp32, fp16 = shared_artifacts.once(
+        "tiny tflite", lambda folder: write_both(rewritten, spec, SIZE, folder)
+    )
     return TinyFiles(spec, reference, rewritten, image, fp32, fp16)
 
 

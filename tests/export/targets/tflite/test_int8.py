@@ -29,8 +29,6 @@ from export.targets.tflite import flatbuffer
 from export.targets.tflite import target as tflite
 from tests.helpers.models import conversion
 
-pytestmark = pytest.mark.xdist_group("tflite")
-
 SMALL_SIZE = (16, 24)
 
 

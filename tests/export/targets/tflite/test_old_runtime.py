@@ -20,8 +20,6 @@ pytest.importorskip("litert_torch", reason="needs the extra lvt-mobile[tflite]")
 from export.targets.tflite import target as tflite_target
 from tests.helpers.models import conversion, whole_graph
 
-pytestmark = pytest.mark.xdist_group("tflite")
-
 
 def test_old_runtime_equals_the_reference(tiny_files: TinyFiles, run_old: RunOld) -> None:
     actual = run_old(tiny_files.fp32, tiny_files.image)

@@ -30,8 +30,6 @@ from export.targets.tflite import target as tflite
 from export.targets.tflite.module_names import module_name, record_calls
 from tests.helpers.models import conversion
 
-pytestmark = pytest.mark.xdist_group("tflite")
-
 
 def producers(graph: Any) -> dict[int, Any]:
     return {int(index): operator for operator in graph.operators for index in operator.outputs}
