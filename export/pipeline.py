@@ -175,8 +175,7 @@ def convert(
         plan.chips,
         plan.integer_io,
     )
-    failed = f"{plan.target.name}: conversion failed"
-    with conversion_errors(failed), faster_conversion():
+    with conversion_errors(f"{plan.target.name}: conversion failed"):
         target.write(conversion, file)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,11 @@ TINY = LVTConfig(
     )
 )
 """Every kind of module of the paper's model, in the fewest and narrowest instances."""
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what is imported by now out of all garbage collections; it stays to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -10,6 +10,7 @@ import torch
 from coreai.runtime import AIModelAssetMetadata
 from torch import Tensor, nn
 
+from export.converter_speed import faster_conversion
 from export.targets import ConversionInput
 from export.targets.coreai.silence_output import silence_output
 
@@ -33,6 +34,7 @@ class Float16Model(nn.Module):
         return tuple(output.float() for output in outputs)
 
 
+@faster_conversion()
 def convert(conversion: ConversionInput, path: Path) -> None:
     """Writes an .aimodel folder."""
     half = conversion.precision == "fp16"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from export.converter_speed import faster_conversion
 from export.entry_point import EntryPoint
 from export.targets import ConversionInput
 from export.targets.coreml.functions import combine
@@ -43,6 +44,7 @@ class FromPixels(nn.Module):
         return self.model(pixels * self.get_buffer("gain") + self.get_buffer("offset"))
 
 
+@faster_conversion()
 def convert(conversion: ConversionInput, path: Path) -> None:
     """Writes an .mlpackage for iOS 16 and macOS 13; with int8 activations for iOS 17, macOS 14.
 

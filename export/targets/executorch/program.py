@@ -14,6 +14,7 @@ from executorch.exir.lowered_backend_module import LoweredBackendModule
 from executorch.exir.schema import ExecutionPlan, Program
 from executorch.runtime import Runtime
 
+from export.converter_speed import faster_conversion
 from export.entry_point import MAIN
 from export.targets import ConversionInput
 from lvt.errors import UserError
@@ -38,6 +39,7 @@ def outputs_constant(method: str) -> str:
     return OUTPUTS if method == METHOD else f"{OUTPUTS}_{method}"
 
 
+@faster_conversion()
 def write_program(conversion: ConversionInput, partitioner: Any, path: Path) -> None:
     """Lowers a model with a partitioner and writes it.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from export.converter_speed import faster_conversion
 from export.entry_point import EntryPoint
 from export.targets import ConversionInput
 from export.targets.onnx.rewrite_rules import linear_rewrite_rules
@@ -70,6 +71,7 @@ def part_paths(path: Path) -> list[Path]:
     return sorted(path.glob("*.onnx")) if path.is_dir() else [path]
 
 
+@faster_conversion()
 def convert(
     entry: EntryPoint, metadata: dict[str, str], path: Path, versions: Format = FORMAT
 ) -> None:

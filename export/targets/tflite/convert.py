@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
+from export.converter_speed import faster_conversion
 from export.entry_point import MAIN, EntryPoint
 from export.targets.tflite import flatbuffer
 from export.targets.tflite.int8_model import convertible, static_quantization, with_float_weights
@@ -136,6 +137,7 @@ def _first_module(chain: str) -> str:
     return "" if name in {class_link(wrapper) for wrapper in _WRAPPERS.values()} else name
 
 
+@faster_conversion()
 def _convert(entry_points: Sequence[EntryPoint], quantization: Any = None) -> Any:
     """The converter's result as a `ModelT`, with a subgraph for each entry point in order."""
     import litert_torch  # takes seconds, and running files does not need it
