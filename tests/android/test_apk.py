@@ -18,6 +18,8 @@ from export.artifact.files import manifest_path
 from export.pipeline import ExportResult
 from tests.android.core import PROJECT
 
+pytestmark = pytest.mark.slow
+
 TOOLS = ("aapt2", "zipalign", "apksigner", "jar", "keytool")
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
 PACK_APK = PROJECT / "maven" / "pack-apk.sh"

@@ -54,6 +54,7 @@ def compare(predictor: SessionPredictor, prediction: dict[str, Any]) -> None:
         assert segment["area"] == pytest.approx(reference_segment.area, abs=tolerance)
 
 
+@pytest.mark.slow
 def test_panoptic_maps_of_scenes(core: Core, demo_export: ExportResult, tmp_path: Path) -> None:
     """The phone must show the results that Python evaluates, on held-out scenes."""
     pictures = []
@@ -90,6 +91,7 @@ def _half_transparent(picture: Image.Image) -> Image.Image:
     return picture
 
 
+@pytest.mark.slow
 def test_picture_formats(core: Core, demo_export: ExportResult, tmp_path: Path) -> None:
     """Reads JPEG, EXIF orientations and all PNG colour types in the same way as Python."""
     scene = Image.fromarray(make_scene(7, (180, 300)).image)
@@ -117,6 +119,7 @@ def test_label_maps(core: Core, tiny_export: ExportResult, tmp_path: Path) -> No
     compare_labels(core, tiny_export.path, tmp_path, MIN_PIXEL_AGREEMENT)
 
 
+@pytest.mark.slow
 def test_int8(core: Core, tiny_checkpoint: Path, tmp_path: Path) -> None:
     """Runs an artifact with quantized operators."""
     export = ExportRequest("onnx", out=tmp_path, checkpoint=tiny_checkpoint)
@@ -126,6 +129,7 @@ def test_int8(core: Core, tiny_checkpoint: Path, tmp_path: Path) -> None:
     compare_labels(core, artifact.path, tmp_path, MIN_PIXEL_AGREEMENT_INT8)
 
 
+@pytest.mark.slow
 def test_classes(core: Core, tmp_path: Path) -> None:
     """Classification resizes with Pillow's bicubic filter and crops."""
     spec = ModelSpec("classification", TINY, 6)

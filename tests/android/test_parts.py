@@ -28,6 +28,7 @@ def demo_parts(demo_export: ExportResult) -> Path:
     return demo_export.path
 
 
+@pytest.mark.slow
 def test_parts_equal_python_in_every_pixel(core: Core, demo_parts: Path, tmp_path: Path) -> None:
     """The host steps decide the same in both languages: no tolerance, unlike for the whole form."""
     pictures = list(packaged_photos())
@@ -49,6 +50,7 @@ def test_parts_equal_python_in_every_pixel(core: Core, demo_parts: Path, tmp_pat
         assert len(things) <= stages["detections"] <= host.detections
 
 
+@pytest.mark.slow
 def test_benchmark_of_parts(
     core: Core, demo_parts: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

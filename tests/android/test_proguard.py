@@ -96,6 +96,7 @@ def call(*arguments: str | Path) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_same_predictions(demo_export: ExportResult, tmp_path: Path) -> None:
     """The shrunk core must read manifests and compute the same predictions."""
     pictures = [tmp_path / f"{seed}.png" for seed in HELD_OUT_SEEDS[:3]]

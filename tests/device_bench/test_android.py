@@ -60,6 +60,7 @@ def in_the_middle(device: FakeDevice, action: Callable[[], None]) -> Iterator[No
     thread.join()
 
 
+@pytest.mark.slow
 def test_journey(
     plug: PLUG, tiny_export: ExportResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +106,7 @@ def test_journey(
     assert device.pushed == []  # what is there with the same hash is not sent again
 
 
+@pytest.mark.slow
 def test_beside_this_machine(
     plug: PLUG, tiny_export: ExportResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +158,7 @@ def test_names_are_quoted(plug: PLUG, tiny_export: ExportResult, tmp_path: Path)
     assert name.startswith(evil.stem)
 
 
+@pytest.mark.slow
 def test_throttling(
     plug: PLUG, tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,6 +174,7 @@ def test_throttling(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("conditions", "issue"),
     [
@@ -198,6 +202,7 @@ def test_conditions_in_the_app(
     assert issue in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_accelerator_that_runs_nothing(
     plug: PLUG, tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,6 +233,7 @@ def core() -> Core:
     return build_core()
 
 
+@pytest.mark.slow
 def test_round_trip_with_the_core(
     plug: PLUG, core: Core, tiny_export: ExportResult, tmp_path: Path
 ) -> None:
@@ -282,6 +288,7 @@ def with_chip(model: str) -> dict[str, str]:
     return {**PROPERTIES, "ro.soc.manufacturer": "QTI", "ro.soc.model": model}
 
 
+@pytest.mark.slow
 def test_compiled(plug: PLUG, tiny_export: ExportResult, tmp_path: Path) -> None:
     """Files of one name in several folders stay apart, and the app's runtime is the default."""
     device = plug(properties=with_chip("SM8650-AC"))
@@ -447,6 +454,7 @@ def test_no_reply_file(
     assert expected in message
 
 
+@pytest.mark.slow
 def test_app_hangs(
     plug: PLUG,
     tiny_export: ExportResult,

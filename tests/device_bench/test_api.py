@@ -19,6 +19,8 @@ from export.artifact.files import manifest_path, write_manifest
 from export.pipeline import ExportResult
 from lvt.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def report(tiny_export: ExportResult) -> BenchReport:

@@ -68,6 +68,7 @@ def measured(
     return run_baselines(entries, folder, CONFIG, no_progress, size=size)
 
 
+@pytest.mark.slow
 def test_what_is_counted_timed_and_written(tmp_path: Path) -> None:
     first, second = measured(tmp_path, SMALL, replace(SMALL, name="again", remark="twice"))
     model = pyramid()
@@ -88,6 +89,7 @@ def test_what_is_counted_timed_and_written(tmp_path: Path) -> None:
     assert table.row_count == 2
 
 
+@pytest.mark.slow
 def test_at_another_size_the_paper_s_counts_are_left_out(tmp_path: Path) -> None:
     entry = replace(SMALL, paper=PaperFigures(0.1, 0.2, 30.0))
     counts = []
@@ -148,6 +150,7 @@ def test_the_models_are_the_paper_s(baseline: Baseline) -> None:
     assert all(float(value.abs().max()) > 1e-3 for value in maps)
 
 
+@pytest.mark.slow
 @needs_transformers
 def test_a_model_of_transformers_goes_the_road(tmp_path: Path) -> None:
     mobilenet = next(entry for entry in BASELINES if entry.name == "MobileNetV2")

@@ -35,6 +35,7 @@ from tests.export.test_cli import one_line_error, run
 SHORT = BenchmarkPreset("short", min_runs=6, min_seconds=0.0)
 
 
+@pytest.mark.slow
 def test_two_artifacts_interleaved(
     tiny_export: ExportResult,
     tiny_checkpoint: Path,
@@ -82,6 +83,7 @@ def test_two_artifacts_interleaved(
         assert heading in page.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_torch_backend_beside_onnxruntime(tiny_export: ExportResult) -> None:
     """The reference itself can be measured; its MACs are those of the reference."""
     both = [open_bench_target(tiny_export.path, name) for name in ("torch", "onnxruntime")]
@@ -95,6 +97,7 @@ def test_torch_backend_beside_onnxruntime(tiny_export: ExportResult) -> None:
     assert macs == pytest.approx([manifest["reference"], manifest["artifact"]])
 
 
+@pytest.mark.slow
 def test_rounds_are_interleaved(tiny_export: ExportResult, monkeypatch: pytest.MonkeyPatch) -> None:
     """Timed in blocks, a machine that slows down would decide which is faster."""
     order: list[str] = []
@@ -115,6 +118,7 @@ def test_rounds_are_interleaved(tiny_export: ExportResult, monkeypatch: pytest.M
     assert "abba" * 9 in "".join(order)  # and neither always runs second
 
 
+@pytest.mark.slow
 def test_cold_start_is_of_a_fresh_process(tiny_export: ExportResult) -> None:
     cold = measure_cold_start(open_bench_target(tiny_export.path, "onnxruntime"), threads=1)
     assert cold.load_ms is not None
@@ -126,6 +130,7 @@ def test_cold_start_is_of_a_fresh_process(tiny_export: ExportResult) -> None:
     assert cold.memory_bytes > weights / 4
 
 
+@pytest.mark.slow
 def test_default_model_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bare command works on a fresh install, and is quick the second time."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -171,6 +176,7 @@ def test_errors(
     open_artifact(path)  # file and manifest are what they were
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not installed(TARGETS["executorch"]), reason="needs lvt-mobile[executorch]")
 def test_executorch_tells_its_arena(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """The planned memory holds at least the image and the logits, which no delegate owns."""

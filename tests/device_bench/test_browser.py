@@ -77,6 +77,7 @@ def measured(page: Page, url: str, provider: str = "wasm") -> str:
     return page.inner_text("#results")
 
 
+@pytest.mark.slow
 def test_figures_of_a_browser_land_in_the_result_file(
     tiny_export: ExportResult, tiny_checkpoint: Path, tmp_path: Path, page: Page
 ) -> None:
@@ -123,6 +124,7 @@ def test_figures_of_a_browser_land_in_the_result_file(
     assert file.results[1].speedup is not None
 
 
+@pytest.mark.slow
 def test_a_model_in_parts(
     tiny_export: ExportResult,
     demo_export: ExportResult,
@@ -167,6 +169,7 @@ def test_a_model_in_parts(
     assert parts.milliseconds["core"] > total / 4
 
 
+@pytest.mark.slow
 def test_outputs_match_the_pytorch_reference(
     tiny_export: ExportResult, tmp_path: Path, page: Page
 ) -> None:
@@ -184,6 +187,7 @@ def test_outputs_match_the_pytorch_reference(
     assert not any("parity" in reason for reason in entry["reasons"])
 
 
+@pytest.mark.slow
 def test_a_browser_that_computes_something_else_is_found_out(
     tiny_export: ExportResult, tmp_path: Path, page: Page
 ) -> None:
@@ -228,6 +232,7 @@ def as_artifact(model: onnx.ModelProto, path: Path, manifest: Mapping[str, Any])
     return path
 
 
+@pytest.mark.slow
 def test_webassembly_adds_int8_products_in_32_bits(
     tiny_export: ExportResult, tmp_path: Path, page: Page
 ) -> None:
@@ -247,6 +252,7 @@ def test_webassembly_adds_int8_products_in_32_bits(
     assert output["sqnr_db"] > 45  # a step of 255 now and then; saturated: 10
 
 
+@pytest.mark.slow
 def test_webgpu(tiny_export: ExportResult, tmp_path: Path, page: Page) -> None:
     """On Chromium's software GPU: the outputs count here, and that the fallback is told."""
     results = tmp_path / "results.json"
@@ -263,6 +269,7 @@ def test_webgpu(tiny_export: ExportResult, tmp_path: Path, page: Page) -> None:
     assert entry["device"]["gpu"]
 
 
+@pytest.mark.slow
 def test_sample_photo_and_camera(tiny_export: ExportResult, tmp_path: Path, page: Page) -> None:
     """What Python draws of the browser's outputs for all three kinds of picture."""
     with serving([tiny_export.path], [PHOTO], runtime()) as url:
@@ -289,6 +296,7 @@ def test_sample_photo_and_camera(tiny_export: ExportResult, tmp_path: Path, page
         assert not page.is_visible("#failure")
 
 
+@pytest.mark.slow
 def test_two_threads_where_memory_can_be_shared(
     tiny_export: ExportResult, tmp_path: Path, page: Page
 ) -> None:
@@ -303,6 +311,7 @@ def test_two_threads_where_memory_can_be_shared(
     assert entry["device"]["threads"] == min(2, cores)
 
 
+@pytest.mark.slow
 def test_plain_http_in_the_network(tiny_export: ExportResult, tmp_path: Path, page: Page) -> None:
     """What a page without https cannot do is told, and the rest works: the case of most phones."""
     results = tmp_path / "results.json"

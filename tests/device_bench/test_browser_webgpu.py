@@ -60,6 +60,7 @@ def exported(task: Task, folder: Path, shared_artifacts: SharedArtifacts) -> Pat
     return export_artifact(request).path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classification", "semantic", "panoptic"])
 def test_outputs_of_whole_models(
     task: Task,

@@ -35,6 +35,8 @@ from tests.helpers.int8_model import SMALL_SPEC, in_int8, small
 from tests.helpers.models import conversion
 from tests.helpers.shared_artifacts import SharedArtifacts
 
+pytestmark = pytest.mark.slow
+
 PROFILED = ("onnx", "tflite", "executorch")
 
 

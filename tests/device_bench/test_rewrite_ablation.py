@@ -40,6 +40,7 @@ def names_of_steps(job: ResolvedModel, folder: Path) -> list[str]:
     return [step.name for step in steps]
 
 
+@pytest.mark.slow
 def test_each_step_rewrites_one_kind_of_module_more(job: ResolvedModel, tmp_path: Path) -> None:
     names = names_of_steps(job, tmp_path)
     assert names[0] == UNREWRITTEN
@@ -67,6 +68,7 @@ def test_only_the_named_types_are_rewritten(job: ResolvedModel) -> None:
         torch.testing.assert_close(partly(image), model(image), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_step_that_computes_something_else_is_an_error(
     job: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_step_that_computes_something_else_is_an_error(
         names_of_steps(job, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command(
     tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,6 +92,7 @@ def test_continued_and_piped_lines(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

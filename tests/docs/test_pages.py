@@ -202,6 +202,7 @@ def test_python_examples_run(name: str, artifacts: Path, monkeypatch: pytest.Mon
     assert names["prediction"].label_map.shape == names["picture"].shape[:2]
 
 
+@pytest.mark.slow
 def test_the_python_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the checkpoint to overlay, latency and int8, as the page writes it; measured briefly."""
     monkeypatch.setitem(PRESETS, "quick", BenchmarkPreset("quick", min_runs=8, min_seconds=0.1))
@@ -239,6 +240,7 @@ def test_the_manifest_page(artifacts: Path) -> None:
         assert np.array_equal(labels, label_map(logits, (64, 96), picture, content))
 
 
+@pytest.mark.slow
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     """Loading a font or script of another host would reveal the readers to that host."""
     pytest.importorskip("mkdocs", reason="needs the group docs")

@@ -29,6 +29,7 @@ CASES: list[tuple[str, Task, tuple[TargetInfo, ...]]] = [
 CELLS = [(name, task, info) for name, task, infos in CASES for info in infos]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "task", "info"), CELLS, ids=[f"{name}-{info.name}" for name, _, info in CELLS]
 )

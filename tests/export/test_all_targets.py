@@ -29,9 +29,12 @@ PHOTO = packaged_photos()[0]
 SUFFIXES = [info.suffix for info in DEFAULT_TARGETS]
 STEM = "tiny_semantic_64x96"
 
-pytestmark = pytest.mark.skipif(
-    not all(installed(info) for info in DEFAULT_TARGETS), reason="needs lvt-mobile[all]"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all(installed(info) for info in DEFAULT_TARGETS), reason="needs lvt-mobile[all]"
+    ),
+]
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ def assets(app: Path) -> Path:
     return app / "app" / "src" / "main" / "assets" / "models"
 
 
+@pytest.mark.slow
 def test_export_fills_the_app(
     app: Path, tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +84,7 @@ def test_refused_before_the_work(
     assert not assets(app).exists()
 
 
+@pytest.mark.slow
 def test_something_is_in_the_way(
     app: Path, tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

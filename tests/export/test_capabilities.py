@@ -62,6 +62,7 @@ def job_of(spec: ModelSpec, size: tuple[int, int]) -> ResolvedModel:
     return ResolvedModel(loaded, spec, size, preprocessing, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("info", "task", "precision"), CELLS, ids=lambda v: v.name if isinstance(v, TargetInfo) else v
 )
@@ -128,6 +129,7 @@ def test_a_file_that_is_something_else(info: TargetInfo, tmp_path: Path) -> None
         load_target(info.name).open_session(file)
 
 
+@pytest.mark.slow
 def test_neural_engine_finds_nothing_against_classification_and_semantic(tmp_path: Path) -> None:
     """At the sizes people use. Full-size files are checked in `test_full_size`."""
     info = target_info("coreml")
@@ -142,6 +144,7 @@ def test_neural_engine_finds_nothing_against_classification_and_semantic(tmp_pat
         assert (placement.fallback, placement.remarks) == ("none", ())
 
 
+@pytest.mark.slow
 def test_core_ml_package_that_takes_pixels(tmp_path: Path) -> None:
     """Its input is an image; its session turns the preprocessed tensor back into the pixels."""
     info = target_info("coreml")
@@ -182,6 +185,7 @@ def test_evaluator_equals_core_ml(precision: Precision, tmp_path: Path) -> None:
     assert report.passed, report.failures
 
 
+@pytest.mark.slow
 def test_executorch_metadata_are_named_constants(tmp_path: Path) -> None:
     info = target_info("executorch")
     need(info)

@@ -46,6 +46,7 @@ def run(app: typer.Typer, *arguments: object) -> int:
     return code if isinstance(code, int) else 0
 
 
+@pytest.mark.slow
 def test_export_then_run(
     tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +67,7 @@ def test_export_then_run(
         assert picture.width > photo.width
 
 
+@pytest.mark.slow
 def test_export_json(
     tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +110,7 @@ def test_labels_of_many_classes(classes: int, tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(written), labels)
 
 
+@pytest.mark.slow
 def test_classification_lists_the_best_classes(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,6 +203,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_run_errors(
     case: str, tiny_export: ExportResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -233,6 +237,7 @@ def test_run_errors(
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.*")} == before
 
 
+@pytest.mark.slow
 def test_noise_is_held_back_unless_verbose(
     tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -314,6 +319,7 @@ def test_noise_is_shown_when_we_crash(capfd: pytest.CaptureFixture[str]) -> None
     assert "LIBRARY NOISE" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_interrupt_leaves_nothing(
     tiny_checkpoint: Path,
     tmp_path: Path,

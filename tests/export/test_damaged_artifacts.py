@@ -33,6 +33,7 @@ def copied(source: Path, folder: Path) -> Path:
     return folder / source.name
 
 
+@pytest.mark.slow
 def test_damaged_manifests(tiny_export: ExportResult, tmp_path: Path) -> None:
     """What is read has everything that commands take from it: no KeyError minutes later."""
     model = copied(tiny_export.path, tmp_path)

@@ -96,6 +96,7 @@ CASES: list[tuple[ModelSpec, tuple[int, int]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spec", "size"), CASES, ids=lambda value: str(value)[:20])
 @pytest.mark.parametrize("rewritten", [True, False], ids=["rewritten", "reference"])
 def test_every_task_in_the_runtime(
@@ -133,6 +134,7 @@ def test_unwritable_place(tiny_checkpoint: Path, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_destination_is_what_the_user_means(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """A folder that is not there yet is a folder; a wrong suffix is a mistake."""
     folder = tmp_path / "new"
@@ -144,6 +146,7 @@ def test_destination_is_what_the_user_means(tiny_checkpoint: Path, tmp_path: Pat
         )
 
 
+@pytest.mark.slow
 def test_recursion_depth_of_a_described_checkpoint_can_be_changed(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def interrupted(module: str, moments: list[Moment], out: Path, *arguments: objec
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "moments"),
     [
@@ -130,6 +131,7 @@ def test_ctrl_c_that_a_converter_takes_for_its_own_error() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_quantizing(tiny_checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "old.onnx"
     arguments = ["--ckpt", tiny_checkpoint, "--calib", PHOTO.parent, "--method", "minmax"]
@@ -138,6 +140,7 @@ def test_ctrl_c_while_quantizing(tiny_checkpoint: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_training(tmp_path: Path) -> None:
     """A process that draws pictures ahead goes as well."""
     out = tmp_path / "out" / "old.safetensors"
@@ -145,6 +148,7 @@ def test_ctrl_c_while_training(tmp_path: Path) -> None:
     interrupted("lvt.training.cli", [("1/3", 0.05)], out, *arguments, "--out", out)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_measuring(tiny_export: ExportResult, tmp_path: Path) -> None:
     """In the process of the cold start too."""
     out = tmp_path / "out" / "old.json"
@@ -187,6 +191,7 @@ def test_ctrl_c_between_the_two_renames(
     open_artifact(tmp_path / file.name)
 
 
+@pytest.mark.slow
 def test_full_disk(
     tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,6 +277,7 @@ def test_rivals_in_one_folder(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx.json"]
 
 
+@pytest.mark.slow
 def test_an_export_waits_for_its_rival(
     tiny_checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

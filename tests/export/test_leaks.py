@@ -57,6 +57,7 @@ LEAKS = pytest.mark.xfail(
 NAMES = ["reference", *TARGETS]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_one_thread")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=LEAKS if name == "coreai" else ()) for name in NAMES]

@@ -59,6 +59,7 @@ class BrokenSession:
         raise ValueError("broken")
 
 
+@pytest.mark.slow
 def test_an_error_of_the_runtime_is_reported_as_such(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +69,7 @@ def test_an_error_of_the_runtime_is_reported_as_such(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_error_of_our_own_is_not_blamed_on_the_file(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +80,7 @@ def test_an_error_of_our_own_is_not_blamed_on_the_file(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_wrong_rewrite_fails_parity_and_is_located(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_segments(demo_export: ExportResult) -> None:
     assert np.any(np.asarray(prediction.overlay(picture))[:, : picture.shape[1]] != picture)
 
 
+@pytest.mark.slow
 def test_classes_are_drawn_beside_the_picture(tmp_path: Path) -> None:
     spec = ModelSpec("classification", TINY, 7)
     checkpoint = tmp_path / "tiny.safetensors"
@@ -85,6 +86,7 @@ def test_classes_are_drawn_beside_the_picture(tmp_path: Path) -> None:
     assert drawn.shape[1] > picture.shape[1]
 
 
+@pytest.mark.slow
 def test_a_backbone_predicts_nothing(tmp_path: Path) -> None:
     spec = ModelSpec("backbone", TINY)
     checkpoint = tmp_path / "backbone.safetensors"

@@ -100,6 +100,7 @@ def test_any_package_switches_it_off(package: str, tmp_path: Path) -> None:
     assert_quiet(f"import {package}, onnxruntime", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [name for name in TARGETS if TARGETS[name].in_all])
 def test_export(target: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     if not installed(TARGETS[target]):
@@ -114,26 +115,31 @@ def test_export(target: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert {name.split("/")[0] for name in left} == {f"m{suffix}", f"m{suffix}.json"}
 
 
+@pytest.mark.slow
 def test_run(tiny_int8: Path, tmp_path: Path) -> None:
     assert_quiet(command("export.cli.run", tiny_int8, PHOTO, "-o", "o.png"), tmp_path, "o.png")
 
 
+@pytest.mark.slow
 def test_eval(tmp_path: Path) -> None:
     code = command("export.cli.eval", "demo", "--demo-scenes", "1")
     assert_quiet(code, tmp_path)
 
 
+@pytest.mark.slow
 def test_quantize(tiny_checkpoint: Path, tmp_path: Path) -> None:
     options = ("--ckpt", tiny_checkpoint, "--calib", PHOTO.parent, "--method", "minmax")
     code = command("quantization.cli.quantize", "onnx", *options, "--out", "q.onnx")
     assert_quiet(code, tmp_path, "q.onnx", "q.onnx.json")
 
 
+@pytest.mark.slow
 def test_bench(tiny_int8: Path, tmp_path: Path) -> None:
     options = ("--runs", "3", "--min-seconds", "0", "--html", "r.html", "--profile")
     assert_quiet(command("device_bench.cli.bench", tiny_int8, *options), tmp_path, "r.html")
 
 
+@pytest.mark.slow
 def test_train(tmp_path: Path) -> None:
     options = ("--demo", "--steps", "1", "--out", "t.safetensors")
     done, left = run_watched(command("lvt.training.cli", *options), tmp_path)

@@ -218,6 +218,7 @@ def operators(model: nn.Module, image: Tensor) -> set[str]:
     return {str(node.target) for node in graph.nodes if node.op == "call_function"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [tiny(), *TINY_ABLATION.values()], ids=["lvt", *TINY_ABLATION])
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_no_operator_that_runtimes_refuse(recipe: Recipe, config: LVTConfig) -> None:

@@ -41,6 +41,7 @@ def run(module: str, encoding: str, *arguments: object) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252"])
 def test_every_encoding_prints(encoding: str, artifact: Path) -> None:
     data = artifact.parent / "data"
@@ -56,6 +57,7 @@ def test_every_encoding_prints(encoding: str, artifact: Path) -> None:
     assert ("Straße 空 🚗" if encoding == "utf-8" else "\\u7a7a \\ud83d\\ude97") in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
 def test_json_stays_json(encoding: str, artifact: Path) -> None:
     overlay = artifact.parent / f"{encoding}.png"

@@ -123,6 +123,7 @@ def test_picture_without_things_trains_the_rest() -> None:
     assert float(losses["box"].detach()) == 0
 
 
+@pytest.mark.slow
 def test_every_loss_falls() -> None:
     """On pictures it was not trained on, and the same samples of them before and after."""
     fresh = model()

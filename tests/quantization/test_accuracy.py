@@ -107,6 +107,7 @@ def test_few_predictions_lower_the_limit() -> None:
     assert _confidence_limit(0.9, 100_000) == pytest.approx(0.9, abs=0.003)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [name for name in TARGETS if TARGETS[name].in_all])
 def test_a_silenced_class_does_not_silence_the_others(target: str, tmp_path: Path) -> None:
     """By the SQNR of all values int8 was fine, with a third of the labels wrong."""

@@ -62,6 +62,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS_HERE)
 def test_an_int8_artifact_is_an_ordinary_one(
     target: str,
@@ -108,6 +109,7 @@ def test_an_int8_artifact_is_an_ordinary_one(
     assert run(eval_cli.app, path, "--data", labelled) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["onnx", "tflite"])  # channels last, and first
 def test_outlook_and_plain_attention(
     target: str, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -163,6 +165,7 @@ def test_invalid_options_are_one_line_and_leave_no_file(
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_unknown_block_is_reported_with_the_known_blocks(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +177,7 @@ def test_an_unknown_block_is_reported_with_the_known_blocks(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_budget_that_cannot_be_met_leaves_no_file(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +188,7 @@ def test_a_budget_that_cannot_be_met_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_no_file(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -212,14 +217,15 @@ def test_an_interrupted_run_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_fine_tuning_where_the_budget_is_missed(
     tiny_checkpoint: Path, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The budget is a little above what the ranges reach; minmax leaves 0.6 dB to learn."""
+    """The budget is a little above what the ranges reach; minmax leaves 1.4 dB to learn."""
     options = ("--ckpt", tiny_checkpoint, "--calib", photos, "--method", "minmax", "--json")
     budget, reached = 18.0, 0.0
-    for steps in (0, 30):
-        budget_options = ("--budget", f"{budget:.2f}dB", "--qat-steps", "30", "--out", tmp_path)
+    for steps in (0, 60):
+        budget_options = ("--budget", f"{budget:.2f}dB", "--qat-steps", "60", "--out", tmp_path)
         assert run(app, "onnx", *options, *budget_options) == 0
         report = json.loads(capfd.readouterr().out)["quantization"]
         assert report["qat_steps"] == steps
@@ -229,6 +235,7 @@ def test_fine_tuning_where_the_budget_is_missed(
         budget = reached + 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["tflite", "coreml"])
 def test_weights_only(
     target: str,

@@ -45,6 +45,7 @@ def outputs(module: fx.GraphModule, images: list[NDArray[np.float32]]) -> NDArra
         return np.concatenate([module(torch.from_numpy(image)).numpy() for image in images])
 
 
+@pytest.mark.slow
 def test_noise_falls_and_the_program_has_it(
     calibrated: CalibratedModel, images: list[NDArray[np.float32]]
 ) -> None:

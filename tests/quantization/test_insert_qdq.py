@@ -79,6 +79,7 @@ def test_simulation_and_program_agree(name: str, target: str) -> None:
     assert sqnr_db(program, expected) > 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MIDDLES)
 def test_onnx_runtime_computes_the_same(name: str, tmp_path: Path) -> None:
     program = quantized(Net(MIDDLES[name]), simulate=False)

@@ -95,6 +95,7 @@ def test_blocks_and_heads_have_the_names_of_the_modules(
     }
 
 
+@pytest.mark.slow
 def test_every_call_of_a_part_counts(joint: JointModel, inputs: list[Inputs]) -> None:
     """16 detections in batches of 4: the mask head runs four times for a full picture."""
     module = joint.trace(inputs[0])
@@ -121,6 +122,7 @@ def test_in_integers_only_the_values_of_boxes_reach_the_output_in_16_bits(
     assert calibrated.fixed_blocks == {b for b in calibrated.blocks if b.endswith("attn")}
 
 
+@pytest.mark.slow
 def test_an_int8_artifact_in_parts(tmp_path: Path) -> None:
     from dataclasses import replace
 

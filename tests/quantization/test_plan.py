@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from torch import nn
 
 from export.evaluation.labelled_data import HeldOutScenes
@@ -34,6 +35,7 @@ def test_of_a_norm_the_mean_is_int8_and_nothing_else() -> None:
     assert sqnr_db(outputs(quantized(model, simulate=False, target="executorch")), expected) > 30
 
 
+@pytest.mark.slow
 def test_arithmetic_of_boxes_stays_float_and_layers_before_it_do_not() -> None:
     """Boxes in int8 lose half of the panoptic quality; features lose next to nothing."""
     model = resolve_model(ExportRequest("onnx", checkpoint=Path("demo")))

@@ -56,6 +56,7 @@ def calibrated() -> CalibratedModel:
     return calibrate(module, TFLITE_INTEGERS, single_inputs(images()), "minmax")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", [False, True], ids=["8 bits", "16 bits"])
 def test_file_computes_the_simulation_in_integers(
     calibrated: CalibratedModel, tmp_path: Path, wide: bool
@@ -92,6 +93,7 @@ def test_file_computes_the_simulation_in_integers(
             assert result.quantization.zeroPoint[0] == 0
 
 
+@pytest.mark.slow
 def test_int8_at_both_ends(calibrated: CalibratedModel, tmp_path: Path) -> None:
     """The session rounds as the file's own QUANTIZE does, so both files give the same values."""
     files = [tmp_path / "float.tflite", tmp_path / "int8.tflite"]
@@ -129,6 +131,7 @@ def test_newton_steps_change_nothing_in_float() -> None:
     assert sqnr_db(module(image).detach().numpy(), expected) > 50
 
 
+@pytest.mark.slow
 def test_a_float_operator_is_an_error() -> None:
     """Here all of them: nothing in the file says which integers to compute with."""
     from export.targets.tflite.convert import convert

@@ -62,6 +62,7 @@ def test_graph_equals_the_reference(
         assert actual["boxes"][empty].any() == actual["labels"][empty].any() == False  # noqa: E712
 
 
+@pytest.mark.slow
 def test_onnx_runtime_equals_the_reference(
     oracle_model: LVTPanoptic, oracle_image: np.ndarray, tmp_path: Path
 ) -> None:

@@ -33,6 +33,8 @@ from tests.helpers.int8_model import SMALL_SPEC, in_int8, loud
 from tests.helpers.models import conversion
 from tests.helpers.processors import emulated_features, run_without_vnni, x86_emulator
 
+pytestmark = pytest.mark.slow
+
 SIZE = (16, 24)
 ARITHMETIC_DB = 40.0
 """The runtimes round halves otherwise than the program, and Core ML computes in float16 between:

@@ -47,6 +47,7 @@ def tiny_tflite(tiny_checkpoint: Path, shared_artifacts: SharedArtifacts) -> Exp
     return shared_artifacts.export(ExportRequest("tflite", checkpoint=tiny_checkpoint))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("machine")
 def test_float_files_agree_with_this_machine_and_with_the_reference(
     tiny_export: ExportResult,
@@ -68,6 +69,7 @@ def test_float_files_agree_with_this_machine_and_with_the_reference(
             assert output["sqnr_db"] > 110
 
 
+@pytest.mark.slow
 def test_int8_kernels_of_every_processor_agree_to_the_bit(
     machine: ArmMachine, tmp_path: Path
 ) -> None:

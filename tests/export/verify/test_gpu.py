@@ -109,6 +109,7 @@ def checks(path: Path, **options: Any) -> dict[str, tuple[str, str]]:
     return {check.name: (check.status, check.detail) for check in found}
 
 
+@pytest.mark.slow
 @needs_devices
 @pytest.mark.parametrize(("task", "precision"), FILES)
 def test_every_file_is_taken_whole_and_right(
@@ -125,6 +126,7 @@ def test_every_file_is_taken_whole_and_right(
     assert "on llvmpipe" in found["fp16: coverage"][1]
 
 
+@pytest.mark.slow
 @needs_devices
 def test_the_devices_compute_in_the_precision_that_is_asked_for(
     files: Files,
@@ -141,6 +143,7 @@ def test_the_devices_compute_in_the_precision_that_is_asked_for(
     assert 1e-4 < rounded < 2e-2
 
 
+@pytest.mark.slow
 @needs_devices
 def test_a_crash_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A table lookup in computed values ends the accelerator's process with a signal."""
@@ -177,6 +180,7 @@ def with_fused_activation(source: Path, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @needs_devices
 def test_refused_operators_are_named(files: Files, tmp_path: Path) -> None:
     old = with_fused_activation(files["panoptic", "fp32"], tmp_path / "old.tflite")
@@ -196,6 +200,7 @@ def test_a_process_that_dies_later_is_told(files: Files) -> None:
             file.call("serving_default", {"image": image})
 
 
+@pytest.mark.slow
 @needs_devices
 def test_the_manifest_says_where_the_gpu_was_checked(
     files: Files, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -209,6 +214,7 @@ def test_the_manifest_says_where_the_gpu_was_checked(
     assert placement["gpu"] == {"checked_on": "SwiftShader Device (Subzero)", "problem": None}
 
 
+@pytest.mark.slow
 @needs_devices
 def test_panoptic_quality_in_float16(files: Files) -> None:
     """The GPU's rounding moves boxes and borders; the quality must not notice it."""
@@ -234,6 +240,7 @@ def quality(artifact: Artifact, predictor: SessionPredictor) -> float:
     return evaluate(predictor, scenes).figures["PQ"]
 
 
+@pytest.mark.slow
 @needs_devices
 @pytest.mark.skipif(not CAMVID.is_file(), reason="needs ../shared/real")
 def test_segformer_of_real_weights(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from lvt.demo.scenes import make_scene
 from lvt.errors import UserError
 from tests.helpers.shared_artifacts import SharedArtifacts
 
+pytestmark = pytest.mark.slow
+
 SIZE = (128, 160)
 
 

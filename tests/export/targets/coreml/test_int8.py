@@ -150,6 +150,7 @@ def test_boxes_stay_in_float32(image: NDArray[np.float32], tmp_path: Path) -> No
     assert "fp32" in {program.types[value].dtype for op in products for value in op.outputs}
 
 
+@pytest.mark.slow
 def test_a_network_in_int8(tmp_path: Path) -> None:
     """Every kind of module there is, as good as the graph."""
     size = (64, 96)

@@ -32,6 +32,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_sessions_with_other_numbers_of_threads_run(tmp_path: Path) -> None:
     """A pool that is replaced under a loaded method lets its next run wait forever."""
     spec = ModelSpec("backbone", TINY)

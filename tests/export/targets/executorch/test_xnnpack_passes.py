@@ -248,6 +248,7 @@ class Net(nn.Module):
         return self.last(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("int8", [False, True], ids=["float", "int8"])
 def test_files_compute_the_same(
     int8: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

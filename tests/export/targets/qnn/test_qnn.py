@@ -39,6 +39,8 @@ from tests.conftest import tiny
 from tests.export.test_cli import one_line_error, run
 from tests.helpers.shared_artifacts import SharedArtifacts
 
+pytestmark = pytest.mark.slow
+
 needs_htp = pytest.mark.skipif(
     not installed(TARGETS["qnn"]), reason="needs lvt-mobile[qnn], which has wheels for Linux x86-64"
 )

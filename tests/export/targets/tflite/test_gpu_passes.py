@@ -119,6 +119,7 @@ def test_long_sums_are_split(tmp_path: Path) -> None:
     assert full.stat().st_size < 4 * 6 * 720 + 8000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(12, 20), (13, 21)])
 def test_int8_convolutions_with_a_stride_have_no_1x1_kernel(
     size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

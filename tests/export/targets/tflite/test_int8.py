@@ -125,6 +125,7 @@ def test_it_computes_in_int8(small_int8: Written) -> None:
     assert METADATA.items() <= flatbuffer.get_metadata(flatbuffer.read(small_int8.path)).items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["small_int8", "small_weights"])
 def test_weights_are_those_of_the_graph(which: str, request: pytest.FixtureRequest) -> None:
     case: Written = request.getfixturevalue(which)
@@ -163,6 +164,7 @@ def test_weights_alone(small_weights: Written, run_old: RunOld, tmp_path: Path) 
     assert 3 * values - 4 * 1000 <= saved <= 3 * values
 
 
+@pytest.mark.slow
 def test_a_network_in_int8(tmp_path: Path, run_old: RunOld) -> None:
     """Every kind of module there is: as good as the graph, in both runtimes, and named."""
     spec = ModelSpec("semantic", tiny(recursion=1), 4)

@@ -20,6 +20,8 @@ pytest.importorskip("litert_torch", reason="needs the extra lvt-mobile[tflite]")
 from export.targets.tflite import target as tflite_target
 from tests.helpers.models import conversion, whole_graph
 
+pytestmark = pytest.mark.slow
+
 
 def test_old_runtime_equals_the_reference(tiny_files: TinyFiles, run_old: RunOld) -> None:
     actual = run_old(tiny_files.fp32, tiny_files.image)
@@ -36,7 +38,6 @@ def test_old_runtime_reads_half_weights(tiny_files: TinyFiles, run_old: RunOld) 
         assert sqnr_db(actual[name], value) >= 100, name
 
 
-@pytest.mark.slow
 def test_old_runtime_runs_the_panoptic_graph(run_old: RunOld, tmp_path: Path) -> None:
     """Top-k, suppression and RoIAlign included, on a scene with things to detect."""
     job = resolve_model(ExportRequest("tflite", checkpoint=Path("demo")))
