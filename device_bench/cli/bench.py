@@ -8,6 +8,7 @@ from device_bench.cli import options as opt
 from device_bench.cli.arm import arm
 from device_bench.cli.serve import serve
 from device_bench.cli.studies import baselines, rewrites
+from device_bench.cli.suite import suite
 from lvt.support.app import DefaultCommand, new_app
 from lvt.support.command import FAILED, MISUSED, command
 from lvt.support.files import ensure_writable, write_text
@@ -118,5 +119,5 @@ def compare(
             raise typer.Exit(FAILED)
 
 
-for subcommand in (baselines, serve, rewrites, arm):
+for subcommand in (baselines, serve, rewrites, suite, arm):
     app.command()(subcommand)
