@@ -17,6 +17,11 @@ def is_steady(drift_ratio: float) -> bool:
     return 1 / MAX_DRIFT <= drift_ratio <= MAX_DRIFT
 
 
+def is_busy(load: float, threads: int, cores: int) -> bool:
+    """Whether a machine with this load average lacks cores for a benchmark's threads."""
+    return load + threads > cores + _LOAD_MARGIN
+
+
 def validity_issues(
     samples_ms: LatencySamples,
     preset: BenchmarkPreset,
@@ -50,6 +55,6 @@ def validity_issues(
     drift_ratio = drift(samples_ms)
     if not is_steady(drift_ratio):
         issues.append(f"latency drifted by {drift_ratio - 1:+.0%} during the run")
-    if load_before is not None and load_before + busy_threads > cores + _LOAD_MARGIN:
+    if load_before is not None and is_busy(load_before, busy_threads, cores):
         issues.append(f"the machine was busy: load {load_before:.1f} on {cores} cores")
     return issues

@@ -17,6 +17,7 @@ from typing import Any
 from device_bench.measure.environment import host_environment
 from device_bench.suites.kept import keep, kept_paths
 from device_bench.suites.machine import Machine
+from device_bench.suites.quiet import timed_threads, wait_until_quiet
 from device_bench.suites.record import Record, Status, StepRecord
 from device_bench.suites.source_hash import source_sha256
 from device_bench.suites.suite import ROOT, Needs, Step, Suite
@@ -87,6 +88,9 @@ def run_step(step: Step, root: Path, work: Path) -> StepRecord:
     reason = missing(step.needs, root)
     if reason is not None:
         return _record(step, "left out", reason)
+    threads = timed_threads(step.command)
+    if threads is not None:
+        wait_until_quiet(threads)
     finished = _run(step, root, work)
     result, problem = None, finished.problem
     paths = kept_paths(step.command)

@@ -12,10 +12,11 @@ import pytest
 from device_bench.cli.bench import app
 from device_bench.suites.kept import keep
 from device_bench.suites.machine import Machine, describe
+from device_bench.suites.quiet import LONGEST_WAIT, timed_threads, wait_until_quiet
 from device_bench.suites.record import Record, read_record
 from device_bench.suites.run import git_state, run_suite
 from device_bench.suites.source_hash import code_of, source_sha256
-from device_bench.suites.suite import find_suite, read_suite
+from device_bench.suites.suite import read_suite
 from lvt.errors import UserError
 from tests.export.test_cli import one_line_error, run
 
@@ -72,6 +73,8 @@ def record(
     checkout: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Record:
     file = tmp_path_factory.mktemp("suites") / "tiny.toml"
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr("device_bench.suites.run.wait_until_quiet", lambda threads: 0.0)
     file.write_text(SUITE.replace("CHECKPOINT", str(tiny_checkpoint)))
     seen = []
     result = run_suite(
@@ -80,6 +83,7 @@ def record(
         lambda step, done: seen.append((step.name, done is not None)),
         root=checkout,
     )
+    monkeypatch.undo()
     assert seen == [(step.name, done) for step in result.steps for done in (False, True)]
     return result
 
@@ -193,6 +197,27 @@ def test_the_hash_sees_code_only(tmp_path: Path) -> None:
     assert source_sha256(tmp_path, ["a"]) != before
 
 
+@pytest.mark.parametrize(
+    ("loads", "threads", "waited"),
+    [([0.1], 1, 0), ([9.0, 9.0, 0.1], 1, 10), ([9.0] * 99, 1, LONGEST_WAIT)],
+)
+def test_benchmarks_wait_for_the_load_of_the_step_before(
+    loads: list[float], threads: int, waited: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their results would be marked as not valid on the quietest machine."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    left = iter(loads)
+    slept: list[float] = []
+    found = wait_until_quiet(threads, load=lambda: next(left), sleep=slept.append)
+    assert found == sum(slept) == waited
+
+
+def test_only_benchmarks_wait() -> None:
+    assert timed_threads(["lvt-bench", "a.onnx", "--threads", "2"]) == 2
+    assert timed_threads(["lvt-bench", "rewrites"]) == 1
+    assert timed_threads(["lvt-export", "onnx"]) is None
+
+
 def test_kept_paths() -> None:
     content = {"a": {"b": 1, "c": 2}, "l": [{"x": 1, "y": 2}, {"y": 3}], "n": None}
     kept = keep(content, ["a.b", "l.*.y", "n.deeper", "absent"])
@@ -265,7 +290,7 @@ def test_the_command_stores_the_record(tmp_path: Path, capfd: pytest.CaptureFixt
 
 def test_suites_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(app, "suite", "--list") == 0
-    assert find_suite("demo").title in capfd.readouterr().out
+    assert "camvid" in capfd.readouterr().out
 
 
 def test_a_suite_without_its_code_is_refused(checkout: Path, tmp_path: Path) -> None:
