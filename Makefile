@@ -8,7 +8,7 @@ ARM := $(OUT)/arm
 GPU := $(OUT)/gpu
 FRAMEWORK := /usr/share/android-framework-res/framework-res.apk
 
-.PHONY: demo demo-all test test-fast android web arm gpu golden gallery docs docs-check lint format lock wheel clean
+.PHONY: demo demo-all test test-fast android web arm gpu golden gallery figures docs docs-check lint format lock wheel clean
 
 # The base packages are enough for ONNX.
 demo: $(VENV)/.base
@@ -80,6 +80,10 @@ gallery: $(VENV)/.ready
 	$(BIN)/lvt-export onnx --ckpt demo --out $(OUT)
 	$(BIN)/lvt-quantize onnx --ckpt demo --calib demo --out $(OUT) --plot docs/gallery/blocks.png
 	$(BIN)/python docs/gallery.py $(DEMO).onnx-parts $(DEMO)_int8.onnx-parts docs/gallery
+
+# The figures of README and docs, from the records of `lvt-bench suite`. Nothing is measured.
+figures: $(VENV)/.ready
+	$(BIN)/python -m device_bench.figures
 
 # The pages, in out/site; a link that leads nowhere is an error.
 docs: $(VENV)/.ready

@@ -99,8 +99,12 @@ def _check_make(_program: str, words: list[str]) -> None:
 
 
 def _check_python(_program: str, words: list[str]) -> None:
+    if words and words[0].endswith(".py"):
+        if not (ROOT / words[0]).is_file():
+            raise NotRunnableError(f"no script {words[0]}")
+        return
     if words[:1] != ["-m"]:
-        raise NotRunnableError("only python -m MODULE is supported here")
+        raise NotRunnableError("only python -m MODULE and scripts are supported here")
     module = ROOT.joinpath(*words[1].split("."))
     known = words[1] == "venv" or module.with_suffix(".py").is_file()
     if not known and not (module / "__main__.py").is_file():

@@ -70,6 +70,7 @@ def test_every_option_in_prose_exists(page: Path) -> None:
         "pip install 'lvt-mobile[none]'",
         "pytest tests/nowhere.py",
         "python -m lvt.nothing",
+        "python nowhere.py",
         "rocket --launch",
     ],
 )
