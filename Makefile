@@ -81,7 +81,7 @@ gallery: $(VENV)/.ready
 	$(BIN)/lvt-quantize onnx --ckpt demo --calib demo --out $(OUT) --plot docs/gallery/blocks.png
 	$(BIN)/python docs/gallery.py $(DEMO).onnx-parts $(DEMO)_int8.onnx-parts docs/gallery
 
-# The figures of README and docs, from the records of `lvt-bench suite`. Nothing is measured.
+# The figures of README and docs, from the records of `lvt-bench suite`, and docs/cli.md. Nothing is measured.
 figures: $(VENV)/.ready
 	$(BIN)/python -m device_bench.figures
 

@@ -1,7 +1,8 @@
-"""`python -m device_bench.figures`: write the figures of README and docs from the records."""
+"""`python -m device_bench.figures`: write the generated parts of README and docs."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,33 +25,41 @@ def figures(
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the figures of README and docs from the records in benchmarks/results.
+    """Write the figures of README and docs from the records in benchmarks/results, and docs/cli.md.
 
     Blocks whose suite has no record keep their content. Nothing is measured.
     """
     with command(verbose) as terminal:
+        from device_bench.figures.command_page import PAGE, command_page
         from device_bench.figures.render import pages, render_page
         from device_bench.figures.store import RecordStore
         from device_bench.suites.suite import ROOT
         from lvt.support.files import write_text
 
-        store, failed = RecordStore(), False
+        store, contents, stale = RecordStore(), dict[Path, str](), False
         for page in pages():
-            name, text = page.relative_to(ROOT), page.read_text("utf-8")
+            name = page.relative_to(ROOT)
             try:
-                rendered = render_page(text, store)
+                rendered = render_page(page.read_text("utf-8"), store)
             except UserError as error:
                 raise UserError(f"{name}: {error}") from error
             if rendered.missing:
                 terminal.note(f"{name}: no record of {', '.join(rendered.missing)}")
             if rendered.stale:
                 terminal.note(f"{name}: stale: {', '.join(rendered.stale)}")
-            if rendered.text != text:
-                if not check:
-                    write_text(page, rendered.text)
-                typer.echo(f"{name}: {'would change' if check else 'written'}")
-            failed |= check and (rendered.text != text or bool(rendered.stale))
-        if failed:
+            contents[page] = rendered.text
+            stale |= bool(rendered.stale)
+        contents[PAGE] = command_page()
+        changed = [
+            page
+            for page, text in contents.items()
+            if not page.is_file() or page.read_text("utf-8") != text
+        ]
+        for page in changed:
+            if not check:
+                write_text(page, contents[page])
+            typer.echo(f"{page.relative_to(ROOT)}: {'would change' if check else 'written'}")
+        if check and (changed or stale):
             raise typer.Exit(FAILED)
 
 
