@@ -5,7 +5,6 @@ import android.os.Handler
 import android.os.Looper
 import android.view.Surface
 import org.lvtmobile.core.Size
-import org.lvtmobile.core.UserError
 import java.io.File
 import java.util.concurrent.Executors
 import java.util.concurrent.RejectedExecutionException
@@ -130,9 +129,8 @@ class DemoHolder(private val app: DemoApplication) : AutoCloseable {
         try {
             val frame = readPhoto(app.contentResolver, uri)
             runOnMain { showPhoto(frame, uri) }
-        } catch (error: UserError) {
-            val text = Phrase(R.string.message, error.message.orEmpty())
-            runOnMain { showNotice(text, NoticeAction.CHOOSE_PHOTO) }
+        } catch (error: AppError) {
+            runOnMain { showNotice(error.phrase, NoticeAction.CHOOSE_PHOTO) }
         } catch (_: OutOfMemoryError) {
             runOnMain { showNotice(Phrase(R.string.photo_too_large), NoticeAction.CHOOSE_PHOTO) }
         }
@@ -319,10 +317,10 @@ class DemoHolder(private val app: DemoApplication) : AutoCloseable {
             }
         }
 
-        override fun onError(message: String) = runOnMain {
+        override fun onError(message: Phrase) = runOnMain {
             changeSource()
             update { copy(models = emptyList(), loading = null, results = emptyList()).withoutSelection() }
-            showNotice(Phrase(R.string.message, message), NoticeAction.CHOOSE_MODEL)
+            showNotice(message, NoticeAction.CHOOSE_MODEL)
         }
     }
 

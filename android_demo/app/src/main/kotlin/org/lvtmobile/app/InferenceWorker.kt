@@ -54,7 +54,7 @@ class InferenceWorker(
          *
          * @param message one line for the user.
          */
-        fun onError(message: String)
+        fun onError(message: Phrase)
     }
 
     private val gate = FrameGate()
@@ -156,19 +156,21 @@ class InferenceWorker(
     private fun reportErrors(action: () -> Unit) {
         val message = try {
             return action()
+        } catch (error: AppError) {
+            error.phrase
         } catch (error: UserError) {
-            error.message.orEmpty()
+            Phrase(R.string.message, error.firstLine())
         } catch (_: OutOfMemoryError) {
-            "not enough memory for this model and picture; choose a smaller one"
+            Phrase(R.string.memory_short)
         } catch (error: LinkageError) {
-            "this device cannot load the runtime: ${error.message}"
+            Phrase(R.string.runtime_missing, error.firstLine())
         } catch (error: IOException) {
-            "cannot write to the storage of this app: ${error.message}"
+            Phrase(R.string.storage_unusable, error.firstLine())
         } catch (error: RuntimeException) {
-            "unexpected error, please report it: $error"
+            Phrase(R.string.unexpected_error, error.toString().lineSequence().first())
         }
         unload()
-        listener.onError(message.lineSequence().first())
+        listener.onError(message)
     }
 
     private fun unload() {

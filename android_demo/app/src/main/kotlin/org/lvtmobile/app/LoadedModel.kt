@@ -48,9 +48,7 @@ internal class LoadedModel(
     val info: ModelInfo,
     private val nanoseconds: () -> Long,
 ) : AutoCloseable by session {
-    private val labels: Labels = artifact.manifest.labels ?: throw UserError(
-        "${artifact.file.name} is a backbone; it has no prediction to show",
-    )
+    private val labels: Labels = artifact.manifest.labels ?: throw AppError(Phrase(R.string.model_is_backbone, artifact.file.name))
     private val latency = LatencyTracker()
     private var rgb = ByteArray(0)
 
@@ -94,14 +92,19 @@ internal class ModelLoader(
     /**
      * Opens a model.
      *
+     * @throws AppError no runtime of this app can show it.
      * @throws UserError no runtime can open it; says why.
      */
     fun load(request: ModelRequest): LoadedModel {
         val (entry, settings) = request
         val file = entry.file()
-        val selected = settings.selectRuntime(entry, runtimes) ?: throw UserError(
-            "this app has no runtime for ${entry.manifest?.target} files such as ${entry.name}; " +
-                "it supports ${runtimes.map { it.target }.distinct().joinToString()}",
+        val selected = settings.selectRuntime(entry, runtimes) ?: throw AppError(
+            Phrase(
+                R.string.model_without_runtime,
+                entry.manifest?.target.orEmpty(),
+                entry.name,
+                runtimes.map { it.target }.distinct().joinToString(),
+            ),
         )
         val artifact = Artifact.open(file)
         val cpu = runtimes.first { it.target == selected.target }
@@ -121,10 +124,11 @@ internal class ModelLoader(
         return openInstead(artifact, cpu, settings.threads, Fallback(selected.name, message))
     }
 
-    /** @throws UserError the CPU has no runtime for the target. */
+    /** @throws AppError or UserError: the CPU has no runtime for the target; the reason that the accelerator gave. */
     private fun openInstead(artifact: Artifact, cpu: Runtime, threads: Int, fallback: Fallback): LoadedModel {
         if (cpu.needsDriver) {
-            throw UserError(fallback.message.ifEmpty { "${fallback.runtime} ended the app when it started last" })
+            if (fallback.message.isEmpty()) throw AppError(Phrase(R.string.runtime_ended_app, fallback.runtime))
+            throw UserError(fallback.message)
         }
         return open(artifact, cpu, threads, fallback)
     }

@@ -6,7 +6,7 @@ import android.media.ExifInterface
 import android.net.Uri
 import android.os.StrictMode
 import org.lvtmobile.core.Size
-import org.lvtmobile.core.UserError
+import org.lvtmobile.core.firstLine
 import java.io.IOException
 import java.io.InputStream
 
@@ -23,33 +23,33 @@ internal fun sampleSize(size: Size): Int {
 /**
  * Reads a photo as an upright frame.
  *
- * @throws UserError the file cannot be read as a picture.
+ * @throws AppError the file cannot be read as a picture.
  */
 fun readPhoto(resolver: ContentResolver, uri: Uri): Frame {
     StrictMode.noteSlowCall("photo")
     try {
         val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
         open(resolver, uri).use { BitmapFactory.decodeStream(it, null, bounds) }
-        if (bounds.outWidth <= 0 || bounds.outHeight <= 0) throw UserError("this file is not a picture")
+        if (bounds.outWidth <= 0 || bounds.outHeight <= 0) throw AppError(Phrase(R.string.photo_is_none))
         val options = BitmapFactory.Options().apply {
             inSampleSize = sampleSize(Size(bounds.outHeight, bounds.outWidth))
         }
         val bitmap = open(resolver, uri).use { BitmapFactory.decodeStream(it, null, options) }
-            ?: throw UserError("this picture cannot be read")
+            ?: throw AppError(Phrase(R.string.photo_unreadable))
         val frame = Frame()
         frame.resize(Size(bitmap.height, bitmap.width))
         bitmap.getPixels(frame.argb, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)
         bitmap.recycle()
         return frame.toPicture().upright(exifOrientation(resolver, uri)).toFrame()
     } catch (error: IOException) {
-        throw UserError("this picture cannot be read: ${error.message}", error)
+        throw AppError(Phrase(R.string.photo_unreadable_because, error.firstLine()), error)
     } catch (error: SecurityException) {
-        throw UserError("this app no longer has permission to read this picture; choose it again", error)
+        throw AppError(Phrase(R.string.photo_forbidden), error)
     }
 }
 
 private fun open(resolver: ContentResolver, uri: Uri): InputStream =
-    resolver.openInputStream(uri) ?: throw UserError("this picture no longer exists; choose another one")
+    resolver.openInputStream(uri) ?: throw AppError(Phrase(R.string.photo_gone))
 
 /** The EXIF orientation; 1 if there is none. */
 private fun exifOrientation(resolver: ContentResolver, uri: Uri): Int {

@@ -34,8 +34,8 @@ class InferencePipelineTest {
             this.result.complete(Result(overlay.size, overlay.segments, overlay.pixels.clone()))
         }
 
-        override fun onError(message: String) {
-            result.completeExceptionally(AssertionError(message))
+        override fun onError(message: Phrase) {
+            result.completeExceptionally(AssertionError(message.toString()))
         }
     }
 

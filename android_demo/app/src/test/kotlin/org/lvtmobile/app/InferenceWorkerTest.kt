@@ -54,7 +54,7 @@ class InferenceWorkerTest {
             events.put("predicted ${result.overlays.map { it.size == result.frame.size }}")
         }
 
-        override fun onError(message: String) = events.put("failed $message")
+        override fun onError(message: Phrase) = events.put("failed $message")
     }
 
     private fun stub(settings: RunSettings = RunSettings()) =
@@ -101,14 +101,18 @@ class InferenceWorkerTest {
     /** The error is reported once, not for each frame, and the memory of the model is released. */
     @Test
     fun `reports the error of a model once and closes it`() {
-        val failures = listOf(
-            UserError("broken"), OutOfMemoryError(), UnsatisfiedLinkError("no .so"), NullPointerException("a bug"),
+        val failures = mapOf(
+            UserError("broken") to Phrase(R.string.message, "broken"),
+            OutOfMemoryError() to Phrase(R.string.memory_short),
+            UnsatisfiedLinkError("no .so") to Phrase(R.string.runtime_missing, "no .so"),
+            NullPointerException("a bug") to
+                Phrase(R.string.unexpected_error, "java.lang.NullPointerException: a bug"),
         )
-        for (failure in failures) {
+        for ((failure, phrase) in failures) {
             load()
             runtime.failure = failure
             repeat(2) { worker.submitPhoto(frame, 0) }
-            assertTrue(nextEvent().startsWith("failed "))
+            assertEquals("failed $phrase", nextEvent())
             runtime.failure = null
             assertEquals(null, events.poll(100, TimeUnit.MILLISECONDS))
             assertEquals(0, runtime.openSessions)
@@ -126,7 +130,7 @@ class InferenceWorkerTest {
     fun `reports a model without a runtime`() {
         worker.close()
         worker = worker(emptyList())
-        assertTrue("no runtime" in load())
+        assertEquals("failed ${Phrase(R.string.model_without_runtime, "onnx", "stub.onnx", "")}", load())
     }
 
     /** The camera thread can deliver a frame after the activity was destroyed. */
@@ -183,7 +187,7 @@ class InferenceWorkerTest {
     @Test
     fun `reports a journal that cannot be written`() {
         File(folder, "launches").mkdirs()
-        assertTrue(load(stub(RunSettings(runtime = "fake-gpu"))).startsWith("failed cannot write"))
+        assertTrue(load(stub(RunSettings(runtime = "fake-gpu"))).startsWith("failed Phrase(id=${R.string.storage_unusable},"))
         assertEquals(0, gpu.attempts)
     }
 

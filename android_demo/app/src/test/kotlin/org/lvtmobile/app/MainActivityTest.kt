@@ -268,7 +268,7 @@ class MainActivityTest {
         push(demoModel)
         val activity = launch()
         choosePhoto(activity, goldenFile("deleted.png"))
-        await("message") { activity.shows("this picture cannot be read") && "Choose a photo" in activity.texts() }
+        await("message") { activity.shows("This picture cannot be read") && "Choose a photo" in activity.texts() }
     }
 
     /** A change of the font size recreates the activity: the model must not load again. */
