@@ -209,7 +209,9 @@ class ScreenshotTest {
         launch(parts = true)
         activity.select(RunSettings(model = "street.onnx-parts"))
         compare(RunSettings(model = "street_int8.onnx-parts"))
-        shows("comparison-int8")
+        val agreement = checkNotNull(activity.state.agreement)
+        assertTrue("$agreement", agreement.share in 0.98..0.9999 && agreement.objects == agreement.objectsOfFirst)
+        storeIfAsked("comparison-int8", activity.pixels())
     }
 
     @Test

@@ -36,15 +36,27 @@ private fun exactly(size: Int) = View.MeasureSpec.makeMeasureSpec(size, View.Mea
 /**
  * Compares a picture with the stored one. With `-Dlvt.screenshots=write`, stores it instead, for a person to look at.
  */
-internal fun assertLooksLike(name: String, actual: Bitmap) = besideMain { compare(name, actual) }
+internal fun assertLooksLike(name: String, actual: Bitmap) = besideMain { if (!store(name, actual)) compare(name, actual) }
+
+/**
+ * Stores a picture with `-Dlvt.screenshots=write`, and never compares it. An int8 model is calibrated on the machine that
+ * builds, and rounding alone can give two objects each other's colours.
+ */
+internal fun storeIfAsked(name: String, actual: Bitmap) = besideMain { store(name, actual) }
+
+private fun stored(name: String) = File(System.getProperty("lvt.app"), "$FOLDER/$name.jpg")
+
+/** Whether pictures are to be stored, and this one is now. */
+private fun store(name: String, actual: Bitmap): Boolean {
+    if (System.getProperty("lvt.screenshots") != "write") return false
+    val file = stored(name)
+    checkNotNull(file.parentFile).mkdirs()
+    file.outputStream().use { actual.compress(Bitmap.CompressFormat.JPEG, QUALITY, it) }
+    return true
+}
 
 private fun compare(name: String, actual: Bitmap) {
-    val file = File(System.getProperty("lvt.app"), "$FOLDER/$name.jpg")
-    if (System.getProperty("lvt.screenshots") == "write") {
-        checkNotNull(file.parentFile).mkdirs()
-        file.outputStream().use { actual.compress(Bitmap.CompressFormat.JPEG, QUALITY, it) }
-        return
-    }
+    val file = stored(name)
     assertTrue("$file is missing", file.isFile)
     val expected = checkNotNull(BitmapFactory.decodeFile(file.path)) { "$file is not a picture" }
     assertTrue("size of $name", expected.width == actual.width && expected.height == actual.height)
