@@ -21,7 +21,6 @@ from torch import nn
 from export.artifact.files import manifest_path, publish_artifact, write_manifest
 from export.artifact.manifest import make_manifest
 from export.capabilities import Recipe
-from export.converter_speed import faster_conversion
 from export.entry_point import EntryPoint
 from export.errors import ConversionError, PlacementError, error_reason
 from export.model_io import whole_model
@@ -104,8 +103,7 @@ def export_artifact(
     name = plan.target.name
     pictures = parity_pictures(plan)
     progress(f"{name}: converting")
-    with faster_conversion():  # converters take seconds to import
-        target = load_target(name)
+    target = load_target(name)
     entry_points = make_entry_points(plan, target)
 
     def convert_and_verify(file: Path) -> VerifiedFile:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from export.capabilities import QUANTIZED, StoredPrecision, check_installed, target_info
 from export.chips import Chip
+from export.converter_speed import faster_conversion
 from export.entry_point import EntryPoint
 from export.panoptic.graph import RoIAlign
 from export.placement import Placement
@@ -107,4 +108,5 @@ def load_target(name: str) -> Target:
     """
     info = target_info(name)
     check_installed([info])
-    return cast(Target, importlib.import_module(f"export.targets.{info.module}.target"))
+    with faster_conversion():  # converters take seconds to import
+        return cast(Target, importlib.import_module(f"export.targets.{info.module}.target"))
