@@ -164,11 +164,15 @@ def latency(steps: Steps) -> PageTable:
 
 
 def _row_name(step: StepRecord, result: Mapping[str, Any], index: int) -> str:
-    entry = result["results"][index]
-    backend = _backend(entry)
-    before = sum(_backend(other) == backend for other in result["results"][:index])
-    row = f", {step.rows[before]}" if before < len(step.rows) else ""
-    return f"{backend}{row}"
+    row = _row_of(result, index)
+    title = f", {step.rows[row]}" if row < len(step.rows) else ""
+    return f"{_backend(result['results'][index])}{title}"
+
+
+def _row_of(result: Mapping[str, Any], index: int) -> int:
+    """How many artifacts of the same runtime come before."""
+    *before, entry = result["results"][: index + 1]
+    return sum(_backend(other) == _backend(entry) for other in before)
 
 
 def runtimes(steps: Steps) -> PageTable:
@@ -206,9 +210,7 @@ def _by_runtime(steps: Steps, cell: Callable[[Mapping[str, Any]], str]) -> PageT
     for step, result in measured:
         cells: dict[tuple[int, str], str] = {}
         for index, entry in enumerate(result["results"]):
-            name = _backend(entry)
-            row = sum(_backend(other) == name for other in result["results"][:index])
-            cells[row, name] = cell(entry) + marks.of(step, entry)
+            cells[_row_of(result, index), _backend(entry)] = cell(entry) + marks.of(step, entry)
         for row in range(max(row for row, _ in cells) + 1):
             title = f"{step.title}, {step.rows[row]}" if row < len(step.rows) else step.title
             rows.append([title, *(cells.get((row, name), NOTHING) for name in columns)])

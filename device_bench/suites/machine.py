@@ -42,18 +42,9 @@ class Machine:
         cores = f"{self.cores} core{'s'[: self.cores != 1]}"
         return ", ".join([self.processor, cores, *self.instructions])
 
-    def to_dict(self) -> dict[str, Any]:
-        """The form stored in records."""
-        return {
-            "name": self.name,
-            "processor": self.processor,
-            "cores": self.cores,
-            "instructions": list(self.instructions),
-        }
-
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Self:
-        """Inverse of `to_dict`.
+        """From the form stored in records.
 
         Raises:
             LookupError, TypeError, ValueError: the data is damaged.

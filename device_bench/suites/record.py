@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -46,23 +46,9 @@ class StepRecord:
     peak_memory_bytes: int | None
     result: Any
 
-    def to_dict(self) -> dict[str, Any]:
-        """The form stored in records."""
-        return {
-            "name": self.name,
-            "title": self.title,
-            "command": self.command,
-            "rows": list(self.rows),
-            "status": self.status,
-            "reason": self.reason,
-            "seconds": self.seconds,
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "result": self.result,
-        }
-
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """Inverse of `to_dict`.
+        """From the form stored in records.
 
         Raises:
             LookupError, TypeError, ValueError: the data is damaged.
@@ -113,22 +99,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """The form stored in records."""
-        return {
-            "schema": RECORD_SCHEMA,
-            "suite": self.suite,
-            "title": self.title,
-            "weights": self.weights,
-            "created": self.created,
-            "machine": self.machine.to_dict(),
-            "versions": dict(self.versions),
-            "load_before": self.load_before,
-            "commit": self.commit,
-            "dirty": self.dirty,
-            "code": list(self.code),
-            "code_sha256": self.code_sha256,
-            "artifacts": dict(self.artifacts),
-            "steps": [step.to_dict() for step in self.steps],
-        }
+        return {"schema": RECORD_SCHEMA, **asdict(self)}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
