@@ -53,6 +53,11 @@ class Placement:
             return "none"
         return "partial" if any(self.delegated.values()) else "total"
 
+    @property
+    def count(self) -> int:
+        """All operators of the file."""
+        return sum(self.delegated.values()) + sum(self.outside.values())
+
     def to_dict(self) -> dict[str, Any]:
         """The manifest's entry."""
         return {

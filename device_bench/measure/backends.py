@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from device_bench.results.bench_result import TORCH
 from export.artifact.reader import Artifact, open_artifact
 from export.capabilities import TARGETS, target_info
 from export.reference import reference_session
@@ -14,7 +15,6 @@ from export.session import Session
 from lvt.errors import UserError
 from lvt.models import build_random
 
-TORCH = "torch"
 BACKENDS: tuple[str, ...] = (*(info.runtime for info in TARGETS.values()), TORCH)
 
 

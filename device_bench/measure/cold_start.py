@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from device_bench.measure.backends import TORCH, BenchTarget, open_bench_target
-from device_bench.results.bench_result import ColdStart
+from device_bench.measure.backends import BenchTarget, open_bench_target
+from device_bench.results.bench_result import TORCH, ColdStart
 from lvt.data.images import packaged_photos, read_image
 from lvt.errors import UserError
 

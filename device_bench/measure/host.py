@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device_bench.measure.backends import TORCH, BenchTarget
+from device_bench.measure.backends import BenchTarget
 from device_bench.measure.cold_start import measure_cold_start
 from device_bench.measure.config import BenchConfig, BenchProgress, no_progress
 from device_bench.measure.interleaved import SessionTiming, TimedSession, time_interleaved
 from device_bench.measure.predict_sample import predict_sample
 from device_bench.results.accuracy import known_accuracy
-from device_bench.results.bench_result import Accuracy, BenchResult, ColdStart, ModelFile
+from device_bench.results.bench_result import TORCH, Accuracy, BenchResult, ColdStart, ModelFile
 from device_bench.results.stage_summary import StageSummary
+from export.placement import Placement
 from export.session import Session
 from lvt.data.images import packaged_photos, read_image
 
@@ -85,6 +86,7 @@ def _make_result(
 ) -> BenchResult:
     """Combine the measurements of one target, and time its pre- and post-processing."""
     artifact, issue = target.artifact, target.validity_issue
+    reference = target.backend == TORCH
     preprocess_ms, postprocess_ms = _processing_ms(target, session, picture)
     return BenchResult(
         label=target.label,
@@ -92,7 +94,7 @@ def _make_result(
         model=ModelFile.from_manifest(
             artifact.path,
             artifact.manifest,
-            graph="reference" if target.backend == TORCH else "artifact",
+            graph="reference" if reference else "artifact",
         ),
         cold_start=cold_start,
         warmup=timing.warmup,
@@ -108,6 +110,7 @@ def _make_result(
         joules=timing.joules,
         readings=timing.readings,
         stages=StageSummary.of_runs(timing.stages),
+        placement=None if reference else Placement.from_dict(artifact.manifest["placement"]),
         prediction=None if issue else predict_sample(artifact, session, sample),
     )
 

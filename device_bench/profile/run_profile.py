@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from device_bench.measure.backends import TORCH, BenchTarget, open_bench_target
+from device_bench.measure.backends import BenchTarget, open_bench_target
 from device_bench.measure.statistics import LatencySamples
 from device_bench.profile.summary import summarise_trace
 from device_bench.profile.trace import Trace, TraceRecorder
 from device_bench.results.bench_report import BenchReport
-from device_bench.results.bench_result import BenchResult
+from device_bench.results.bench_result import TORCH, BenchResult
 from device_bench.results.operator_profile import OperatorProfile
 from export.targets import load_target
 from lvt.data.images import packaged_photos, read_image

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from device_bench.measure.preset import PRESETS
 from device_bench.measure.statistics import Interval, drift
 from device_bench.measure.validity import is_steady
 from device_bench.report.charts import (
@@ -19,6 +21,7 @@ from device_bench.report.charts import (
 from device_bench.report.html_predictions import prediction_figures
 from device_bench.report.html_profile import profile_cards
 from device_bench.report.markup import Markup, element, join, table
+from device_bench.report.runtimes import runtime_of
 from device_bench.report.tables import (
     STAGE_HEADINGS,
     cost_cells,
@@ -27,7 +30,7 @@ from device_bench.report.tables import (
     stage_cells,
 )
 from device_bench.results.bench_report import BenchReport
-from device_bench.results.bench_result import BenchResult
+from device_bench.results.bench_result import TORCH, BenchResult
 from device_bench.results.run_info import RunInfo
 
 _STYLE_FILE = Path(__file__).with_name("page.css")
@@ -49,10 +52,12 @@ def render(report: BenchReport) -> str:
     body = element(
         "main",
         _heading(report.run),
-        element("h2", "Latency"),
+        element("h2", "Results"),
+        _summary_table(report),
         _overview(results),
+        *_command(report),
+        element("h2", "Details"),
         _latency_table(results),
-        element("h2", "Load time, memory and size"),
         _cost_table(results),
         *_stages(results),
         *_accuracy(results),
@@ -90,26 +95,103 @@ def _overview(results: Sequence[BenchResult]) -> Markup:
     )
 
 
+def _summary_table(report: BenchReport) -> Markup:
+    """The figures on which a choice between artifacts depends, and whether they are valid."""
+    headings = ["#", "artifact", "runtime", "precision", "median ms [95% CI]"]
+    headings += ["speed-up [95% CI]", "memory MB", "file MB", "operators outside", "accuracy"]
+    rows = [
+        (
+            str(number),
+            result.label,
+            _where(result, report.run),
+            result.model.precision,
+            _with_interval(result.latency.median, decimal_places(result)),
+            "1" if result.speedup is None else _with_interval(result.speedup, 2),
+            _megabytes(result.cold_start.memory_bytes),
+            f"{result.model.file_bytes / 1e6:.1f}",
+            _operators_outside(result),
+            _main_figure(result),
+            _verdict(result),
+        )
+        for number, result in enumerate(report.results, start=1)
+    ]
+    return table([*headings, "valid"], rows)
+
+
+def _where(result: BenchResult, run: RunInfo) -> Markup:
+    """The runtime, and the device if it is not this machine."""
+    if result.device is None:
+        return join(runtime_of(result, run))
+    return join(runtime_of(result, run), element("small", str(result.device.get("processor", ""))))
+
+
+def _operators_outside(result: BenchResult) -> Markup:
+    placement = result.placement
+    if placement is None:
+        return join("-")
+    details = placement.accelerator
+    if placement.partitions is not None:
+        details += f", {placement.partitions} partition{'s' if placement.partitions != 1 else ''}"
+    outside = f"{sum(placement.outside.values())} of {placement.count}"
+    return join(outside, Markup(" "), element("small", details))
+
+
+def _main_figure(result: BenchResult) -> Markup:
+    """The first metric of the model, as manifests have it."""
+    accuracy = result.accuracy
+    if accuracy is None or not accuracy.figures:
+        return join("-")
+    name, percent = next(iter(accuracy.figures.items()))
+    details = f"{accuracy.images} images, {accuracy.measured_on}"
+    return join(f"{percent:.2f}% {name}", Markup(" "), element("small", details))
+
+
+def _verdict(result: BenchResult) -> Markup:
+    """Yes, or no and the first reason."""
+    if result.valid:
+        return element("b", "yes", class_="good")
+    reason = element("small", result.validity_issues[0])
+    return join(element("b", "no", class_="bad"), Markup(" "), reason)
+
+
+def _megabytes(count: int | None) -> str:
+    return "-" if count is None else f"{count / 1e6:.0f}"
+
+
+def _command(report: BenchReport) -> Iterator[Markup]:
+    """The command that measures again; nothing for devices, which it does not describe."""
+    if any(result.device is not None for result in report.results):
+        return
+    run, artifacts = report.run, dict.fromkeys(result.model.path for result in report.results)
+    command = ["lvt-bench", *artifacts, "--threads", str(run.threads)]
+    backends = dict.fromkeys(result.backend for result in report.results)
+    if TORCH in backends:  # each artifact ran on every backend
+        for backend in backends:
+            command += ["--backend", backend]
+    if run.preset in PRESETS.values():
+        command += ["--preset", run.preset.name]
+    else:
+        command += ["--runs", str(run.preset.min_runs)]
+        command += ["--min-seconds", f"{run.preset.min_seconds:g}"]
+    yield element("p", "Measure again:")
+    yield element("pre", shlex.join(command))
+
+
 def _latency_table(results: Sequence[BenchResult]) -> Markup:
-    headings = ["#", "artifact", "median ms [95% CI]", "p90 ms [95% CI]", "p99 ms", "inf/s"]
-    headings += ["speed-up [95% CI]", "GMAC/s", "valid"]
+    headings = ["#", "artifact", "p90 ms [95% CI]", "p99 ms", "inf/s", "GMAC/s"]
     rows = [_latency_row(number, result) for number, result in enumerate(results, start=1)]
     return table(headings, rows)
 
 
 def _latency_row(number: int, result: BenchResult) -> Sequence[str]:
     latency, places = result.latency, decimal_places(result)
-    subtitle = element("small", f"{result.model.precision}, {result.backend}")
     return (
         str(number),
-        join(result.label, Markup(" "), subtitle),
-        _with_interval(latency.median, places),
+        result.label,
         _with_interval(latency.p90, places),
         f"{latency.p99:.{places}f}",
         f"{latency.per_second:.1f}",
-        "1" if result.speedup is None else _with_interval(result.speedup, 2),
         f"{result.gmacs_per_second:.1f}",
-        element("b", "yes", class_="good") if result.valid else element("b", "no", class_="bad"),
     )
 
 

@@ -22,6 +22,10 @@ from device_bench.measure.warmup import WarmUp
 from device_bench.results.operator_profile import OperatorProfile
 from device_bench.results.sample_prediction import SamplePrediction
 from device_bench.results.stage_summary import StageSummary
+from export.placement import Placement
+
+TORCH = "torch"
+"""The backend of the PyTorch reference."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,7 @@ class BenchResult:
         prediction: for the sample picture; None: not made.
         profile: time of each operator; None: not profiled.
         stages: of a panoptic model in parts; None for other models.
+        placement: operators on the accelerator and outside; None: not known for this run.
         device: description of the device that ran it, JSON values; None: this machine.
         parity: of the outputs on that device with a reference, JSON values; None: not measured.
     """
@@ -180,6 +185,7 @@ class BenchResult:
     prediction: SamplePrediction | None = None
     profile: OperatorProfile | None = None
     stages: StageSummary | None = None
+    placement: Placement | None = None
     device: Mapping[str, Any] | None = None
     parity: Mapping[str, Any] | None = None
 
@@ -235,6 +241,7 @@ class BenchResult:
             "samples_ms": self.samples_ms.tolist(),
             "profile": None if self.profile is None else self.profile.to_dict(),
             "stages": None if self.stages is None else self.stages.to_dict(),
+            "placement": None if self.placement is None else self.placement.to_dict(),
             "device": None if self.device is None else dict(self.device),
             "parity": None if self.parity is None else dict(self.parity),
         }
@@ -275,6 +282,7 @@ class BenchResult:
             prediction=read_optional(SamplePrediction.from_dict, stored.get("answer")),
             profile=read_optional(OperatorProfile.from_dict, stored.get("profile")),
             stages=read_optional(StageSummary.from_dict, stored.get("stages")),
+            placement=read_optional(Placement.from_dict, stored.get("placement")),
             device=read_optional(dict, stored.get("device")),
             parity=read_optional(dict, stored.get("parity")),
         )

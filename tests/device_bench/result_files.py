@@ -87,6 +87,16 @@ PROFILE = {
 }
 
 
+PLACEMENT = {
+    "accelerator": "XNNPACK",
+    "partitions": 2,
+    "fallback": "partial",
+    "delegated": {"CONV_2D": 40},
+    "outside": {"TOPK_V2": 1, "CAST": 2},
+    "remarks": [],
+}
+
+
 def result_file(*results: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A result file of the quick preset and one thread."""
     content = {

@@ -204,13 +204,17 @@ def test_conditions_in_the_app(
 
 @pytest.mark.slow
 def test_accelerator_that_runs_nothing(
-    plug: PLUG, tiny_export: ExportResult, capfd: pytest.CaptureFixture[str]
+    plug: PLUG, tiny_export: ExportResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A fallback of the whole model must not look like a result of the accelerator."""
     placement = {"accelerated": 3, "total": 263}
     device = plug(reply={"accelerator": "xnnpack", "placement": placement})
-    assert bench(tiny_export.path, *SHORT) == 0
+    file = tmp_path / "results.json"
+    assert bench(tiny_export.path, *SHORT, "--json", file) == 0
     assert "the CPU's times" not in capfd.readouterr().err
+    (result,) = json.loads(file.read_text("utf-8"))["results"]
+    assert result["placement"]["outside"] == {"operators": 260}
+    assert result["placement"]["delegated"] == {"operators": 3}
     placement["accelerated"] = 0
     change(device.root, reply={"accelerator": "xnnpack", "placement": placement})
     assert bench(tiny_export.path, *SHORT) == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import shlex
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,12 +23,14 @@ from tests.device_bench.result_files import (
     CLASSES,
     CONDITIONS,
     OVERLAY,
+    PLACEMENT,
     PROFILE,
     jpeg,
     result,
     result_file,
     write,
 )
+from tests.docs.command_lines import check_ours
 from tests.export.test_cli import one_line_error, run
 
 EVIL = '</title><script>alert(\'"&amp;\')</script><img src=x onerror="x">'
@@ -91,6 +95,7 @@ def replace_texts(value: Any) -> Any:
 def test_every_text_is_escaped() -> None:
     """A file name is all it takes to run a script in whoever opens the report."""
     everything = {"accuracy": ACCURACY, "conditions": CONDITIONS, "profile": PROFILE}
+    everything |= {"placement": PLACEMENT}
     harmless = result(noisy(), reasons=["busy"], arena_bytes=1000, answer=OVERLAY, **everything)
     classifier = result(noisy(), "b.onnx", answer=CLASSES)
     expected = Page(page_of(harmless, classifier))
@@ -165,6 +170,58 @@ def test_accuracy_is_drawn_where_it_is_known_and_left_out_elsewhere() -> None:
     assert heading in both
     assert both.count('class="point"') == 1
     assert "71.25% top-1 on 500 images, measured on this file" in both
+
+
+def cells_of(page: str, heading: str) -> list[str]:
+    """The texts of a column in the first table."""
+    table = page[page.index("<table>") : page.index("</table>")]
+    cells = re.findall(rf'<td data-label="{re.escape(heading)}"><span>(.*?)</span></td>', table)
+    return [re.sub(r"<[^>]+>", "", cell) for cell in cells]
+
+
+def test_the_first_table_has_all_that_a_choice_depends_on() -> None:
+    """A latency without its accuracy, its fallback and its runtime compares unequal things."""
+    page = page_of(
+        result(noisy(), accuracy=ACCURACY, placement=PLACEMENT, reasons=["busy", "short"]),
+        result(noisy(), "b.onnx", cold_start={"load_ms": 1, "first_ms": 1, "memory_bytes": None}),
+    )
+    assert cells_of(page, "runtime") == ["ONNX Runtime 1.31.1", "ONNX Runtime 1.31.1"]
+    assert cells_of(page, "operators outside") == ["3 of 43 XNNPACK, 2 partitions", "-"]
+    assert cells_of(page, "accuracy") == ["71.25% top-1 500 images, this file", "-"]
+    assert cells_of(page, "memory MB") == ["108", "-"]
+    assert cells_of(page, "valid") == ["no busy", "yes"]
+
+
+def test_a_device_is_named_with_the_runtime_that_it_reports() -> None:
+    phone = {"processor": "Pixel 9 (Tensor G4)", "system": "16", "runtime_version": "1.27.0"}
+    page = page_of(result(noisy(), backend="onnxruntime on Pixel 9", device=phone))
+    (cell,) = cells_of(page, "runtime")
+    assert cell == "onnxruntime on Pixel 9 1.27.0Pixel 9 (Tensor G4)"
+    assert "Measure again" not in page  # the file does not tell how the device was reached
+
+
+@pytest.mark.parametrize(
+    ("backends", "protocol", "options"),
+    [
+        (["onnxruntime"], {"name": "quick"}, "--threads 1 --preset quick"),
+        (
+            ["torch", "onnxruntime"],
+            {"name": "custom", "runs": 30, "seconds": 2.5},
+            "--threads 1 --backend torch --backend onnxruntime --runs 30 --min-seconds 2.5",
+        ),
+    ],
+    ids=["preset", "own-limits-and-the-reference"],
+)
+def test_the_command_that_measures_again(
+    backends: list[str], protocol: dict[str, Any], options: str
+) -> None:
+    """It is parsed, because a reader pastes it."""
+    rules = {"name": "quick", "runs": 128, "seconds": 10.0, "threads": 1} | protocol
+    results = [result(noisy(), "my model.onnx", backend=backend) for backend in backends]
+    page = page_of(*results, protocol=rules)
+    (command,) = re.findall(r"<pre>(.*?)</pre>", page)
+    assert html.unescape(command) == f"lvt-bench 'somewhere/my model.onnx' {options}"
+    check_ours("lvt-bench", shlex.split(html.unescape(command))[1:])
 
 
 def test_a_figure_without_classes_is_no_point() -> None:

@@ -24,6 +24,7 @@ from device_bench.measure.warmup import WarmUp
 from device_bench.results.stage_summary import StageSummary
 from export.artifact.files import content_files, manifest_path
 from export.artifact.reader import Artifact
+from export.placement import Placement
 from lvt.errors import UserError
 
 PACKAGE = "org.lvtmobile.app"
@@ -163,6 +164,7 @@ def parse_reply(text: str, serial: str) -> TimedRun:
 
 
 def _parse_timed_run(reply: Mapping[str, Any]) -> TimedRun:
+    placement = _parse_placement(reply)
     return TimedRun(
         load_ms=finite_number(reply["load_ms"]),
         first_ms=finite_number(reply["first_ms"]),
@@ -171,17 +173,33 @@ def _parse_timed_run(reply: Mapping[str, Any]) -> TimedRun:
         version=str(reply["runtime_version"]),
         accelerator=str(reply["accelerator"]),
         stages=read_optional(StageSummary.from_dict, reply.get("stages")),
-        issues=(*_condition_issues(reply.get("conditions")), *_placement_issues(reply)),
+        placement=placement,
+        issues=(*_condition_issues(reply.get("conditions")), *_placement_issues(placement)),
     )
 
 
-def _placement_issues(reply: Mapping[str, Any]) -> tuple[str, ...]:
+def _parse_placement(reply: Mapping[str, Any]) -> Placement | None:
+    """The operators that the runtime counted on the phone, which it does not tell apart."""
+    counts = reply.get("placement")
+    if counts is None:
+        return None
+    accelerated, total = int(counts["accelerated"]), int(counts["total"])
+    return Placement(
+        accelerator=str(reply["accelerator"]),
+        partitions=None,
+        delegated={"operators": accelerated},
+        outside={"operators": total - accelerated},
+    )
+
+
+def _placement_issues(placement: Placement | None) -> tuple[str, ...]:
     """The accelerator that ran nothing, so that the CPU's times do not look like its own."""
-    placement = reply.get("placement")
-    if placement is None or placement["accelerated"] > 0:
+    if placement is None or any(placement.delegated.values()):
         return ()
-    accelerator, total = reply["accelerator"], placement["total"]
-    return (f"{accelerator} ran none of the {total} operators, so these are the CPU's times",)
+    return (
+        f"{placement.accelerator} ran none of the {placement.count} operators, so these are the "
+        "CPU's times",
+    )
 
 
 def _condition_issues(conditions: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -92,6 +92,7 @@ def _bench_result(
         joules=None if run.energy is None else run.energy.millijoules / 1e3,
         readings=tuple(sensor_readings(run.readings, samples)),
         stages=output.stages,
+        placement=output.placement,
         device=_device_dict(run, output.version, output.accelerator),
     )
 

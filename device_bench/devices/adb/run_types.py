@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from device_bench.measure.statistics import LatencySamples
 from device_bench.measure.warmup import WarmUp
 from device_bench.results.stage_summary import StageSummary
+from export.placement import Placement
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,7 @@ class TimedRun:
         version: of the runtime; None: not reported.
         accelerator: the first choice for operators (cpu, xnnpack, nnapi, gpu); None: not reported.
         stages: of a panoptic model in parts; None: a whole model, or not reported.
+        placement: operators on the accelerator and outside; None: the runtime does not report it.
         issues: why the result is not valid, as the runner itself observed; empty if it is.
     """
 
@@ -31,6 +33,7 @@ class TimedRun:
     version: str | None
     accelerator: str | None
     stages: StageSummary | None = None
+    placement: Placement | None = None
     issues: tuple[str, ...] = ()
 
 
