@@ -52,7 +52,8 @@ class TargetInfo:
             file is like the others.
         runtime: name of its runtime for `lvt-bench --backend`.
         host_latency: whether latency measured on this machine is meaningful.
-        summary: one line of help.
+        title: name and suffix of its files.
+        checked_in: what runs a written file to compare it with the reference.
         extras: extras of this package that install converter and runtime.
         required_modules: modules that the extras install.
         recipe: the set of rewrites.
@@ -74,7 +75,8 @@ class TargetInfo:
     suffix: str
     runtime: str
     host_latency: bool
-    summary: str
+    title: str
+    checked_in: str
     extras: tuple[str, ...]
     required_modules: tuple[str, ...]
     recipe: Recipe
@@ -90,6 +92,11 @@ class TargetInfo:
     compiled: bool = False
     gpu: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """One line of help."""
+        return f"{self.title}, checked in {self.checked_in}."
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -144,7 +151,8 @@ TARGETS: dict[str, TargetInfo] = {
             suffix=".onnx",
             runtime="onnxruntime",
             host_latency=True,
-            summary="ONNX, checked in ONNX Runtime.",
+            title="ONNX",
+            checked_in="ONNX Runtime",
             extras=(),
             required_modules=(),
             recipe="onnxruntime",
@@ -161,7 +169,8 @@ TARGETS: dict[str, TargetInfo] = {
             suffix=".mlpackage",
             runtime="coreml",
             host_latency=False,
-            summary="Core ML (.mlpackage), checked in our evaluator, or in Core ML on a Mac.",
+            title="Core ML (.mlpackage)",
+            checked_in="our evaluator, or in Core ML on a Mac",
             extras=("coreml",),
             required_modules=("coremltools",),
             recipe="neural_engine",
@@ -181,7 +190,8 @@ TARGETS: dict[str, TargetInfo] = {
             suffix=".pte",
             runtime="executorch",
             host_latency=True,
-            summary="ExecuTorch with XNNPACK (.pte), checked in the ExecuTorch runtime.",
+            title="ExecuTorch with XNNPACK (.pte)",
+            checked_in="the ExecuTorch runtime",
             extras=("executorch",),
             required_modules=("executorch",),
             recipe="xnnpack",
@@ -196,7 +206,8 @@ TARGETS: dict[str, TargetInfo] = {
             suffix=".tflite",
             runtime="tflite",
             host_latency=True,
-            summary="TFLite (.tflite), checked in LiteRT.",
+            title="TFLite (.tflite)",
+            checked_in="LiteRT",
             extras=("tflite",),
             required_modules=("litert_torch", "ai_edge_litert"),
             recipe="xnnpack",
@@ -213,7 +224,8 @@ TARGETS: dict[str, TargetInfo] = {
             suffix=".pte",
             runtime="executorch-coreml",
             host_latency=False,
-            summary="ExecuTorch with the Core ML delegate (.pte), checked in our evaluator.",
+            title="ExecuTorch with the Core ML delegate (.pte)",
+            checked_in="our evaluator",
             extras=("executorch", "coreml"),
             required_modules=("executorch", "coremltools"),
             recipe="neural_engine",
@@ -230,8 +242,8 @@ TARGETS: dict[str, TargetInfo] = {
             suffix=".qnn",
             runtime="qnn",
             host_latency=False,
-            summary="Compiled for the NPU of Snapdragon phones (.qnn), checked in its software "
-            "model.",
+            title="Compiled for the NPU of Snapdragon phones (.qnn)",
+            checked_in="its software model",
             extras=("qnn",),
             required_modules=("onnxruntime_qnn",),
             recipe="npu",
@@ -253,7 +265,8 @@ TARGETS: dict[str, TargetInfo] = {
             suffix=".aimodel",
             runtime="coreai",
             host_latency=False,
-            summary="Core AI (.aimodel), checked in its CPU runtime. Experimental.",
+            title="Core AI (.aimodel), experimental",
+            checked_in="its CPU runtime",
             extras=("coreai",),
             required_modules=("coreai_torch", "coreai"),
             recipe="neural_engine",
@@ -304,14 +317,18 @@ def check_installed(infos: Sequence[TargetInfo]) -> None:
 
 def markdown_table() -> str:
     """The table of the documentation."""
-    lines = [
-        "| target | file | classification, semantic, backbone | panoptic | extra |",
-        "|---|---|---|---|---|",
-    ]
+    headings = ("target", "file", "float", "panoptic", "quantized", "checked in", "extra")
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for info in TARGETS.values():
         maps, panoptic = info.precisions["semantic"], info.precisions.get("panoptic", ())
-        extras = f"`[{','.join(info.extras)}]`" if info.extras else ""
-        files = " or ".join(dict.fromkeys(info.form_suffix(form) for form in (None, *FORMS)))
-        cells = (f"`{info.name}`", files, ", ".join(maps), ", ".join(panoptic) or "-", extras)
+        cells = (
+            f"`{info.name}`",
+            " or ".join(dict.fromkeys(info.form_suffix(form) for form in (None, *FORMS))),
+            ", ".join(maps),
+            "same" if panoptic == maps else ", ".join(panoptic) or "-",
+            ", ".join(info.integers) or "-",
+            info.checked_in,
+            f"`[{','.join(info.extras)}]`" if info.extras else "",
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -53,7 +53,7 @@ def summary_table(results: list[QuantizeResult]) -> Table:
     from rich.table import Table
 
     table = Table(title="written, each measured in its runtime", title_justify="left")
-    table.add_column("file", overflow="fold")
+    table.add_column("target")
     headings = (
         "MB",
         "float",
@@ -70,7 +70,7 @@ def summary_table(results: list[QuantizeResult]) -> Table:
     for result in results:
         drop, parity = result.drop, result.parity
         table.add_row(
-            result.path.name,
+            result.manifest["target"],
             f"{result.manifest['file']['bytes'] / 1e6:.1f}",
             "" if drop.float_value is None else f"{drop.float_value:.2f}",
             f"{drop.value:.2f}",

@@ -16,6 +16,7 @@ from device_bench.figures.table import (
     seconds,
     worst_sqnr,
 )
+from device_bench.report.runtimes import RUNTIME_NAMES
 from device_bench.suites.record import StepRecord
 
 Steps = Sequence[StepRecord]
@@ -49,16 +50,6 @@ class Marks:
         return marked + self._other
 
 
-NAMES = {
-    "onnx": "ONNX",
-    "onnxruntime": "ONNX Runtime",
-    "coreml": "Core ML",
-    "executorch": "ExecuTorch",
-    "tflite": "LiteRT",
-    "torch": "PyTorch",
-    "qnn": "QNN",
-}
-"""Targets and backends, as pages call them."""
 _STAGES = {
     "core": "`core`",
     "proposals": "host: proposals",
@@ -83,12 +74,10 @@ def exports(steps: Steps) -> PageTable:
                 percent(parity["agreement"]["value"], 3),
                 NOTHING if partitions is None else str(partitions),
                 str(sum(placement["outside"].values())),
-                seconds(step.seconds),
-                megabytes(step.peak_memory_bytes),
             ]
         )
     headings = ["", "precision", "file", "SQNR", "equal predictions", "partitions"]
-    return PageTable([*headings, "operators outside", "time", "memory"], rows)
+    return PageTable([*headings, "operators outside"], rows)
 
 
 def quantized(steps: Steps) -> PageTable:
@@ -107,12 +96,10 @@ def quantized(steps: Steps) -> PageTable:
                 percent(details["int8_share_of_macs"], 0),
                 str(len(blocks)),
                 megabytes(manifest["file"]["bytes"]),
-                seconds(step.seconds),
-                megabytes(step.peak_memory_bytes),
             ]
         )
     headings = ["", "precision", "float → quantized", "SQNR", "equal predictions", "int8 share"]
-    return PageTable([*headings, "blocks not in 8 bits", "file", "time", "memory"], rows)
+    return PageTable([*headings, "blocks not in 8 bits", "file"], rows)
 
 
 def _metric(accuracy: Mapping[str, Any] | None) -> str:
@@ -380,7 +367,7 @@ def _manifests(steps: Steps) -> Iterator[tuple[StepRecord, Mapping[str, Any]]]:
 
 
 def _backend(entry: Mapping[str, Any]) -> str:
-    return NAMES.get(entry["backend"], entry["backend"])
+    return RUNTIME_NAMES.get(entry["backend"], entry["backend"])
 
 
 def _speedup(stored: Mapping[str, float] | None) -> str:

@@ -74,7 +74,7 @@ def test_exports_and_quantized_files(tiny_export: Any, tiny_int8: Path) -> None:
     (row,) = cells("exports", step_of("lvt-export onnx", tiny_export.manifest))
     assert row[:2] == ["Model", "fp32"]
     assert row[3].endswith(" dB")
-    assert row[5:] == ["1", "0", "61 s", "2000 MB"]
+    assert row[5:] == ["1", "0"]
     manifest = json.loads(tiny_int8.with_name(tiny_int8.name + ".json").read_text())
     (row,) = cells("quantized", step_of("lvt-quantize onnx", manifest))
     assert row[:3] == ["Model", "int8", "-"]  # no labelled pictures

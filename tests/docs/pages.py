@@ -50,10 +50,15 @@ def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:
 
 
 def commands(page: Path) -> list[Command]:
-    """Return the command lines of the `sh` blocks in order; a pipe gives one for each command."""
+    """Return the command lines of the `sh` and `console` blocks; a pipe gives one for each command.
+
+    In a `console` block, commands begin with a dollar sign, and the other lines are output.
+    """
     result = []
-    for first, text in blocks(page, "sh"):
+    for first, text in (*blocks(page, "sh"), *blocks(page, "console")):
         lines = text.split("\n")
+        if text.startswith("$ "):
+            lines = [line.removeprefix("$ ") if line.startswith("$ ") else "" for line in lines]
         start = 0
         while start < len(lines):
             end = start

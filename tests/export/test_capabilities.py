@@ -85,7 +85,7 @@ def test_every_cell(info: TargetInfo, task: Task, precision: Precision, tmp_path
     )
     assert report.passed, report.failures
     placement = target.placement(file)
-    assert sum(placement.delegated.values()) + sum(placement.outside.values()) > 50
+    assert placement.count > 50
     slow_at_odd_sizes = task == "semantic" and info.recipe == "neural_engine"
     if precision == "fp16" or info.recipe != "neural_engine":  # the engine computes in float16
         assert placement.fallback == "none" or slow_at_odd_sizes, placement.outside
