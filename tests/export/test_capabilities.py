@@ -38,7 +38,7 @@ from tests.helpers.models import conversion, whole_graph
 
 SPECS: dict[Task, ModelSpec] = {
     "backbone": ModelSpec("backbone", tiny(1)),
-    "classification": ModelSpec("classification", tiny(), 7),
+    "classification": ModelSpec("classification", tiny(1), 7),
     "semantic": ModelSpec("semantic", tiny(1), 5, decoder_dim=24),
 }
 """Panoptic cells are tested on the demonstration model, which has learnt to detect."""

@@ -1,7 +1,11 @@
-"""Trained models at full size on every target: the figures the documentation promises."""
+"""Trained models at full size on every target: what the documentation promises.
+
+The suites of `benchmarks` measure the same on more pictures.
+"""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,8 +36,10 @@ OUTSIDE = {
     "executorch": {"topk", "embedding", "max", "select_copy", "cat", "mm", "_to_dim_order_copy"},
     "tflite": {"TOPK_V2", "EMBEDDING_LOOKUP", "ARG_MAX", "CAST"},
 }
+SCENES = 50
 PQ_MARGIN = 0.3
-"""Promised; a detection of a hundred scenes that is lost or gained costs about 0.1."""
+"""Promised; a detection of fifty scenes that is lost or gained costs about 0.2."""
+STREET_PHOTOS = 12
 
 
 def need(target: str) -> None:
@@ -47,17 +53,21 @@ def test_camvid(
 ) -> None:
     """Street photos, trained weights: labels as the reference's, everything on the fast path."""
     need(target)
-    images = shared / "real" / "camvid" / "val" / "images"
+    images = tmp_path / "images"
+    images.mkdir()
+    photos = sorted((shared / "real" / "camvid" / "val" / "images").iterdir())
+    for photo in photos[:: len(photos) // STREET_PHOTOS][:STREET_PHOTOS]:
+        shutil.copy(photo, images)
     request = ExportRequest(
         target,
-        tmp_path,
+        tmp_path / "out",
         camvid_checkpoint,
         precision=precision,
         images=images,
         strict=(target, precision) != ("coreml", "fp32"),  # the engine computes in float16
     )
     result = export_artifact(request)
-    assert result.parity.images == len(packaged_photos()) + 51
+    assert result.parity.images == len(packaged_photos()) + STREET_PHOTOS
     assert result.parity.outputs[0].sqnr_db >= LEAST_SQNR[precision]
     assert result.parity.agreement is not None
     assert result.parity.agreement >= (0.999 if precision == "fp32" else 0.995)
@@ -69,7 +79,7 @@ def test_camvid(
 def reference_pq(shared_artifacts: SharedArtifacts) -> float:
     def quality(_folder: Path) -> float:
         predictor = reference_predictor(Path("demo"))
-        return evaluate(predictor, HeldOutScenes(100, predictor.labels.names)).figures["PQ"]
+        return evaluate(predictor, HeldOutScenes(SCENES, predictor.labels.names)).figures["PQ"]
 
     return shared_artifacts.once("quality of the reference", quality)
 
@@ -78,7 +88,7 @@ def reference_pq(shared_artifacts: SharedArtifacts) -> float:
 def test_demonstration_model(
     target: str, precision: Precision, reference_pq: float, shared_artifacts: SharedArtifacts
 ) -> None:
-    """Top-k, NMS and RoIAlign included: the panoptic quality of 100 scenes is the reference's."""
+    """Top-k, NMS and RoIAlign included: the quality of held-out scenes is the reference's."""
     need(target)
     request = ExportRequest(target, checkpoint="demo", precision=precision)
     result = shared_artifacts.export(request)
@@ -89,5 +99,5 @@ def test_demonstration_model(
         assert result.placement.partitions <= PARTITIONS[target]
         assert set(result.placement.outside) <= OUTSIDE[target]
     predictor = open_artifact(result.path).predictor(threads=1)
-    scenes = HeldOutScenes(100, predictor.labels.names)
+    scenes = HeldOutScenes(SCENES, predictor.labels.names)
     assert abs(evaluate(predictor, scenes).figures["PQ"] - reference_pq) <= PQ_MARGIN
