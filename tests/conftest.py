@@ -31,6 +31,17 @@ TINY = LVTConfig(
 """Every kind of module of the paper's model, in the fewest and narrowest instances."""
 
 
+SLOW_FIXTURES = frozenset({"core", "demo_export", "record", "artifacts", "tiny_files"})
+"""Make what takes more than two seconds: Maven's build, a panoptic export, a benchmark."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that need one of these fixtures, whichever of them comes first."""
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 def pytest_collection_finish() -> None:
     """Leaves what is imported by now out of all garbage collections; it stays to the end."""
     gc.freeze()

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from device_bench.cli.bench import app
 from device_bench.figures.table import megabytes, milliseconds, worst_sqnr
 from device_bench.figures.tables import TABLES
@@ -32,6 +34,7 @@ def cells(kind: str, step: StepRecord) -> list[list[str]]:
     return rows
 
 
+@pytest.mark.slow
 def test_rewrites(tiny_checkpoint: Path, tmp_path: Path) -> None:
     file = tmp_path / "r.json"
     arguments = ("--ckpt", tiny_checkpoint, "--size", "32x48", *SHORT, "--json", file)
@@ -45,6 +48,7 @@ def test_rewrites(tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert note.startswith("\\* Model: not valid: 4 runs; preset quick requires 128; ")
 
 
+@pytest.mark.slow
 def test_float_and_int8(tiny_export: Any, tiny_int8: Path, tmp_path: Path) -> None:
     file = tmp_path / "b.json"
     assert run(app, tiny_export.path, tiny_int8, *SHORT, "--json", file) == 0
@@ -70,6 +74,7 @@ def test_checks(tiny_export: Any, tiny_checkpoint: Path, capfd: Any) -> None:
     assert {row[2] for row in rows} <= {"passed", "not checked"}
 
 
+@pytest.mark.slow
 def test_exports_and_quantized_files(tiny_export: Any, tiny_int8: Path) -> None:
     (row,) = cells("exports", step_of("lvt-export onnx", tiny_export.manifest))
     assert row[:2] == ["Model", "fp32"]

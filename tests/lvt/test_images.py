@@ -67,6 +67,7 @@ def test_a_jpeg_without_some_pixels_is_an_error(
         read_image(path)
 
 
+@pytest.mark.slow
 def test_200_megapixels_of_a_phone(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     path = tmp_path / "large.png"
     Image.new("1", (16320, 12240)).save(path)

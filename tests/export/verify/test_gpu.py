@@ -191,6 +191,7 @@ def test_refused_operators_are_named(files: Files, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @needs_devices
 def test_a_process_that_dies_later_is_told(files: Files) -> None:
     with open_on_gpu(files["semantic", "fp32"], "fp32") as file:

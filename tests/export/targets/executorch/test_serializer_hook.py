@@ -35,6 +35,7 @@ def lower() -> None:
     to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
 
 
+@pytest.mark.slow
 def test_lowering_calls_the_hook() -> None:
     assert callable(getattr(xnnpack_preprocess, HOOK_POINT, None)), CHANGED
     graphs: list[XNNGraph] = []
