@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lvt.data.images import list_images, read_image
+from lvt.data.images import evenly_spread, list_images, read_image
 from lvt.data.preprocessing import Preprocessing
 from lvt.demo import DEMO_ALIAS, DEMO_SIZE, TRAINING_SEEDS
 from lvt.demo.scenes import make_scene
@@ -113,9 +113,9 @@ def _demo_scenes(preprocessing: Preprocessing, count: int, exclude: Collection[s
 
 def _evenly_spread(paths: list[Path], count: int) -> Iterator[Path]:
     """Evenly spread paths first; then the others, which replace those that cannot be read."""
-    step = max(1, len(paths) // count)
-    yield from paths[::step]
-    yield from (path for index, path in enumerate(paths) if index % step)
+    first = evenly_spread(paths, count)
+    yield from first
+    yield from (path for path in paths if path not in set(first))
 
 
 def hold_out(calibration: Calibration) -> Calibration:

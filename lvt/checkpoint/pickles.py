@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lvt.checkpoint.suffixes import CHECKPOINT_SUFFIXES
 from lvt.errors import UserError
 
 _HARMLESS_CLASSES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
@@ -196,7 +197,6 @@ def _tar_kind(path: Path) -> str | None:
 
 def _archive(kind: str, names: list[str]) -> str:
     """Describes an archive with files of these names, and what to do with it."""
-    suffixes = (".pth", ".pt", ".tar", ".ckpt", ".safetensors")
-    checkpoints = [name for name in names if name.endswith(suffixes)]
+    checkpoints = [name for name in names if name.endswith(CHECKPOINT_SUFFIXES)]
     checkpoint = checkpoints[0] if checkpoints else "the checkpoint"
     return f"a {kind} archive: unpack it and give {checkpoint} inside it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from lvt.data.decoding import PICTURE_SUFFIXES, PictureError, decode
 from lvt.errors import UserError
+
+MASK_FOLDERS = ("masks", "annotations")
+"""Folders of masks next to `images/` in a data set for segmentation."""
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -44,14 +48,27 @@ def list_images(folder: Path) -> list[Path]:
     """The same as `picture_files`, at least one.
 
     Raises:
-        UserError: `folder` is not a folder, or has no pictures.
+        UserError: `folder` is not a folder, has no pictures, or is a labelled data set, whose masks
+            would be read as pictures.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder of images")
     paths = picture_files(folder)
+    for masks in MASK_FOLDERS:
+        if {"images", masks} <= {path.relative_to(folder).parts[0] for path in paths}:
+            raise UserError(
+                f"{folder} is a labelled data set, with images/ and {masks}/: give "
+                f"{folder / 'images'}"
+            )
     if not paths:
         raise UserError(f"no images ({', '.join(sorted(PICTURE_SUFFIXES))}) in {folder}")
     return paths
+
+
+def evenly_spread(paths: Sequence[Path], count: int) -> list[Path]:
+    """At most `count` of the paths, spread over all of them: a video's first frames are alike."""
+    count = min(count, len(paths))
+    return [paths[place * len(paths) // count] for place in range(count)]
 
 
 def packaged_photos() -> list[Path]:

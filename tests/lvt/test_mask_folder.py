@@ -54,7 +54,7 @@ def test_palette_masks_keep_their_indices(tmp_path: Path) -> None:
 
 def test_mask_errors(tmp_path: Path) -> None:
     save(tmp_path / "images" / "a.png", GREY)
-    with pytest.raises(UserError, match="must hold images/ and masks/"):
+    with pytest.raises(UserError, match="it has no masks/"):
         MaskFolder(tmp_path, 3)
     (tmp_path / "masks").mkdir()
     with pytest.raises(UserError, match="no mask"):

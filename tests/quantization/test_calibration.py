@@ -49,6 +49,30 @@ def test_many_pictures_are_taken_evenly(tmp_path: Path) -> None:
     assert np.allclose(steps, steps[0])
 
 
+@pytest.mark.parametrize("count", [RANGE_IMAGES + 1, 2 * RANGE_IMAGES - 1, 5 * RANGE_IMAGES + 7])
+def test_the_end_of_a_folder_is_represented(count: int, tmp_path: Path) -> None:
+    """Also with fewer than twice as many pictures as needed: a video has a last scene."""
+    for index in range(count):
+        picture(tmp_path / f"{index:03}.png", index)
+    names = read_calibration(tmp_path, PREPROCESSING).names
+    assert len(names) == RANGE_IMAGES
+    places = np.array([int(name[:3]) for name in names])
+    assert places.max() >= count - -(-count // RANGE_IMAGES)
+    assert np.diff(places).max() <= -(-count // RANGE_IMAGES)
+
+
+def test_masks_are_not_calibration_pictures(tmp_path: Path) -> None:
+    """A data set instead of its pictures would be calibrated on masks, without a word."""
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        picture(tmp_path / folder / "a.png", 100)
+    with pytest.raises(
+        UserError, match=r"labelled data set, with images/ and masks/: give .*images"
+    ):
+        read_calibration(tmp_path, PREPROCESSING)
+    assert len(read_calibration(tmp_path / "images", PREPROCESSING).images) == 1
+
+
 def test_bad_pictures_are_named_and_replaced(tmp_path: Path) -> None:
     for index in range(RANGE_IMAGES + 3):
         picture(tmp_path / f"{index:03}.png", index)

@@ -13,7 +13,7 @@ from PIL import ImageOps
 from lvt.data.datasets.folders import MAX_LISTED, SPLIT_NAMES, existing_folder, split_folder
 from lvt.data.datasets.samples import MaskSample
 from lvt.data.decoding import PICTURE_SUFFIXES, PictureError, open_picture
-from lvt.data.images import list_images, read_image
+from lvt.data.images import MASK_FOLDERS, list_images, read_image
 from lvt.errors import UserError
 
 
@@ -45,9 +45,10 @@ class MaskFolder:
             root = split_folder(root, split)
             split = None
         images = root / "images"
-        styles = [name for name in ("masks", "annotations") if (root / name).is_dir()]
+        styles = [name for name in MASK_FOLDERS if (root / name).is_dir()]
         if not images.is_dir() or not styles:
-            raise UserError(f"{root} must hold images/ and masks/ (or annotations/, ADE20K)")
+            missing = "images/" if not images.is_dir() else "masks/ (or annotations/, ADE20K)"
+            raise UserError(f"{root} must hold images/ and masks/: it has no {missing}")
         self.first = 1 if styles[0] == "annotations" else 0
         masks = root / styles[0]
         if split is not None:
