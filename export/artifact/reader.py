@@ -17,6 +17,7 @@ from export.predict.prediction import Prediction, decode_outputs
 from export.predict.predictor import SessionPredictor
 from export.session import Outputs, Session
 from export.targets import load_target
+from lvt.checkpoint.suffixes import CHECKPOINT_SUFFIXES
 from lvt.config import Size
 from lvt.data.labels import Labels
 from lvt.data.preprocessing import Preprocessing, golden_picture
@@ -158,6 +159,11 @@ def open_artifact(path: str | Path) -> Artifact:
         raise UserError(f"{path.name} is a manifest; give its model file, {path.stem}")
     sidecar = manifest_path(path)
     if not sidecar.is_file():
+        if path.suffix in CHECKPOINT_SUFFIXES:
+            raise UserError(
+                f"{path} is a checkpoint, not an exported file: run lvt-export onnx --ckpt {path} "
+                "first"
+            )
         raise UserError(
             f"Missing manifest {sidecar}. lvt-export writes it; keep it next to {path.name}."
         )

@@ -13,7 +13,9 @@ from export.capabilities import (
     DEFAULT_TARGETS,
     FORMS,
     PRECISIONS,
+    QUANTIZED,
     TARGETS,
+    Precision,
     TargetInfo,
     check_installed,
 )
@@ -116,7 +118,7 @@ def export(
             checkpoint=ckpt,
             task=choice(task, TASKS, "task"),
             size=parse_size(size) if size else None,
-            precision=choice(precision, PRECISIONS, "precision"),
+            precision=_precision(precision),
             strict=strict,
             pixels=pixels,
             preset=preset,
@@ -142,6 +144,17 @@ def export(
             _print_results(results, context.info_name, terminal)
         if code:
             raise typer.Exit(code)
+
+
+def _precision(text: str | None) -> Precision | None:
+    """A float precision.
+
+    Raises:
+        UserError: `lvt-quantize` writes it, or nothing does.
+    """
+    if text in QUANTIZED:
+        raise UserError(f"--precision {text}: lvt-quantize writes it, not lvt-export")
+    return choice(text, PRECISIONS, "precision")
 
 
 def _export_targets(

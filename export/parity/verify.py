@@ -17,7 +17,7 @@ from export.plan import ExportPlan
 from export.reference import reference_session
 from export.session import Outputs, Session
 from export.targets import Target
-from lvt.data.images import list_images, packaged_photos, read_image
+from lvt.data.images import evenly_spread, list_images, packaged_photos, read_image
 from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
 from lvt.demo.scenes import make_scene
 from lvt.support.progress import Progress
@@ -35,13 +35,19 @@ def parity_pictures(plan: ExportPlan) -> list[LazyPicture]:
     """The packaged photos, the user's pictures, and generated scenes for panoptic models.
 
     The scenes contain objects that the demonstration model detects. Compiled files are compared on
-    `SOFTWARE_PICTURES` of them, the user's and the scenes first.
+    `SOFTWARE_PICTURES` only: the user's, spread evenly over the folder; else scenes; else photos.
     """
-    paths = packaged_photos() + (list_images(plan.images) if plan.images else [])
-    pictures: list[LazyPicture] = [partial(read_image, path) for path in paths]
+    own = list_images(plan.images) if plan.images else []
+    if plan.target.compiled and own:
+        own = evenly_spread(own, SOFTWARE_PICTURES)
+    photos: list[LazyPicture] = [partial(read_image, path) for path in packaged_photos()]
+    users: list[LazyPicture] = [partial(read_image, path) for path in own]
+    scenes: list[LazyPicture] = []
     if plan.model.spec.panoptic is not None:
-        pictures += [partial(_scene, seed) for seed in HELD_OUT_SEEDS[:_PARITY_SCENES]]
-    return pictures[-SOFTWARE_PICTURES:] if plan.target.compiled else pictures
+        scenes = [partial(_scene, seed) for seed in HELD_OUT_SEEDS[:_PARITY_SCENES]]
+    if plan.target.compiled:
+        return (users or scenes or photos)[:SOFTWARE_PICTURES]
+    return photos + users + scenes
 
 
 def _scene(seed: int) -> NDArray[np.uint8]:
@@ -97,4 +103,7 @@ def verify_parity(
     recipe = plan.recipe or plan.target.recipe
     start = first_deviation(model.reference, module, recipe, file_outputs, image, tolerance.sqnr_db)
     where = str(start) if start else "the module where it starts could not be determined"
-    raise ParityError(f"{plan.target.name}: parity failed: " + "; ".join([*parity.failures, where]))
+    hints = [*parity.failures, where]
+    if plan.images is None:
+        hints.append("compared on bundled pictures only: --images adds pictures like your camera's")
+    raise ParityError(f"{plan.target.name}: parity failed: " + "; ".join(hints))

@@ -173,7 +173,7 @@ def parity_check(
 def parity_figures(report: ParityReport) -> str:
     """A report in one line: pictures, the worst SQNR, and equal predictions."""
     worst = min(output.sqnr_db for output in report.outputs)
-    parts = [f"{report.images} pictures", f"SQNR {worst:.1f} dB"]
+    parts = [f"{report.images} picture{'s' if report.images != 1 else ''}", f"SQNR {worst:.1f} dB"]
     if report.agreement is not None:
         parts.append(f"{report.agreement:.2%} same {report.agreement_measure}")
     return ", ".join(parts)

@@ -148,6 +148,8 @@ def one_line_error(capfd: pytest.CaptureFixture[str]) -> str:
         (["--ckpt", "absent.pth"], "no checkpoint at absent.pth"),
         (["--ckpt", "TINY", "--task", "classification"], "ask for semantic"),
         (["--ckpt", "TINY", "--task", "poetry"], "choose one of"),
+        (["--ckpt", "TINY", "--precision", "w8a16"], "lvt-quantize writes it"),
+        (["--ckpt", "TINY", "--precision", "fp64"], "choose one of fp32, fp16"),
         (["--ckpt", "TINY", "--size", "big"], "write HxW"),
         (["--ckpt", "TINY", "--size", "8x64"], "at least 25 pixels"),
         (["--ckpt", "TINY", "--size", "99999x99999"], "at most 16777216 pixels"),

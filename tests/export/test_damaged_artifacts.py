@@ -52,6 +52,16 @@ def test_damaged_manifests(tiny_export: ExportResult, tmp_path: Path) -> None:
     check()
 
 
+def test_a_checkpoint_is_no_artifact(tmp_path: Path) -> None:
+    """Its user would look for a manifest that cannot exist."""
+    checkpoint = tmp_path / "mine.pth"
+    checkpoint.write_bytes(b"weights")
+    with pytest.raises(
+        UserError, match=r"is a checkpoint, .*: run lvt-export onnx --ckpt .*mine\.pth"
+    ):
+        open_artifact(checkpoint)
+
+
 def test_damaged_bytes_of_a_manifest(tiny_export: ExportResult, tmp_path: Path) -> None:
     model = copied(tiny_export.path, tmp_path)
     whole = manifest_path(model).read_bytes()

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
 import export.pipeline as exporter
@@ -18,7 +19,7 @@ from export.parity import verify
 from export.parity.compare import TOLERANCES, Tolerance, compare
 from export.parity.localize import first_deviation
 from export.pipeline import ExportResult, export_artifact
-from export.plan import ExportRequest
+from export.plan import ExportRequest, plan_export, resolve_model
 from export.rewrite import rewrite
 from export.rewrite.mlp import PointwiseMlp
 from export.session import Outputs
@@ -26,6 +27,8 @@ from export.targets.onnx import target as onnx_target
 from lvt.checkpoint import identify, load_model, read_checkpoint
 from lvt.data.images import packaged_photos, read_image
 from lvt.data.preprocessing import fixed_size
+from lvt.demo import DEMO_SIZE, HELD_OUT_SEEDS
+from lvt.demo.scenes import make_scene
 from lvt.models import ModelSpec, build_random
 from tests.conftest import TINY
 
@@ -91,6 +94,7 @@ def test_wrong_rewrite_fails_parity_and_is_located(
     text = str(caught.value)
     assert "logits is off by" in text
     assert "deviation starts at backbone.backbone.0.1.0.mlp" in text
+    assert "--images adds pictures" in text  # only the bundled ones were compared
     assert "rewritten PyTorch module" in text
     assert list(tmp_path.iterdir()) == []
 
@@ -167,6 +171,28 @@ def test_each_tolerance_can_fail(change: object, phrase: str) -> None:
     )
     assert not report.passed
     assert any(phrase in failure for failure in report.failures), report.failures
+
+
+def test_a_chips_software_model_sees_the_users_pictures_first(tmp_path: Path) -> None:
+    """It takes a minute for each picture, so there are four: the user's, from the whole folder."""
+    for index in range(9):
+        Image.fromarray(np.full((32, 32, 3), index, np.uint8)).save(tmp_path / f"{index}.png")
+
+    def first_values(target: str, checkpoint: str | None, images: Path | None) -> list[int]:
+        task = None if checkpoint else "semantic"
+        soc = ("sm8650",) if target == "qnn" else ()
+        request = ExportRequest(
+            target, checkpoint=checkpoint, task=task, size=(32, 32), images=images, soc=soc
+        )
+        plan = plan_export(request, resolve_model(request))
+        return [int(picture()[0, 0, 0]) for picture in verify.parity_pictures(plan)]
+
+    photos = [int(read_image(path)[0, 0, 0]) for path in packaged_photos()]
+    scenes = [int(make_scene(seed, DEMO_SIZE).image[0, 0, 0]) for seed in HELD_OUT_SEEDS[:4]]
+    assert first_values("qnn", None, tmp_path) == [0, 2, 4, 6]
+    assert first_values("qnn", None, None) == photos[:4]
+    assert first_values("qnn", "demo", None) == scenes
+    assert first_values("onnx", "demo", tmp_path) == [*photos, *range(9), *scenes]
 
 
 def test_parity_numbers_by_hand() -> None:
