@@ -54,10 +54,11 @@ def summary_table(results: list[QuantizeResult]) -> Table:
 
     table = Table(title="written, each measured in its runtime", title_justify="left")
     table.add_column("target")
+    metric, float_known = results[0].drop.metric, results[0].drop.float_value is not None
     headings = (
         "MB",
-        "float",
-        results[0].drop.metric,
+        *((f"float {metric}",) if float_known else ()),
+        metric,
         "agreement",
         "float or 16-bit blocks",
         "int8 MACs",
@@ -72,7 +73,7 @@ def summary_table(results: list[QuantizeResult]) -> Table:
         table.add_row(
             result.manifest["target"],
             f"{result.manifest['file']['bytes'] / 1e6:.1f}",
-            "" if drop.float_value is None else f"{drop.float_value:.2f}",
+            *(() if drop.float_value is None else (f"{drop.float_value:.2f}",)),
             f"{drop.value:.2f}",
             "" if parity.agreement is None else f"{parity.agreement:.2%}",
             str(len(result.float_blocks)),

@@ -22,7 +22,10 @@ def prediction_figures(results: Sequence[BenchResult]) -> Iterator[Markup]:
     for original, predictions in by_picture.items():
         yield element(
             "div",
-            _figure(_image(original, "the sample picture"), "The sample picture."),
+            _figure(
+                _image(original, "the sample picture"),
+                "The sample picture; --picture chooses another.",
+            ),
             *(_prediction(caption, prediction) for caption, prediction in predictions),
             class_="grid",
         )

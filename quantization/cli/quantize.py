@@ -224,7 +224,8 @@ def _budget(text: str | None, *, labelled: bool) -> Budget:
     points, decibels = parse_budget(text)
     if (points is not None and not labelled) or (decibels is not None and labelled):
         raise UserError(
-            f"--budget {text}: use points with --data or --demo-scenes, and dB without them"
+            f"--budget {text}: use points with --data or --demo-scenes, and dB without them, such "
+            "as --budget 20dB"
         )
     default = Budget()
     return Budget(
