@@ -119,6 +119,19 @@ _PATH = re.compile(
 )
 
 
+def test_the_readme_is_read_in_five_minutes() -> None:
+    """Options belong into docs/cli.md, methods into their pages."""
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+
+
+def test_the_index_lists_every_page() -> None:
+    """A page that only the menu lists is not found by readers of the repository."""
+    index = (ROOT / "docs" / "index.md").read_text("utf-8")
+    listed = set(re.findall(r"\]\(([\w/-]+\.md)", index))
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert listed == pages | {"notes/index.md"}
+
+
 @by_page
 def test_named_files_exist(page: Path) -> None:
     """Paths are relative to the repository; Kotlin files may be named without a folder."""
