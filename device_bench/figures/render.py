@@ -44,7 +44,7 @@ def render_page(text: str, store: RecordStore) -> RenderedPage:
         UserError: a block is not valid, or the page's records come from several machines.
     """
     machines: dict[str, str] = {}
-    missing, stale = dict[str, None](), dict[str, None]()
+    missing, stale, shown = dict[str, None](), dict[str, None](), set[str]()
 
     def content_of(block: Block) -> str:
         record = store.find(block.suite, block.machine)
@@ -58,13 +58,23 @@ def render_page(text: str, store: RecordStore) -> RenderedPage:
         reason = store.stale_reason(record)
         if reason is not None:
             stale[block.suite] = None
-        return render_block(block, record, reason)
+        first = block.suite not in shown
+        shown.add(block.suite)
+        return render_block(block, record, reason, first=first)
 
     return RenderedPage(replace_blocks(text, content_of), tuple(missing), tuple(stale))
 
 
-def render_block(block: Block, record: Record, stale_reason: str | None) -> str:
+def render_block(
+    block: Block, record: Record, stale_reason: str | None, *, first: bool = True
+) -> str:
     """The content of one block: table, what was left out, where the figures come from.
+
+    Args:
+        block: what to show.
+        record: of the block's suite.
+        stale_reason: why the record is older than the code; None: it is not.
+        first: whether it is the first block of its suite on the page, which names the machine.
 
     Raises:
         UserError: unknown kind, a pattern that fits no step, or steps of another kind.
@@ -79,7 +89,8 @@ def render_block(block: Block, record: Record, stale_reason: str | None) -> str:
             f"{block.kind} does not fit the steps of {block.suite}: {error!r}"
         ) from error
     lines = [f"{step.title}: {step.status}: {step.reason}." for step in steps if step.reason]
-    parts = [table.markdown(), *(f"{line}\n\n" for line in lines), _origin(record)]
+    origin = _origin(record) if first else f"*From the same run of suite `{record.suite}`.*\n"
+    parts = [table.markdown(), *(f"{line}\n\n" for line in lines), origin]
     if stale_reason is not None:
         parts.insert(0, f"{STALE_MARK} measured at commit {_commit(record)}; {stale_reason}.\n\n")
     return "\n" + "".join(parts) + "\n"

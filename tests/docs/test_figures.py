@@ -158,6 +158,14 @@ def test_a_block_shows_figures_and_where_they_come_from(checkout: Checkout) -> N
     assert checkout.render(text) == text
 
 
+def test_the_machine_is_named_once_for_each_suite_of_a_page(checkout: Checkout) -> None:
+    checkout.record(timed(108.3, None), timed(71.2, INTERVAL))
+    text = checkout.render(PAGE + "\n" + PAGE)
+    assert text.count("108.3 → 71.2 ms") == 2
+    assert text.count("Test, 2 cores, AVX2") == 1
+    assert text.index("Test, 2 cores") < text.index("*From the same run of suite `tiny`.*")
+
+
 def test_a_figure_edited_by_hand_is_detected(checkout: Checkout) -> None:
     checkout.record(timed(108.3, None), timed(71.2, INTERVAL))
     text = checkout.render(PAGE)
