@@ -28,6 +28,12 @@ def suite(
         str | None,
         typer.Option(metavar="NAME", help="Name of this machine. [default: by its processor]"),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--step", metavar="NAME", help="Repeat this step of the record that exists; repeatable."
+        ),
+    ] = None,
     results: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Folder of records. [default: benchmarks/results]"),
@@ -42,8 +48,8 @@ def suite(
     """
     with command(verbose) as terminal:
         from device_bench.suites.machine import slug, this_machine
-        from device_bench.suites.record import RECORDS
-        from device_bench.suites.run import run_suite
+        from device_bench.suites.record import RECORDS, read_record
+        from device_bench.suites.run import repeat_steps, run_suite
         from device_bench.suites.suite import find_suite
 
         if show_list:
@@ -54,13 +60,18 @@ def suite(
         if machine is not None and machine != slug([machine]):
             raise UserError(f"--machine {machine}: use a-z, 0-9 and hyphens: {slug([machine])}")
         chosen = find_suite(name)
+        here, folder = this_machine(machine), results or RECORDS
         with terminal.steps() as progress:
-            record = run_suite(
-                chosen,
-                this_machine(machine),
-                lambda step, done: _show(terminal, progress, chosen, step, done),
-            )
-        file = record.save(results or RECORDS)
+
+            def show(step: Step, done: StepRecord | None) -> None:
+                _show(terminal, progress, chosen, step, done)
+
+            if only:
+                before = read_record(folder / here.name / f"{chosen.name}.json")
+                record = repeat_steps(chosen, before, only, show)
+            else:
+                record = run_suite(chosen, here, show)
+        file = record.save(folder)
         typer.echo(f"wrote {file}")
         if record.dirty:
             terminal.note("note: files differ from the commit, and the record says so")

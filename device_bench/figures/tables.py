@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,18 +22,23 @@ from device_bench.suites.record import StepRecord
 
 Steps = Sequence[StepRecord]
 
+_NUMBER = re.compile(r"[-+]?[\d.]+")
+"""Reasons that differ in their figures only are one kind of reason."""
+
 
 class Marks:
     """Asterisks after figures that do not meet the preset's rules, and the notes that say why."""
 
     def __init__(self) -> None:
-        self._reasons: dict[str, dict[str, None]] = {}
+        self._reasons: dict[str, dict[str, str]] = {}  # the first of each kind
         self._other: list[str] = []
 
     def of(self, step: StepRecord, *entries: Mapping[str, Any]) -> str:
         """The mark of results of a step: an asterisk, or nothing if all are valid."""
         reasons = [reason for entry in entries for reason in entry["reasons"]]
-        self._reasons.setdefault(step.title, {}).update(dict.fromkeys(reasons))
+        found = self._reasons.setdefault(step.title, {})
+        for reason in reasons:
+            found.setdefault(_NUMBER.sub("", reason), reason)
         return "\\*" if reasons else ""
 
     def add(self, note: str) -> None:
@@ -43,7 +49,7 @@ class Marks:
     def notes(self) -> list[str]:
         """One sentence for each step with marked figures, then the other sentences."""
         marked = [
-            f"\\* {title}: not valid: {'; '.join(reasons)}."
+            f"\\* {title}: not valid: {'; '.join(reasons.values())}."
             for title, reasons in self._reasons.items()
             if reasons
         ]
@@ -325,7 +331,11 @@ def processors(steps: Steps) -> PageTable:
 def times(steps: Steps) -> PageTable:
     """Wall time and peak memory of each command."""
     rows = [
-        [step.title, seconds(step.seconds), megabytes(step.peak_memory_bytes)]
+        [
+            f"{step.title}: `{step.command.split()[0]}`",
+            seconds(step.seconds),
+            megabytes(step.peak_memory_bytes),
+        ]
         for step in steps
         if step.status == "measured"
     ]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,48 @@ def run_suite(
         artifacts=artifact_hashes(work),
         steps=tuple(steps),
     )
+
+
+def repeat_steps(
+    suite: Suite,
+    record: Record,
+    names: Sequence[str],
+    progress: SuiteProgress,
+    *,
+    root: Path = ROOT,
+) -> Record:
+    """Run some steps again, such as a benchmark that other programs disturbed.
+
+    Args:
+        suite: the record's suite.
+        record: of a run in this checkout, whose artifacts are still there.
+        names: of the steps.
+        progress: see `SuiteProgress`.
+        root: the checkout.
+
+    Raises:
+        UserError: a step is unknown, or the code or the suite has changed since the record.
+    """
+    known = {step.name: step for step in suite.steps}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UserError(f"suite {suite.name} has no step {unknown[0]}: choose {', '.join(known)}")
+    same_steps = {step.name: step.command for step in record.steps} == {
+        step.name: step.command_line for step in suite.steps
+    }
+    if not same_steps or source_sha256(root, suite.code) != record.code_sha256:
+        raise UserError(
+            f"the code or the suite has changed since the record of {suite.name}: run all of it"
+        )
+    work, steps = root / suite.work_folder, []
+    for before in record.steps:
+        if before.name not in names:
+            steps.append(before)
+            continue
+        progress(known[before.name], None)
+        steps.append(run_step(known[before.name], root, work))
+        progress(known[before.name], steps[-1])
+    return replace(record, artifacts=artifact_hashes(work), steps=tuple(steps))
 
 
 def run_step(step: Step, root: Path, work: Path) -> StepRecord:

@@ -64,7 +64,7 @@ def test_float_and_int8(tiny_export: Any, tiny_int8: Path, tmp_path: Path) -> No
     ]
     assert cells("memory", step)[0][1].endswith("MB\\*")
     assert cells("stages", step) == []
-    assert cells("times", step) == [["Model", "61 s", "2000 MB"]]
+    assert cells("times", step) == [["Model: `lvt-bench`", "61 s", "2000 MB"]]
 
 
 def test_checks(tiny_export: Any, tiny_checkpoint: Path, capfd: Any) -> None:
@@ -84,6 +84,23 @@ def test_exports_and_quantized_files(tiny_export: Any, tiny_int8: Path) -> None:
     (row,) = cells("quantized", step_of("lvt-quantize onnx", manifest))
     assert row[:3] == ["Model", "int8", "-"]  # no labelled pictures
     assert row[5].endswith("%")
+
+
+def test_reasons_of_one_kind_are_one_reason() -> None:
+    """Nine artifacts that drifted by nine percentages hide the reason that differs."""
+    median = {"median": Interval(10.0, 9.9, 10.1).to_dict()}
+    entries = [
+        {
+            "backend": "onnxruntime",
+            "latency_ms": median,
+            "speedup_over_first": None,
+            "reasons": list(r),
+        }
+        for r in (["drifted by -27%"], ["drifted by +3.5%", "busy: load 8.1"], [])
+    ]
+    (table,) = [TABLES["runtimes"]([step_of("lvt-bench", {"results": entries})])]
+    assert table.notes == ["\\* Model: not valid: drifted by -27%; busy: load 8.1."]
+    assert [row[1].endswith("\\*") for row in table.rows] == [True, True, False]
 
 
 def test_stages() -> None:

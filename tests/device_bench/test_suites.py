@@ -14,7 +14,7 @@ from device_bench.suites.kept import keep
 from device_bench.suites.machine import Machine, describe
 from device_bench.suites.quiet import LONGEST_WAIT, timed_threads, wait_until_quiet
 from device_bench.suites.record import Record, read_record
-from device_bench.suites.run import git_state, run_suite
+from device_bench.suites.run import git_state, repeat_steps, run_suite
 from device_bench.suites.source_hash import code_of, source_sha256
 from device_bench.suites.suite import read_suite
 from lvt.errors import UserError
@@ -126,6 +126,26 @@ def test_a_record_survives_its_file(record: Record, tmp_path: Path) -> None:
     file = record.save(tmp_path)
     assert file == tmp_path / "test-2c" / "tiny.json"
     assert read_record(file) == record
+
+
+def test_a_disturbed_step_is_repeated_alone(checkout: Path, record: Record, tmp_path: Path) -> None:
+    """One busy minute should not cost the half hour of a whole suite."""
+    file = tmp_path / "tiny.toml"
+    command = record.steps[0].command.split("--ckpt ")[1].split()[0]
+    file.write_text(SUITE.replace("CHECKPOINT", command))
+    suite, seen = read_suite(file), []
+    again = repeat_steps(
+        suite, record, ["plain"], lambda step, _: seen.append(step.name), root=checkout
+    )
+    assert seen == ["plain", "plain"]
+    assert again.steps[:-1] == record.steps[:-1]
+    assert again.artifacts == record.artifacts
+    assert again.steps[-1].status == "measured"
+    with pytest.raises(UserError, match="has no step dance: choose export, bench"):
+        repeat_steps(suite, record, ["dance"], lambda *_: None, root=checkout)
+    older = replace(record, code_sha256="0")
+    with pytest.raises(UserError, match="has changed since the record"):
+        repeat_steps(suite, older, ["plain"], lambda *_: None, root=checkout)
 
 
 @pytest.mark.parametrize(
