@@ -122,7 +122,7 @@ def _where(result: BenchResult, run: RunInfo) -> Markup:
     """The runtime, and the device if it is not this machine."""
     if result.device is None:
         return join(runtime_of(result, run))
-    return join(runtime_of(result, run), element("small", str(result.device.get("processor", ""))))
+    return join(runtime_of(result, run), _words(str(result.device.get("processor", ""))))
 
 
 def _operators_outside(result: BenchResult) -> Markup:
@@ -133,7 +133,7 @@ def _operators_outside(result: BenchResult) -> Markup:
     if placement.partitions is not None:
         details += f", {placement.partitions} partition{'s' if placement.partitions != 1 else ''}"
     outside = f"{sum(placement.outside.values())} of {placement.count}"
-    return join(outside, Markup(" "), element("small", details))
+    return join(outside, Markup(" "), _words(details))
 
 
 def _main_figure(result: BenchResult) -> Markup:
@@ -143,15 +143,20 @@ def _main_figure(result: BenchResult) -> Markup:
         return join("-")
     name, percent = next(iter(accuracy.figures.items()))
     details = f"{accuracy.images} images, {accuracy.measured_on}"
-    return join(f"{percent:.2f}% {name}", Markup(" "), element("small", details))
+    return join(f"{percent:.2f}% {name}", Markup(" "), _words(details))
 
 
 def _verdict(result: BenchResult) -> Markup:
     """Yes, or no and the first reason."""
     if result.valid:
         return element("b", "yes", class_="good")
-    reason = element("small", result.validity_issues[0])
+    reason = _words(result.validity_issues[0])
     return join(element("b", "no", class_="bad"), Markup(" "), reason)
+
+
+def _words(text: str) -> Markup:
+    """Small text that may wrap, other than an interval."""
+    return element("small", text, class_="words")
 
 
 def _megabytes(count: int | None) -> str:
