@@ -136,12 +136,12 @@ def run_step(step: Step, root: Path, work: Path) -> StepRecord:
     finished = _run(step, root, work)
     result, problem = None, finished.problem
     paths = kept_paths(step.command)
-    if paths:
+    if paths and "--json" in step.command:  # others, such as a set-up, have no result
         file = work / f"{step.name}.stdout" if step.json_file is None else root / step.json_file
         try:
             result = _kept(parse_json(file.read_text("utf-8")), paths)
         except (OSError, ValueError):
-            problem = problem or "the command printed no JSON: add --json"
+            problem = problem or "the command printed no JSON"
     status: Status = "measured" if problem is None else "failed"
     return _record(step, status, problem, finished, result)
 

@@ -14,9 +14,9 @@ from device_bench.suites.kept import keep
 from device_bench.suites.machine import Machine, describe
 from device_bench.suites.quiet import LONGEST_WAIT, timed_threads, wait_until_quiet
 from device_bench.suites.record import Record, read_record
-from device_bench.suites.run import git_state, repeat_steps, run_suite
+from device_bench.suites.run import git_state, repeat_steps, run_step, run_suite
 from device_bench.suites.source_hash import code_of, source_sha256
-from device_bench.suites.suite import read_suite
+from device_bench.suites.suite import Needs, Step, read_suite
 from lvt.errors import UserError
 from tests.export.test_cli import one_line_error, run
 
@@ -126,6 +126,13 @@ def test_a_record_survives_its_file(record: Record, tmp_path: Path) -> None:
     file = record.save(tmp_path)
     assert file == tmp_path / "test-2c" / "tiny.json"
     assert read_record(file) == record
+
+
+def test_a_command_without_json_has_no_result(tmp_path: Path) -> None:
+    """The set-up of a software GPU prints nothing; that is no failure."""
+    step = Step("setup", "Set-up", ("lvt-export", "--version"), None, (), Needs())
+    done = run_step(step, tmp_path, tmp_path)
+    assert (done.status, done.reason, done.result) == ("measured", None, None)
 
 
 def test_a_disturbed_step_is_repeated_alone(checkout: Path, record: Record, tmp_path: Path) -> None:
