@@ -7,6 +7,7 @@ from pathlib import Path
 
 from device_bench.suites.record import RECORDS, Record, read_record
 from device_bench.suites.source_hash import source_sha256
+from device_bench.suites.stale import stale_reason
 from device_bench.suites.suite import ROOT, SUITES, read_suite
 from lvt.errors import UserError
 
@@ -41,12 +42,5 @@ class RecordStore:
 
     def stale_reason(self, record: Record) -> str | None:
         """Why a record no longer describes this checkout, as a phrase; None: it does."""
-        recorded = {step.name: step.command for step in record.steps}
         suite = read_suite(self._suites / f"{record.suite}.toml")
-        if recorded != {step.name: step.command_line for step in suite.steps}:
-            return "the suite has other commands now"
-        try:
-            same = self._hash(record.code) == record.code_sha256
-        except FileNotFoundError:
-            same = False
-        return None if same else f"the code in {', '.join(record.code)} has changed since"
+        return stale_reason(record, suite, self._hash)

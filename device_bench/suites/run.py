@@ -20,6 +20,7 @@ from device_bench.suites.machine import Machine
 from device_bench.suites.quiet import timed_threads, wait_until_quiet
 from device_bench.suites.record import Record, Status, StepRecord
 from device_bench.suites.source_hash import source_sha256
+from device_bench.suites.stale import stale_reason
 from device_bench.suites.suite import ROOT, Needs, Step, Suite
 from lvt.errors import UserError
 from lvt.support.files import new_folder
@@ -101,10 +102,7 @@ def repeat_steps(
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UserError(f"suite {suite.name} has no step {unknown[0]}: choose {', '.join(known)}")
-    same_steps = {step.name: step.command for step in record.steps} == {
-        step.name: step.command_line for step in suite.steps
-    }
-    if not same_steps or source_sha256(root, suite.code) != record.code_sha256:
+    if stale_reason(record, suite, lambda code: source_sha256(root, code)) is not None:
         raise UserError(
             f"the code or the suite has changed since the record of {suite.name}: run all of it"
         )
