@@ -26,6 +26,7 @@ from device_bench.report.tables import (
     STAGE_HEADINGS,
     cost_cells,
     decimal_places,
+    format_optional,
     outlier_note,
     stage_cells,
 )
@@ -107,7 +108,7 @@ def _summary_table(report: BenchReport) -> Markup:
             result.model.precision,
             _with_interval(result.latency.median, decimal_places(result)),
             "1" if result.speedup is None else _with_interval(result.speedup, 2),
-            _megabytes(result.cold_start.memory_bytes),
+            format_optional(result.cold_start.memory_bytes, 0, unit=1e6),
             f"{result.model.file_bytes / 1e6:.1f}",
             _operators_outside(result),
             _main_figure(result),
@@ -157,10 +158,6 @@ def _verdict(result: BenchResult) -> Markup:
 def _words(text: str) -> Markup:
     """Small text that may wrap, other than an interval."""
     return element("small", text, class_="words")
-
-
-def _megabytes(count: int | None) -> str:
-    return "-" if count is None else f"{count / 1e6:.0f}"
 
 
 def _command(report: BenchReport) -> Iterator[Markup]:

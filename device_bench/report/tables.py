@@ -175,7 +175,7 @@ def stage_cells(result: BenchResult, stages: StageSummary) -> tuple[str, ...]:
     places = decimal_places(result)
     return (
         *(f"{ms:.{places}f}" for ms in stages.milliseconds.values()),
-        _format_optional(result.postprocess_ms, places),
+        format_optional(result.postprocess_ms, places),
         str(stages.proposals),
         str(stages.detections),
     )
@@ -188,17 +188,18 @@ def cost_cells(result: BenchResult) -> tuple[str, ...]:
     file; GMAC; mJ per inference.
     """
     return (
-        _format_optional(result.cold_start.load_ms, 0),
-        _format_optional(result.cold_start.first_ms, 0),
-        _format_optional(result.preprocess_ms, 1),
-        _format_optional(result.postprocess_ms, 1),
-        _format_optional(result.cold_start.memory_bytes, 0, unit=1e6),
-        _format_optional(result.arena_bytes, 1, unit=1e6),
+        format_optional(result.cold_start.load_ms, 0),
+        format_optional(result.cold_start.first_ms, 0),
+        format_optional(result.preprocess_ms, 1),
+        format_optional(result.postprocess_ms, 1),
+        format_optional(result.cold_start.memory_bytes, 0, unit=1e6),
+        format_optional(result.arena_bytes, 1, unit=1e6),
         f"{result.model.file_bytes / 1e6:.1f}",
         f"{result.model.macs / 1e9:.2f}",
-        _format_optional(result.joules, 1, unit=1e-3),
+        format_optional(result.joules, 1, unit=1e-3),
     )
 
 
-def _format_optional(value: float | None, places: int, unit: float = 1) -> str:
+def format_optional(value: float | None, places: int, unit: float = 1) -> str:
+    """A figure in a unit; a dash means "not measured"."""
     return "-" if value is None else f"{value / unit:.{places}f}"
