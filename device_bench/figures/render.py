@@ -10,6 +10,7 @@ from pathlib import Path
 from device_bench.figures.blocks import STALE_MARK, Block, replace_blocks
 from device_bench.figures.store import RecordStore
 from device_bench.figures.tables import TABLES
+from device_bench.report.runtimes import RUNTIME_NAMES, RUNTIME_PACKAGES
 from device_bench.suites.record import Record, StepRecord
 from device_bench.suites.suite import ROOT
 from lvt.errors import UserError
@@ -122,9 +123,8 @@ def _origin(record: Record) -> str:
 
 
 _SHOWN_VERSIONS = {
-    "onnxruntime": "ONNX Runtime",
-    "ai-edge-litert": "LiteRT",
-    "executorch": "ExecuTorch",
+    RUNTIME_PACKAGES[backend]: RUNTIME_NAMES[backend]
+    for backend in ("onnxruntime", "tflite", "executorch")
 }
 
 
